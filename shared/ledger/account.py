@@ -1,0 +1,288 @@
+"""One customer's account: terms, the latest line of each period, and how lines are appended.
+
+An account may hold only the end of its chain: `since` names the first label loaded, and
+what reaches further back must have been loaded so (`reach` in `decide`). Every method
+that appends takes the next seq, chains the hash, and keeps `due` rolling forward.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from shared.ledger.charge import Bill, new_bill
+from shared.ledger.errors import Broken
+from shared.ledger.line import GENESIS, Line, chained
+from shared.ledger.period import label_of, months_after, months_between
+from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.terms import Terms, Timeline
+
+BEGINNING = ""
+"""`since` of an account that is loaded whole."""
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Contact(NamedTuple):
+    """Who the customer is and how to reach him, dated by `effective_on`."""
+
+    name: Timeline[str]
+    phone: Timeline[str]
+    language: Timeline[str]
+
+
+class By(NamedTuple):
+    """Why a line is appended: the command, its day, who and his reason."""
+
+    command_id: str
+    effective_on: date
+    actor: str | None = None
+    reason: str | None = None
+    reverses: str | None = None
+
+
+class Posting(NamedTuple):
+    """A payment, discount, adjustment, refund or reversal, as a later command finds it.
+
+    `before` is the period as it was; what the command did is the difference. `payment` is
+    the command id that a refund names, `method` and `reference` those of a payment.
+    """
+
+    line: Line
+    before: Line
+    payment: str | None = None
+    method: str | None = None
+    reference: str | None = None
+
+    @property
+    def paid(self) -> int:
+        return self.line.paid - self.before.paid
+
+
+@dataclass(slots=True)
+class World:
+    """What the rules know besides the account. Nothing in it is a clock.
+
+    `recorded_at` is the instant that the batch's lines will bear; `references` maps
+    (method, reference) to the live payment that holds it, as far as the batch may ask.
+    """
+
+    recorded_at: datetime
+    business_date: date = date.min
+    policy: Policy = NO_POLICY
+    policies: Mapping[int, Policy] = field(default_factory=lambda: {0: NO_POLICY})
+    references: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Account:
+    customer_id: str
+    joined_on: date
+    bill_from: date
+    opening_due: int
+    terms: Terms
+    contact: Contact | None
+    """Only where a command may change it; None when it was not loaded."""
+    periods: list[Line] = field(default_factory=list)
+    since: str = BEGINNING
+    postings: list[Posting] | None = field(default_factory=list)
+    seq: int = 0
+    hash: bytes = GENESIS
+    recorded_at: datetime = NEVER
+    lines: list[Line] = field(default_factory=list)
+    """Lines appended and not yet committed, in seq order."""
+    claims: list[tuple[tuple[str, str], str | None]] = field(default_factory=list)
+    """References taken by a payment, ((method, reference), payment), or freed (None)."""
+
+    def fork(self) -> "Account":
+        """Return a copy to decide on, with no lines of its own; a refusal drops it."""
+        postings = None if self.postings is None else list(self.postings)
+        return Account(
+            self.customer_id, self.joined_on, self.bill_from, self.opening_due, self.terms,
+            self.contact, list(self.periods), self.since, postings, self.seq, self.hash,
+            self.recorded_at,
+        )  # fmt: skip
+
+    @property
+    def billed_through(self) -> date:
+        """The first day not covered by a period."""
+        return self.periods[-1].coverage_to if self.periods else self.bill_from
+
+    @property
+    def due(self) -> int:
+        return self.periods[-1].due if self.periods else self.opening_due
+
+    def index_of(self, label: str) -> int | None:
+        """Return where a period stands in `periods`, None when there is no such period."""
+        if not self.periods:
+            return None
+        index = months_between(self.periods[0].period, label)
+        if index < 0 and self.since > label:
+            raise Broken(f"{self.customer_id}: {label} was asked for but not loaded")
+        return index if 0 <= index < len(self.periods) else None
+
+    def period_covering(self, day: date) -> int:
+        """Return the posting period of a day (contract §4): before the first it is the first,
+        after the last the last. The account has a period."""
+        for index in range(len(self.periods) - 1, -1, -1):
+            if self.periods[index].coverage_from <= day:
+                return index
+        if self.since > label_of(day):
+            raise Broken(f"{self.customer_id}: the period of {day} was not loaded")
+        return 0
+
+    def posting(self, command_id: str) -> Posting | None:
+        """Return the posting that a command made, None when there is none."""
+        if self.postings is None:
+            raise Broken(f"{self.customer_id}: postings were asked for but not loaded")
+        return next((p for p in self.postings if p.line.command_id == command_id), None)
+
+    def reversals_of(self, command_id: str) -> list[Posting]:
+        """Return the cancellations of a command that were not themselves cancelled."""
+        assert self.postings is not None
+        undone = {p.line.reverses for p in self.postings if p.line.reverses}
+        return [
+            p
+            for p in self.postings
+            if p.line.reverses == command_id and p.line.command_id not in undone
+        ]
+
+    # Appending -----------------------------------------------------------------------------
+
+    def post(
+        self, kind: str, by: By, changes: Mapping[int, Mapping[str, Any]], world: World
+    ) -> None:
+        """Append one line of `kind` for each changed period, and a restatement of every later
+        period whose due moves, because each opens with what its neighbour closed.
+
+        `changes` maps a period's index to the fields that get new values. One pass upwards,
+        so that each line reads the one its neighbour just wrote (contract §6).
+        """
+        first = min(changes)
+        previous_due = self.periods[first].previous_due
+        for index in range(first, len(self.periods)):
+            before = self.periods[index]
+            own = changes.get(index)
+            if own is None and before.previous_due == previous_due:
+                previous_due = before.due
+                continue
+            fields = {"policy_version": before.bill_policy_version, **(own or {})}
+            line = before._replace(
+                seq=self.seq + 1,
+                revision=before.revision + 1,
+                kind=kind if own is not None else "restatement",
+                previous_due=previous_due,
+                command_id=by.command_id,
+                reverses=by.reverses if own is not None else None,
+                effective_on=by.effective_on,
+                actor=by.actor,
+                reason=by.reason,
+                recorded_at=max(world.recorded_at, self.recorded_at),
+                **fields,
+            )
+            due = previous_due + line.charge - line.discount + line.vat - line.paid
+            bill_seq = line.seq if line.bill_seq == BECOMES_BILL else line.bill_seq
+            self._append(index, line._replace(due=due, bill_seq=bill_seq))
+            previous_due = due
+
+    def post_one(
+        self,
+        kind: str,
+        by: By,
+        index: int,
+        changes: Mapping[str, Any],
+        world: World,
+        *,
+        payment: str | None = None,
+        method: str | None = None,
+        reference: str | None = None,
+    ) -> None:
+        """Append a posting to one period, with its cascade, and remember it for later commands."""
+        before, at = self.periods[index], len(self.lines)
+        self.post(kind, by, {index: changes}, world)
+        if self.postings is not None:
+            self.postings.append(Posting(self.lines[at], before, payment, method, reference))
+
+    def _append(self, index: int, line: Line) -> None:
+        line = line._replace(hash=chained(line, self.hash))
+        self.seq, self.hash, self.recorded_at = line.seq, line.hash, line.recorded_at
+        self.periods[index] = line
+        self.lines.append(line)
+
+    def bill_through(self, day: date, world: World, actor: str | None = None) -> int:
+        """Bill every label whose bill day is not after a day; return how many bills it made.
+
+        A period with no active day is a skip row, which is no bill. While the customer has
+        left for good no period is made.
+        """
+        bills = 0
+        starts = self.billed_through
+        while starts <= day and not self.terms.left_for_good_on(starts):
+            bills += self.bill_next(world, actor)
+            starts = self.billed_through
+        return bills
+
+    def bill_next(self, world: World, actor: str | None = None, ends: date | None = None) -> bool:
+        """Append the row of the next label; return whether it is a bill (False: a skip row)."""
+        starts = self.billed_through
+        bill = new_bill(self.terms, starts, world.policy, ends)
+        head = self.periods[-1] if self.periods else None
+        label = months_after(head.period, 1) if head else label_of(starts)
+        previous_due = head.due if head else self.opening_due
+        seq = self.seq + 1
+        line = Line(
+            self.customer_id,
+            seq,
+            label,
+            0,
+            "bill" if bill.active else "skip",
+            previous_due,
+            bill.charge,
+            bill.discount,
+            bill.vat,
+            0,
+            previous_due + bill.charge - bill.discount + bill.vat,
+            starts,
+            bill.coverage_to,
+            f"bill/{self.customer_id}/{label}",
+            None,
+            starts,
+            actor,
+            None,
+            world.policy.version,
+            max(world.recorded_at, self.recorded_at),
+            b"",
+            bill.anchor_day,
+            bill.discount_ppm,
+            bill.vat_exempt,
+            world.policy.version,
+            bill.active,
+            seq if bill.active else 0,
+            0,
+            0,
+            0,
+            0,
+        )
+        self.periods.append(line)
+        self._append(len(self.periods) - 1, line)
+        return bill.active
+
+    def recurring(self, index: int, bill: Bill) -> dict[str, Any]:
+        """Return the fields of a period whose recurring part is priced anew.
+
+        Adjustments and granted discounts stay. A skip row that gets an active day becomes the
+        period's bill; a bill without one stays a bill (contract §4).
+        """
+        line = self.periods[index]
+        fields: dict[str, Any] = {
+            "coverage_to": bill.coverage_to,
+            "charge": bill.charge + line.adjusted_charge,
+            "discount": bill.discount + line.granted_discount,
+            "vat": bill.vat + line.adjusted_vat - line.granted_vat,
+        }
+        if bill.active and not line.bill_seq:
+            fields |= {"standing": True, "bill_seq": BECOMES_BILL}
+        return fields
+
+
+BECOMES_BILL = -1
+"""`bill_seq` of a change that makes its own line the period's bill."""

@@ -1,0 +1,139 @@
+"""What a coverage costs: exact proration by day, rounded once (contract §3)."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import NamedTuple
+
+from shared.ledger.line import Line
+from shared.ledger.money import round_half_up, share
+from shared.ledger.period import anchor_in, cycles, label_of, months_after
+from shared.ledger.policy import Policy
+from shared.ledger.terms import Package, Terms, value_on
+
+CYCLE_DAYS_LCM = 377_580
+"""The least common multiple of 28, 29, 30 and 31, the lengths that a cycle can have."""
+PRICED_MAX = 256
+
+
+class Piece(NamedTuple):
+    """Consecutive days of a coverage, [starts, ends), that cost the same each."""
+
+    starts: date
+    ends: date
+    cycle_days: int
+    package: Package
+    status: str
+
+    @property
+    def days(self) -> int:
+        return (self.ends - self.starts).days
+
+
+class Bill(NamedTuple):
+    """A priced coverage [.., coverage_to) with the terms frozen in it; minor units."""
+
+    coverage_to: date
+    anchor_day: int
+    discount_ppm: int
+    vat_exempt: bool
+    active: bool
+    charge: int
+    discount: int
+    vat: int
+
+
+def pieces(terms: Terms, starts: date, ends: date, anchor: int) -> Iterator[Piece]:
+    """Cut [starts, ends) wherever the cycle, the package or the status changes."""
+    for opens, closes in cycles(starts, ends, anchor):
+        first, last = max(opens, starts), min(closes, ends)
+        cuts = {day for line in (terms.package, terms.status) for day, _ in line}
+        days = [first, *sorted(day for day in cuts if first < day < last), last]
+        for day, until in zip(days, days[1:], strict=False):
+            yield Piece(
+                day,
+                until,
+                (closes - opens).days,
+                value_on(terms.package, day),
+                value_on(terms.status, day),
+            )
+
+
+def charge(terms: Terms, starts: date, ends: date, anchor: int) -> tuple[int, bool]:
+    """Return what the active days of [starts, ends) cost, and whether there are any.
+
+    The sum of price / days in the cycle over the active days, rounded once (minor units).
+    """
+    exact = 0
+    active = False
+    for piece in pieces(terms, starts, ends, anchor):
+        if piece.status == "active":
+            active = True
+            exact += piece.package.price * piece.days * (CYCLE_DAYS_LCM // piece.cycle_days)
+    return round_half_up(exact, CYCLE_DAYS_LCM), active
+
+
+def coverage_end(terms: Terms, starts: date) -> date:
+    """Return the end of the coverage that starts on a day: the next month's anchor day."""
+    anchor = value_on(terms.cycle, starts).day
+    return anchor_in(months_after(label_of(starts), 1), anchor)
+
+
+def new_bill(terms: Terms, starts: date, policy: Policy, ends: date | None = None) -> Bill:
+    """Price the bill whose coverage starts on a day, under the terms and policy known now.
+
+    `ends` is for a bill that was told where to end (bill up to); else the coverage rule says.
+    Equal questions under the same terms are answered from memory: tens of thousands of
+    customers share a package, and a bill run asks once for all of them.
+    """
+    key = (starts, ends, policy.version)
+    bill: Bill | None = terms.priced.get(key)
+    if bill is None:
+        bill = price(
+            terms,
+            starts,
+            ends or coverage_end(terms, starts),
+            value_on(terms.cycle, starts).day,
+            policy,
+        )
+        if len(terms.priced) >= PRICED_MAX:
+            terms.priced.clear()
+        terms.priced[key] = bill
+    return bill
+
+
+def price(terms: Terms, starts: date, ends: date, anchor: int, policy: Policy) -> Bill:
+    """Price [starts, ends) with percent, exemption and rates of its first day."""
+    return _bill(
+        terms,
+        starts,
+        ends,
+        anchor,
+        value_on(terms.discount_ppm, starts),
+        value_on(terms.vat_exempt, starts),
+        policy,
+    )
+
+
+def reprice(terms: Terms, line: Line, policy: Policy, ends: date | None = None) -> Bill:
+    """Price a period's recurring part again, with the rates, percent and anchor frozen in it.
+
+    `policy` is the version that the bill names; `ends` extends the coverage (contract §3).
+    """
+    return _bill(
+        terms,
+        line.coverage_from,
+        ends or line.coverage_to,
+        line.anchor_day,
+        line.discount_ppm,
+        line.vat_exempt,
+        policy,
+    )
+
+
+def _bill(
+    terms: Terms, starts: date, ends: date, anchor: int, ppm: int, exempt: bool, policy: Policy
+) -> Bill:
+    gross, active = charge(terms, starts, ends, anchor)
+    discount = share(gross, ppm)
+    vat = policy.vat(gross - discount, starts, exempt)
+    return Bill(ends, anchor, ppm, exempt, active, gross, discount, vat)

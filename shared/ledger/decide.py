@@ -1,0 +1,299 @@
+"""The order of judgement: one account and one command in, lines and an outcome out (contract §4).
+
+`decide` judges one command; `Fold` judges a batch in the order it came, with everything that
+the batch loaded. Both are pure: they read no clock and save nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from shared.ledger.account import BEGINNING, Account, World
+from shared.ledger.commands import (
+    AdjustmentMade,
+    BillUpToSet,
+    CancellationRequested,
+    Changed,
+    Command,
+    DiscountGranted,
+    PaymentReceived,
+    RebillRequested,
+    RefundMade,
+    SignedUp,
+    Ticked,
+)
+from shared.ledger.errors import Parked, Refused
+from shared.ledger.handlers import HANDLERS, open_account
+from shared.ledger.line import Line
+from shared.ledger.period import label_of, months_after
+
+GAP_DAYS_MAX = 45
+PERMISSION = {
+    DiscountGranted: "discount",
+    AdjustmentMade: "adjust",
+    RefundMade: "refund",
+    CancellationRequested: "cancel",
+    BillUpToSet: "bill_up_to",
+    RebillRequested: "rebill",
+}
+
+
+class Arrival(NamedTuple):
+    """A command as it came: its event type, its value, and its content as canonical text.
+
+    Two arrivals with one command id are the same when type and content are equal.
+    """
+
+    type: str
+    command: Command
+    content: str
+
+    @property
+    def command_id(self) -> str:
+        return self.command.command_id
+
+
+class Decision(NamedTuple):
+    """`outcome` is accepted, refused, parked, duplicate or conflict; `account` what the
+    customer's account is after it (None: there is still none)."""
+
+    outcome: str
+    reason: str | None
+    account: Account | None
+    lines: Sequence[Line] = ()
+
+
+def decide(account: Account | None, command: Command, world: World) -> Decision:
+    """Judge a command that was not seen before. A refused or parked one changes nothing."""
+    try:
+        after = _apply(account, command, world)
+    except Refused as no:
+        return Decision("refused", no.reason, account)
+    except Parked as wait:
+        return Decision("parked", wait.reason, account)
+    return Decision("accepted", None, after, after.lines)
+
+
+def _apply(account: Account | None, command: Command, world: World) -> Account:
+    if account is None and not isinstance(command, SignedUp):
+        raise Parked("not_signed_up")
+    _check_permission(command, world)
+    if isinstance(command, SignedUp):
+        if account is not None:
+            raise Refused("already_signed_up")
+        after = open_account(command)
+    else:
+        assert account is not None
+        if not account.periods and not isinstance(command, Changed):
+            raise Parked("no_period_yet")
+        after = account.fork()
+    HANDLERS[type(command)](after, command, world)
+    return after
+
+
+def _check_permission(command: Command, world: World) -> None:
+    policy = world.policy
+    if isinstance(command, SignedUp | Changed):
+        granted = command.discount_ppm or 0
+        if granted and not policy.permits(command.actor, "discount"):
+            raise Refused("not_permitted")
+        if command.vat_exempt and not policy.permits(command.actor, "vat_exempt"):
+            raise Refused("not_permitted")
+        limit = policy.discount_ppm_max(command.actor)
+        if granted and limit is not None and granted > limit:
+            raise Refused("over_limit")
+    elif not isinstance(command, PaymentReceived):
+        if not policy.permits(command.actor, PERMISSION[type(command)]):
+            raise Refused("not_permitted")
+
+
+def judge_tick(tick: Ticked, business_date: date | None) -> str | None:
+    """Return why a tick is refused, None when it is accepted (contract §4, tick)."""
+    if label_of(tick.as_of) != tick.period:
+        return "outside_period"
+    if business_date is not None and not tick.allow_gap:
+        if (tick.as_of - business_date).days > GAP_DAYS_MAX:
+            return "gap_too_large"
+    return None
+
+
+class Reach(NamedTuple):
+    """How far back an account must be loaded for a command.
+
+    Every period from label `since` on (None: the last one is enough), and with `postings`
+    the payments, discounts and corrections of those periods.
+    """
+
+    since: str | None = None
+    postings: bool = False
+
+
+def reach(command: Command) -> Reach:
+    """Return what a command reads: an everyday one the head, one that reaches back no more
+    than it reaches. The period of a day is labelled with its month or the month before."""
+    match command:
+        case PaymentReceived():
+            return Reach(_label_before(command.received_on))
+        case AdjustmentMade():
+            return Reach(command.period or _label_before(command.made_on))
+        case DiscountGranted():
+            return Reach(command.period or _label_before(command.granted_on), postings=True)
+        case Changed() if command.prorate is not False and (command.package or command.status):
+            return Reach(_label_before(command.effective_on))
+        case RebillRequested():
+            return Reach(command.period)
+        case RefundMade() | CancellationRequested():
+            return Reach(BEGINNING, postings=True)
+        case _:
+            return Reach()
+
+
+def _label_before(day: date) -> str:
+    return months_after(label_of(day), -1)
+
+
+class Judged(NamedTuple):
+    """What became of an arrival; `first` is False when it had been parked before."""
+
+    arrival: Arrival
+    outcome: str
+    reason: str | None
+    first: bool = True
+
+
+@dataclass(slots=True)
+class Fold:
+    """A batch under judgement: the accounts and what is known of their commands, as loaded.
+
+    `seen` maps the command ids that may occur to (type, content) of their first coming;
+    `parked` holds the waiting arrivals of a customer, oldest first; `quarantined` the
+    customers that wait for a person. After folding, `judged`, `lines` and `changed`
+    say what is to be saved.
+    """
+
+    world: World
+    accounts: dict[str, Account] = field(default_factory=dict)
+    seen: dict[str, tuple[str, str]] = field(default_factory=dict)
+    parked: dict[str, list[Arrival]] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    opened: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    broken: dict[str, Exception] = field(default_factory=dict)
+    claims: dict[tuple[str, str], str | None] = field(default_factory=dict)
+
+    def take(self, arrivals: Iterable[Arrival]) -> None:
+        """Judge arrivals in the order they came."""
+        for arrival in arrivals:
+            first = self.seen.get(arrival.command_id)
+            if first is not None:
+                same = first == (arrival.type, arrival.content)
+                self.judged.append(Judged(arrival, "duplicate" if same else "conflict", None))
+                continue
+            self.seen[arrival.command_id] = (arrival.type, arrival.content)
+            customer_id = arrival.command.customer_id
+            had_period = self._has_period(customer_id)
+            decision = self._judge(arrival)
+            self.judged.append(Judged(arrival, decision.outcome, decision.reason))
+            if decision.outcome == "parked":
+                self.parked.setdefault(customer_id, []).append(arrival)
+            elif decision.outcome == "accepted":
+                signed_up = isinstance(arrival.command, SignedUp)
+                if signed_up or not had_period and self._has_period(customer_id):
+                    self.release(customer_id)
+
+    def bill(self, customer_id: str, as_of: date) -> tuple[int, int] | None:
+        """Bill one customer's labels up to a day; return how many bills and skip rows.
+
+        None when the customer cannot be billed: he is quarantined and the run goes on.
+        """
+        before = self.accounts[customer_id]
+        if customer_id in self.quarantined:
+            return None
+        if before.billed_through > as_of:
+            return 0, 0
+        after = before.fork()
+        try:
+            bills = after.bill_through(as_of, self.world)
+        except Exception as broken:  # noqa: BLE001 - one customer's trouble stops one customer
+            self._quarantine(customer_id, broken)
+            return None
+        skips = len(after.lines) - bills
+        self._adopt(after)
+        if not before.periods and after.periods:
+            self.release(customer_id)
+        return bills, skips
+
+    def release(self, customer_id: str) -> None:
+        """Apply what is parked, oldest first. Where one of them makes the first period, those
+        parked before it go next, then the rest (contract §4)."""
+        waiting = self.parked.get(customer_id, [])
+        at = 0
+        while at < len(waiting) and customer_id not in self.quarantined:
+            arrival, had_period = waiting[at], self._has_period(customer_id)
+            decision = self._judge(arrival)
+            if decision.outcome == "parked":
+                at += 1
+                continue
+            del waiting[at]
+            self.judged.append(Judged(arrival, decision.outcome, decision.reason, first=False))
+            if not had_period and self._has_period(customer_id):
+                at = 0
+
+    def _judge(self, arrival: Arrival) -> Decision:
+        customer_id = arrival.command.customer_id
+        account = self.accounts.get(customer_id)
+        if customer_id in self.quarantined:
+            return Decision("parked", "quarantined", account)
+        try:
+            decision = decide(account, arrival.command, self.world)
+        except Exception as broken:  # noqa: BLE001 - skipping money is worse than waiting
+            self._quarantine(customer_id, broken)
+            return Decision("parked", "quarantined", account)
+        if decision.outcome == "accepted":
+            assert decision.account is not None
+            if account is None:
+                self.opened.add(customer_id)
+            self._adopt(decision.account)
+        return decision
+
+    def _adopt(self, after: Account) -> None:
+        before = self.accounts.get(after.customer_id)
+        if before is not None and (
+            before.terms is not after.terms or before.contact is not after.contact
+        ):
+            self.changed.add(after.customer_id)
+        self.lines += after.lines
+        for reference, payment in after.claims:
+            self.claims[reference] = payment
+            if payment is None:
+                self.world.references.pop(reference, None)
+            else:
+                self.world.references[reference] = payment
+        after.lines, after.claims = [], []
+        self.accounts[after.customer_id] = after
+
+    def _quarantine(self, customer_id: str, broken: Exception) -> None:
+        self.quarantined[customer_id] = f"{type(broken).__name__}: {broken}"[:500]
+        self.broken[customer_id] = broken
+
+    def _has_period(self, customer_id: str) -> bool:
+        account = self.accounts.get(customer_id)
+        return account is not None and bool(account.periods)
+
+
+def references_asked(arrivals: Iterable[Arrival], accounts: Iterable[Account]) -> Iterator[
+    tuple[str, str]
+]:
+    """Yield the references whose holder the batch must know: those of its payments, and of
+    payments that a cancellation may restore."""
+    for arrival in arrivals:
+        command = arrival.command
+        if isinstance(command, PaymentReceived) and command.reference is not None:
+            yield command.method, command.reference
+    for account in accounts:
+        for posting in account.postings or ():
+            if posting.method is not None and posting.reference is not None:
+                yield posting.method, posting.reference

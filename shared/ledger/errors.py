@@ -1,0 +1,28 @@
+"""What a rule may say instead of yes; each class tells the person on call what to do."""
+
+
+class Refused(Exception):  # noqa: N818 - an outcome, not a fault
+    """The business says no, and why. Trying the same command again will not help.
+
+    `reason` is one of the words of contract §4, such as `over_limit`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Parked(Exception):  # noqa: N818 - an outcome, not a fault
+    """The world is not ready: the command is kept and applied when it can be."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Broken(Exception):  # noqa: N818 - reads as a sentence: the chain is broken
+    """An invariant that we rely on does not hold. Stop, and let a person look."""
+
+
+class PolicyError(ValueError):
+    """A policy file is wrong; it is refused whole, and the message says where."""

@@ -1,0 +1,114 @@
+"""The ledger line and the hash that chains each line to the one before it."""
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+GENESIS = bytes(32)
+"""The predecessor's hash of a customer's first line."""
+ABSENT = "\\N"
+
+
+class Line(NamedTuple):
+    """One row of the ledger: the totals of a period after one command (contract §6).
+
+    Amounts are minor units, coverage is half open. The fields after `hash` carry
+    what a later command needs, so that a period can be read from its latest line alone:
+    the terms frozen with the bill, whether it stands, and what of the totals
+    came from adjustments and from granted discounts. The order is that of the table.
+    """
+
+    customer_id: str
+    seq: int
+    period: str
+    revision: int
+    kind: str
+    previous_due: int
+    charge: int
+    discount: int
+    vat: int
+    paid: int
+    due: int
+    coverage_from: date
+    coverage_to: date
+    command_id: str
+    reverses: str | None
+    effective_on: date
+    actor: str | None
+    reason: str | None
+    policy_version: int
+    recorded_at: datetime
+    hash: bytes
+    anchor_day: int
+    discount_ppm: int
+    vat_exempt: bool
+    bill_policy_version: int
+    standing: bool
+    bill_seq: int
+    """The line that issued the bill now in the period; 0 for a skip row."""
+    adjusted_charge: int
+    adjusted_vat: int
+    granted_discount: int
+    granted_vat: int
+
+    @property
+    def billed(self) -> int:
+        return self.charge - self.discount + self.vat
+
+    @property
+    def recurring_charge(self) -> int:
+        return self.charge - self.adjusted_charge
+
+    @property
+    def recurring_discount(self) -> int:
+        return self.discount - self.granted_discount
+
+    @property
+    def recurring_vat(self) -> int:
+        return self.vat - self.adjusted_vat + self.granted_vat
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the period's bill was cancelled and nothing took its place."""
+        return self.bill_seq > 0 and not self.standing
+
+
+def _text(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+@lru_cache(maxsize=1024)
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def canonical(line: Line) -> bytes:
+    """Return what the hash covers: each field but the hash on a line of its own, UTF-8.
+
+    Order as in `Line`. Integers in decimal (amounts in minor units), days as YYYY-MM-DD,
+    the instant in UTC with six decimals and Z, booleans as t and f, an absent text as \\N;
+    in texts a backslash is written \\\\ and a line feed \\n. Lines are joined by a line feed.
+    """
+    (
+        customer_id, seq, period, revision, kind, previous_due, charge, discount, vat, paid, due,
+        coverage_from, coverage_to, command_id, reverses, effective_on, actor, reason,
+        policy_version, recorded_at, _hash, anchor_day, discount_ppm, vat_exempt,
+        bill_policy_version, standing, bill_seq, adjusted_charge, adjusted_vat,
+        granted_discount, granted_vat,
+    ) = line  # fmt: skip
+    return (
+        f"{customer_id}\n{seq}\n{period}\n{revision}\n{kind}\n{previous_due}\n{charge}\n{discount}"
+        f"\n{vat}\n{paid}\n{due}\n{coverage_from}\n{coverage_to}\n{command_id}"
+        f"\n{ABSENT if reverses is None else reverses}\n{effective_on}"
+        f"\n{ABSENT if actor is None else _text(actor)}"
+        f"\n{ABSENT if reason is None else _text(reason)}"
+        f"\n{policy_version}\n{_instant(recorded_at)}\n{anchor_day}\n{discount_ppm}"
+        f"\n{'t' if vat_exempt else 'f'}\n{bill_policy_version}\n{'t' if standing else 'f'}"
+        f"\n{bill_seq}\n{adjusted_charge}\n{adjusted_vat}\n{granted_discount}\n{granted_vat}"
+    ).encode()
+
+
+def chained(line: Line, previous_hash: bytes) -> bytes:
+    """Return the line's hash: SHA-256 of the predecessor's 32 bytes and the canonical form."""
+    return sha256(previous_hash + canonical(line)).digest()

@@ -1,0 +1,70 @@
+"""Policy: which taxes are in force, who may do what, how many days of grace."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import NamedTuple
+
+from shared.ledger.money import share
+
+PERMISSIONS = frozenset(
+    {"discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"}
+)
+
+
+class Tax(NamedTuple):
+    """One component: its rate in parts per million, in force on days [starts, ends)."""
+
+    code: str
+    rate_ppm: int
+    starts: date
+    ends: date | None = None
+    on: tuple[str, ...] = ()
+
+
+class Staff(NamedTuple):
+    """What one member of staff may do; no limit on discounts when `discount_ppm_max` is None."""
+
+    may: frozenset[str]
+    discount_ppm_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version of the policy. Version 0 is the empty one: no tax, no staff."""
+
+    version: int = 0
+    taxes: tuple[Tax, ...] = ()
+    staff: MappingProxyType[str, Staff] = field(default_factory=lambda: MappingProxyType({}))
+    grace_days: int = 10
+
+    def permits(self, actor: str | None, permission: str) -> bool:
+        return actor is not None and actor in self.staff and permission in self.staff[actor].may
+
+    def discount_ppm_max(self, actor: str | None) -> int | None:
+        """Return the greatest discount that an actor may grant, None for no limit."""
+        member = self.staff.get(actor) if actor is not None else None
+        return member.discount_ppm_max if member is not None else None
+
+    def tax_parts(self, net: int, day: date) -> Iterator[tuple[Tax, int, int]]:
+        """Yield each component in force on a day as (tax, its base, its amount), in order.
+
+        A component's base is the net amount and the components named in its `on` that are
+        in force; each amount is rounded (contract §3). Minor units.
+        """
+        amounts: dict[str, int] = {}
+        for tax in self.taxes:
+            if tax.starts <= day and (tax.ends is None or day < tax.ends):
+                base = net + sum(amounts.get(code, 0) for code in tax.on)
+                amounts[tax.code] = share(base, tax.rate_ppm)
+                yield tax, base, amounts[tax.code]
+
+    def vat(self, net: int, day: date, exempt: bool) -> int:
+        """Return the tax on a net amount on a day (minor units); 0 for the exempt."""
+        if exempt:
+            return 0
+        return sum(amount for _, _, amount in self.tax_parts(net, day))
+
+
+NO_POLICY = Policy()

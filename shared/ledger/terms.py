@@ -1,0 +1,124 @@
+"""A customer's terms, dated: what was agreed, and from which day it counts.
+
+Each field is a timeline, ((day, value), ...) in ascending order, whose first day is
+`ALWAYS`. A change replaces all that was known about its fields from its day on.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+ALWAYS = date.min
+MODES = ("cumulative", "monthly")
+STATUSES = ("active", "suspended", "left")
+CYCLES = ("start_of_month", "anniversary", "custom")
+
+
+class Package(NamedTuple):
+    """What is sold: a code and its price for one full cycle (minor units)."""
+
+    code: str
+    price: int
+
+
+class Cycle(NamedTuple):
+    """How the months are cut; `day` is the stored anchor day, 1 to 31."""
+
+    kind: str
+    day: int
+
+
+Timeline = tuple[tuple[date, T], ...]
+
+
+def always(value: T) -> Timeline[T]:
+    return ((ALWAYS, value),)
+
+
+def value_on(timeline: Timeline[T], day: date) -> T:
+    """Return the value that counts on a day."""
+    for start, value in reversed(timeline):
+        if start <= day:
+            return value
+    raise AssertionError("a timeline starts at ALWAYS")
+
+
+def said(timeline: Timeline[T], day: date, value: T) -> Timeline[T]:
+    """Return the timeline after a change: all known from its day on is replaced."""
+    return (*(entry for entry in timeline if entry[0] < day), (day, value))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """The dated terms of one customer; equal texts decode to the same object.
+
+    `status` is the one that charging counts; `shown` the one that views and
+    entitlements show, which follows `effective_on` alone (contract §4, changed).
+    """
+
+    package: Timeline[Package]
+    cycle: Timeline[Cycle]
+    mode: Timeline[str]
+    vip: Timeline[bool]
+    discount_ppm: Timeline[int]
+    vat_exempt: Timeline[bool]
+    status: Timeline[str] = always("active")
+    shown: Timeline[str] = always("active")
+    priced: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """Bills already priced under these terms, kept by `charge`; never part of their meaning."""
+
+    def changed(self, **timelines: Any) -> "Terms":
+        return replace(self, priced={}, **timelines)
+
+    def left_for_good_on(self, day: date) -> bool:
+        """Whether the customer has left on a day with no return known."""
+        return value_on(self.status, day) == "left" and all(
+            status == "left" for start, status in self.status if start > day
+        )
+
+    def next_change_after(self, day: date) -> date | None:
+        """Return the next day on which what is shown of the customer changes, if one is known."""
+        timelines: Sequence[Timeline[Any]] = (self.shown, self.vip, self.mode, self.cycle)
+        return min((start for line in timelines for start, _ in line if start > day), default=None)
+
+
+FIELDS = ("package", "cycle", "mode", "vip", "discount_ppm", "vat_exempt", "status", "shown")
+
+
+def encode(terms: Terms) -> str:
+    """Write terms as JSON, {field: [[day or null, value...], ...]}; `decode` reads it back."""
+    return json.dumps(
+        {
+            name: [
+                [None if day is ALWAYS or day == ALWAYS else day.isoformat(), value]
+                for day, value in getattr(terms, name)
+            ]
+            for name in FIELDS
+        },
+        separators=(",", ":"),
+        sort_keys=True,
+    )
+
+
+@lru_cache(maxsize=4096)
+def decode(text: str) -> Terms:
+    """Read terms from JSON. Cached by text: customers on one package share one value."""
+    made = {"package": lambda v: Package(*v), "cycle": lambda v: Cycle(*v)}
+    return Terms(
+        **{
+            name: tuple(
+                (ALWAYS if day is None else date.fromisoformat(day), made.get(name, _same)(value))
+                for day, value in entries
+            )
+            for name, entries in json.loads(text).items()
+        }
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
