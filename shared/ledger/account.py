@@ -30,6 +30,14 @@ class Contact(NamedTuple):
     language: Timeline[str]
 
 
+class Head(NamedTuple):
+    """The end of a chain of periods, for those who only bill on: a page of a bill run."""
+
+    period: str
+    due: int
+    coverage_to: date
+
+
 class By(NamedTuple):
     """Why a line is appended: the command, its day, who and his reason."""
 
@@ -83,6 +91,8 @@ class Account:
     contact: Contact | None
     """Only where a command may change it; None when it was not loaded."""
     periods: list[Line] = field(default_factory=list)
+    closed: Head | None = None
+    """The last period, where `periods` were not loaded."""
     since: str = BEGINNING
     postings: list[Posting] | None = field(default_factory=list)
     seq: int = 0
@@ -98,22 +108,31 @@ class Account:
         postings = None if self.postings is None else list(self.postings)
         return Account(
             self.customer_id, self.joined_on, self.bill_from, self.opening_due, self.terms,
-            self.contact, list(self.periods), self.since, postings, self.seq, self.hash,
-            self.recorded_at,
+            self.contact, list(self.periods), self.closed, self.since, postings, self.seq,
+            self.hash, self.recorded_at,
         )  # fmt: skip
+
+    @property
+    def head(self) -> Line | Head | None:
+        """The last period; None while there is none."""
+        return self.periods[-1] if self.periods else self.closed
 
     @property
     def billed_through(self) -> date:
         """The first day not covered by a period."""
-        return self.periods[-1].coverage_to if self.periods else self.bill_from
+        head = self.head
+        return head.coverage_to if head else self.bill_from
 
     @property
     def due(self) -> int:
-        return self.periods[-1].due if self.periods else self.opening_due
+        head = self.head
+        return head.due if head else self.opening_due
 
     def index_of(self, label: str) -> int | None:
         """Return where a period stands in `periods`, None when there is no such period."""
         if not self.periods:
+            if self.closed:
+                raise Broken(f"{self.customer_id}: periods were asked for but not loaded")
             return None
         index = months_between(self.periods[0].period, label)
         if index < 0 and self.since > label:
@@ -225,7 +244,7 @@ class Account:
         """Append the row of the next label; return whether it is a bill (False: a skip row)."""
         starts = self.billed_through
         bill = new_bill(self.terms, starts, world.policy, ends)
-        head = self.periods[-1] if self.periods else None
+        head = self.head
         label = months_after(head.period, 1) if head else label_of(starts)
         previous_due = head.due if head else self.opening_due
         seq = self.seq + 1

@@ -42,12 +42,15 @@ PERMISSION = {
 class Arrival(NamedTuple):
     """A command as it came: its event type, its value, and its content as canonical text.
 
-    Two arrivals with one command id are the same when type and content are equal.
+    Two arrivals with one command id are the same when type and content are equal. `ce_id` and
+    `ce_source` name the event that brought it, where that is still known.
     """
 
     type: str
     command: Command
     content: str
+    ce_id: str | None = None
+    ce_source: str | None = None
 
     @property
     def command_id(self) -> str:
@@ -85,7 +88,7 @@ def _apply(account: Account | None, command: Command, world: World) -> Account:
         after = open_account(command)
     else:
         assert account is not None
-        if not account.periods and not isinstance(command, Changed):
+        if account.head is None and not isinstance(command, Changed):
             raise Parked("no_period_yet")
         after = account.fork()
     HANDLERS[type(command)](after, command, world)
@@ -153,28 +156,38 @@ def _label_before(day: date) -> str:
     return months_after(label_of(day), -1)
 
 
+class Seen(NamedTuple):
+    """A command that came before: what it asked, and what became of it so far."""
+
+    type: str
+    content: str
+    outcome: str
+    reason: str | None
+
+
 class Judged(NamedTuple):
-    """What became of an arrival; `first` is False when it had been parked before."""
+    """What became of an arrival. `seen` is what a duplicate or conflict met; `waited` tells
+    that it had been parked before."""
 
     arrival: Arrival
     outcome: str
     reason: str | None
-    first: bool = True
+    seen: Seen | None = None
+    waited: bool = False
 
 
 @dataclass(slots=True)
 class Fold:
     """A batch under judgement: the accounts and what is known of their commands, as loaded.
 
-    `seen` maps the command ids that may occur to (type, content) of their first coming;
-    `parked` holds the waiting arrivals of a customer, oldest first; `quarantined` the
+    `seen` maps the command ids that may occur to their first coming; `parked` holds the waiting arrivals of a customer, oldest first; `quarantined` the
     customers that wait for a person. After folding, `judged`, `lines` and `changed`
     say what is to be saved.
     """
 
     world: World
     accounts: dict[str, Account] = field(default_factory=dict)
-    seen: dict[str, tuple[str, str]] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     parked: dict[str, list[Arrival]] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
@@ -189,14 +202,14 @@ class Fold:
         for arrival in arrivals:
             first = self.seen.get(arrival.command_id)
             if first is not None:
-                same = first == (arrival.type, arrival.content)
-                self.judged.append(Judged(arrival, "duplicate" if same else "conflict", None))
+                same = first[:2] == (arrival.type, arrival.content)
+                outcome = "duplicate" if same else "conflict"
+                self.judged.append(Judged(arrival, outcome, None, first))
                 continue
-            self.seen[arrival.command_id] = (arrival.type, arrival.content)
             customer_id = arrival.command.customer_id
             had_period = self._has_period(customer_id)
             decision = self._judge(arrival)
-            self.judged.append(Judged(arrival, decision.outcome, decision.reason))
+            self._note(arrival, decision)
             if decision.outcome == "parked":
                 self.parked.setdefault(customer_id, []).append(arrival)
             elif decision.outcome == "accepted":
@@ -222,7 +235,7 @@ class Fold:
             return None
         skips = len(after.lines) - bills
         self._adopt(after)
-        if not before.periods and after.periods:
+        if before.head is None and after.head is not None:
             self.release(customer_id)
         return bills, skips
 
@@ -238,9 +251,14 @@ class Fold:
                 at += 1
                 continue
             del waiting[at]
-            self.judged.append(Judged(arrival, decision.outcome, decision.reason, first=False))
+            self._note(arrival, decision, waited=True)
             if not had_period and self._has_period(customer_id):
                 at = 0
+
+    def _note(self, arrival: Arrival, decision: Decision, waited: bool = False) -> None:
+        outcome, reason = decision.outcome, decision.reason
+        self.seen[arrival.command_id] = Seen(arrival.type, arrival.content, outcome, reason)
+        self.judged.append(Judged(arrival, outcome, reason, waited=waited))
 
     def _judge(self, arrival: Arrival) -> Decision:
         customer_id = arrival.command.customer_id
@@ -281,12 +299,12 @@ class Fold:
 
     def _has_period(self, customer_id: str) -> bool:
         account = self.accounts.get(customer_id)
-        return account is not None and bool(account.periods)
+        return account is not None and account.head is not None
 
 
-def references_asked(arrivals: Iterable[Arrival], accounts: Iterable[Account]) -> Iterator[
-    tuple[str, str]
-]:
+def references_asked(
+    arrivals: Iterable[Arrival], accounts: Iterable[Account]
+) -> Iterator[tuple[str, str]]:
     """Yield the references whose holder the batch must know: those of its payments, and of
     payments that a cancellation may restore."""
     for arrival in arrivals:

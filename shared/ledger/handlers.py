@@ -5,7 +5,6 @@ the fork is dropped and with it every bill made on the way.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -464,18 +463,14 @@ def _extend(account: Account, event: BillUpToSet, ends: date, world: World) -> N
 
 def _move_anchor(account: Account, ends: date) -> None:
     """Let a custom cycle take the new day as its anchor; a change planned for later stands."""
-    timeline, billed_from = account.terms.cycle, account.periods[-1].coverage_from
-    cycle = value_on(timeline, billed_from)
-    planned = any(billed_from < day <= ends for day, _ in timeline)
-    if cycle.kind != "custom" or planned or anchor_in(label_of(ends), cycle.day) == ends:
+    timeline = account.terms.cycle
+    cycle = value_on(timeline, ends)
+    if cycle.kind != "custom" or anchor_in(label_of(ends), cycle.day) == ends:
         return
-    moved = (ends, Cycle("custom", ends.day))
+    before = [entry for entry in timeline if entry[0] < ends]
     later = [entry for entry in timeline if entry[0] > ends]
-    account.terms = replace(
-        account.terms,
-        priced={},
-        cycle=(*(entry for entry in timeline if entry[0] < ends), moved, *later),
-    )
+    moved = (ends, Cycle("custom", ends.day))
+    account.terms = account.terms.changed(cycle=(*before, moved, *later))
 
 
 def on_rebill(account: Account, event: RebillRequested, world: World) -> None:

@@ -1,0 +1,12 @@
+"""The collector: payments, and everything else that a clerk does to an account."""
+
+from shared.runtime.judge import Judge
+from shared.runtime.loop import Loop
+from shared.runtime.worker import Context, Part
+from shared.schemas.topics import PAYMENTS
+
+
+def parts(context: Context) -> list[Part]:
+    judge = Judge(context.settings.zone, context.settings.partitions)
+    database = context.database()
+    return [Loop("collector", [PAYMENTS], context.kafka, database, judge, context.health)]

@@ -1,0 +1,209 @@
+"""What the book says: `policy`, `statement`, `explain`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from services.console.finding import Servers, data_option, find, json_option
+from services.console.printing import plain, print_json, print_table, progress
+from services.console.problems import Problem
+
+T = TypeVar("T")
+
+
+def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | None = None) -> T:
+    """Connect to the book, put one question, and return the answer."""
+    from shared.runtime.servers import database
+
+    async def asked() -> T:
+        async with database(servers.database, role=role) as connection:
+            return await question(connection)
+
+    return asyncio.run(asked())
+
+
+# Policy -------------------------------------------------------------------------------------
+
+
+@click.group()
+def policy() -> None:
+    """Taxes, permissions and grace days: apply a new version, show one."""
+
+
+@policy.command("apply")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@data_option
+def apply_policy(file: Path, data: Path | None) -> None:
+    """Append a policy version from FILE.toml.
+
+    A file with a fault is refused whole: every fault is named with its line, and the exit code
+    is 1. Applying the latest version again changes nothing. Bills made so far keep the version
+    that they name.
+    """
+    from shared.ledger.errors import PolicyError
+    from shared.ledger.policy_file import parse_policy
+    from shared.ledger.postgres import reports
+
+    source = _text(file)
+    try:
+        parse_policy(source, 1)
+    except PolicyError as error:
+        for fault in str(error).splitlines():
+            click.echo(f"{file.name}:{fault}", err=True)
+        raise Problem(f"{file.name} is refused; no policy was changed") from error
+    applied = ask(find(data), lambda connection: reports.apply_policy(connection, source))
+    said = "applied" if applied.new else "unchanged: it is the latest already"
+    click.echo(f"policy version {applied.version} {said}")
+
+
+def _text(file: Path) -> str:
+    raw = file.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Problem(f"{file.name}:{line}: not UTF-8; no policy was changed") from error
+
+
+@policy.command("show")
+@click.option("--version", type=click.IntRange(min=1), help="An earlier version, not the latest.")
+@data_option
+@json_option
+def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
+    """Show the policy in force, as it was applied."""
+    from shared.ledger.policy_file import parse_policy
+    from shared.ledger.postgres import reports
+
+    row = ask(find(data), lambda connection: reports.policy_row(connection, version))
+    if row is None and version is not None:
+        raise Problem(f"there is no policy version {version}")
+    if as_json:
+        read = parse_policy(row["source"] if row else "", row["version"] if row else 0)
+        print_json(_policy_as_json(read) | {"applied_at": row["applied_at"] if row else None})
+    elif row is None:
+        click.echo("# no policy was applied: no tax, no staff")
+    else:
+        progress(f"policy version {row['version']}, applied {row['applied_at']:%Y-%m-%d %H:%M %Z}")
+        click.echo(row["source"].rstrip("\n"))
+
+
+def _policy_as_json(read: Any) -> dict[str, Any]:
+    """Return a policy in the words of its file."""
+    from shared.ledger.money import percent
+
+    return {
+        "version": read.version,
+        "tax": [
+            {
+                "code": tax.code,
+                "rate": percent(tax.rate_ppm),
+                "from": tax.starts,
+                "until": tax.ends,
+                "on": list(tax.on),
+            }
+            for tax in read.taxes
+        ],
+        "staff": [
+            {
+                "id": name,
+                "may": sorted(member.may),
+                "max_discount_percent": None
+                if member.discount_ppm_max is None
+                else percent(member.discount_ppm_max),
+            }
+            for name, member in read.staff.items()
+        ],
+        "billing": {"grace_days": read.grace_days},
+    }
+
+
+# Statements ---------------------------------------------------------------------------------
+
+
+class Instant(click.ParamType):
+    """An RFC 3339 timestamp with an offset."""
+
+    name = "timestamp"
+
+    def convert(self, value: Any, param: Any, context: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not like 2026-02-01T09:00:00+06:00", param, context)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no offset: write {value}+06:00 or so", param, context)
+        return moment
+
+
+COLUMNS = {
+    "period": "period",
+    "coverage_from": "from",
+    "coverage_to": "to",
+    "previous_due": "previous due",
+    "charge": "charge",
+    "discount": "discount",
+    "vat": "vat",
+    "billed": "billed",
+    "paid": "paid",
+    "due": "due",
+}
+
+
+@click.command()
+@click.argument("customer")
+@click.option("--as-of", type=Instant(), help="As it was known at this instant.")
+@data_option
+@json_option
+def statement(customer: str, as_of: datetime | None, data: Path | None, as_json: bool) -> None:
+    """Show a customer's statement: a row per period, `due` rolling forward.
+
+    `to` is the first day no longer covered. With --json the rows of report.statement.
+    """
+    from shared.ledger.postgres import reports
+
+    async def question(connection: Any) -> tuple[Any, list[Any]]:
+        return (
+            await reports.customer(connection, customer),
+            await reports.statement(connection, customer, as_of),
+        )
+
+    who, periods = ask(find(data), question)
+    if who is None:
+        raise Problem(f"customer {customer} is not known")
+    if as_json:
+        print_json(plain(periods))
+        return
+    click.echo(heading(who))
+    if not periods:
+        click.echo("no period" + (" was known then" if as_of else " yet"))
+        return
+    print_table(list(COLUMNS.values()), [_cells(row) for row in periods])
+    if not all(row["standing"] for row in periods):
+        click.echo("* no bill stands: a month without service, or a cancelled bill")
+    if as_of is not None:
+        click.echo(f"as it was known at {as_of.isoformat(sep=' ')}")
+
+
+def heading(who: Any) -> str:
+    """Say in a line who a customer is: those are the terms of today."""
+    cycle = who["cycle_kind"].replace("_", " ")
+    anchor = f", day {who['cycle_day']}" if who["cycle_kind"] != "start_of_month" else ""
+    expires = "never" if who["vip"] else who["expires_on"] or "not yet known"
+    return (
+        f"{who['customer_id']}  {who['name']}  {who['phone']}\n"
+        f"{who['status']}, {who['mode']}, {cycle}{anchor}, billed through {who['billed_through']},"
+        f" service expires {expires}"
+    )
+
+
+def _cells(row: Any) -> list[Any]:
+    cells = [row[column] for column in COLUMNS]
+    if not row["standing"]:
+        cells[0] = f"{cells[0]} *"
+    return cells

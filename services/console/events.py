@@ -1,0 +1,310 @@
+"""Events in, and those that did not get through: `publish`, `tick`, `parked`, `dlq`, `quarantine`."""
+
+import asyncio
+import io
+import secrets
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from services.console.books import ask
+from services.console.finding import Servers, data_option, find, json_option
+from services.console.printing import Counter, plain, print_json, print_table, progress
+from services.console.problems import Misconfigured, Problem
+
+if TYPE_CHECKING:
+    from shared.schemas.envelope import Message
+
+FAULTS_MAX = 20
+SPOOL_BYTES_MAX = 1 << 24
+
+
+# Publish ------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@data_option
+@json_option
+def publish(file: IO[bytes], data: Path | None, as_json: bool) -> None:
+    """Publish FILE.jsonl, one structured CloudEvent a line; `-` reads stdin.
+
+    The whole file is looked at first: a line that cannot be routed (not JSON, unknown type, no
+    key) is named, nothing is sent, and the exit code is 1. What can be routed is sent as it
+    is; the fleet judges it. Each customer's events keep their order.
+    """
+    from shared.runtime.publishing import publish as send
+
+    servers = find(data)
+    lines = _rewindable(file)
+    faults = 0
+    for number, _, fault in _messages(lines):
+        if fault is not None:
+            faults += 1
+            if faults <= FAULTS_MAX:
+                progress(f"{file.name}:{number}: {fault}")
+    if faults:
+        raise Problem(f"{faults} of the lines cannot be routed; nothing was sent")
+    lines.seek(0)
+    counter = Counter("events sent")
+    messages = (message for _, message, _ in _messages(lines) if message is not None)
+    count = asyncio.run(send(servers.kafka, messages, counter))
+    counter.done()
+    if as_json:
+        print_json({"published": count})
+    else:
+        click.echo(f"published {count} events")
+
+
+def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | None]]":
+    """Yield (line number, message, fault) of each line that is not blank: one of the two."""
+    from shared.runtime.publishing import VALUE_BYTES_MAX
+    from shared.schemas.malformed import Malformed
+    from shared.schemas.publish import from_line
+
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        if len(line) > VALUE_BYTES_MAX:
+            yield number, None, f"{len(line)} bytes are more than a broker takes"
+            continue
+        try:
+            yield number, from_line(line), None
+        except Malformed as malformed:
+            yield number, None, malformed.reason
+
+
+def _rewindable(file: IO[bytes]) -> IO[bytes]:
+    """Return the file, or a copy of what cannot be read twice."""
+    if file.seekable():
+        return file
+    copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX)
+    while chunk := file.read(io.DEFAULT_BUFFER_SIZE * 16):
+        copy.write(chunk)
+    copy.seek(0)
+    return copy
+
+
+# Tick ---------------------------------------------------------------------------------------
+
+
+class Day(click.ParamType):
+    """A day that an event may name."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: Any, context: Any) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day, no instant
+        except ValueError:
+            self.fail(f"{value!r} is not a day like 2026-02-01", param, context)
+        if not 2000 <= day.year <= 2199:
+            self.fail(f"{value} lies outside 2000-01-01 to 2199-12-31", param, context)
+        return day
+
+
+@click.command()
+@click.option("--as-of", type=Day(), required=True, help="Bill every label due by this day.")
+@click.option(
+    "--trigger",
+    type=click.Choice(["nightly", "manual", "sweep"]),
+    default="manual",
+    show_default=True,
+    help="What the run is called.",
+)
+@click.option(
+    "--allow-gap",
+    is_flag=True,
+    help="Allow a day after today, and one more than 45 days past the business date.",
+)
+@data_option
+@json_option
+def tick(as_of: date, trigger: str, allow_gap: bool, data: Path | None, as_json: bool) -> None:
+    """Move the business date on and bill what is due by it. Prints the tick's id.
+
+    The run itself is the fleet's: `rollforward settle` waits for it, report.run shows it.
+    """
+    from shared.runtime.publishing import publish as send
+    from shared.schemas.publish import structured
+
+    servers = find(data)
+    today = datetime.now(_zone(servers)).date()
+    if as_of > today and not allow_gap:
+        raise Misconfigured(
+            f"{as_of} is after today ({today} in the business zone): a run for it would bill "
+            "ahead of time; if that is what you want, add --allow-gap"
+        )
+    tick_id = f"{trigger}-{as_of}-{secrets.token_hex(4)}"
+    said: dict[str, Any] = {
+        "tick_id": tick_id,
+        "period": f"{as_of:%Y-%m}",
+        "as_of": as_of.isoformat(),
+        "trigger": trigger,
+    }
+    if allow_gap:
+        said["allow_gap"] = True
+    message = structured(
+        {
+            "specversion": "1.0",
+            "id": tick_id,
+            "source": "rollforward/tick",
+            "type": "billing.tick.v1",
+            "time": datetime.now(UTC).isoformat(),
+            "datacontenttype": "application/json",
+            "data": said,
+        }
+    )
+    asyncio.run(send(servers.kafka, [message]))
+    if as_json:
+        print_json(said)
+    else:
+        click.echo(tick_id)
+
+
+def _zone(servers: Servers) -> ZoneInfo:
+    """Return the fleet's business zone; where only its Kafka is known, the one of the settings."""
+    from shared.ledger.postgres import reports
+
+    if servers.database_url is None:
+        return servers.settings.zone
+    name = ask(servers, reports.zone)
+    return ZoneInfo(name) if name else servers.settings.zone
+
+
+# What did not get through -------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("customer", required=False)
+@data_option
+@json_option
+def parked(customer: str | None, data: Path | None, as_json: bool) -> None:
+    """List the commands that came too early and wait for their customer or his first period."""
+    from shared.ledger.postgres import reports
+
+    rows = ask(find(data), lambda connection: reports.parked(connection, customer))
+    if as_json:
+        print_json(plain(rows))
+        return
+    heads = ["command", "customer", "type", "parked at", "reason"]
+    print_table(heads, rows) if rows else click.echo("nothing is parked")
+
+
+@click.group()
+def quarantine() -> None:
+    """Customers that could not be billed and wait for a person."""
+
+
+@quarantine.command("list")
+@data_option
+@json_option
+def list_quarantine(data: Path | None, as_json: bool) -> None:
+    """List who is quarantined, since when, and why."""
+    from shared.ledger.postgres import reports
+
+    rows = ask(find(data), reports.quarantine)
+    if as_json:
+        print_json(plain(rows))
+    elif rows:
+        print_table(["customer", "reason", "since"], rows)
+    else:
+        click.echo("nobody is quarantined")
+
+
+@quarantine.command("retry")
+@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
+@data_option
+@json_option
+def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+    """Try quarantined customers again: these, or all.
+
+    What was parked for them is applied in its order, and they are billed up to the business
+    date. Who still cannot be billed stays where he is, and the exit code is 1. Pressing twice
+    does no harm.
+    """
+    from shared.runtime.retry import retry
+
+    servers = find(data)
+    results = asyncio.run(retry(servers.database, servers.settings, customers))
+    if as_json:
+        print_json([result._asdict() for result in results])
+    elif results:
+        heads = ["customer", "result", "applied", "still"]
+        print_table(heads, [(r.customer_id, r.result, r.applied, r.reason) for r in results])
+    else:
+        click.echo("nobody is quarantined")
+    if any(result.result != "released" for result in results):
+        raise Problem("not everyone was released")
+
+
+@click.group()
+def dlq() -> None:
+    """Dead letters: records that could not be read, kept with their bytes intact."""
+
+
+@dlq.command("list")
+@data_option
+@json_option
+def list_letters(data: Path | None, as_json: bool) -> None:
+    """List dead letters, oldest first: where each came from, why, and what would become of it.
+
+    `now` is what today's reader says: `unreadable` still, `readable` (a replay would apply
+    it), `applied` (its command has an outcome, or is parked).
+    """
+    from shared.runtime.dead_letters import letters
+
+    servers = find(data)
+    found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
+    if as_json:
+        print_json([letter.told() for letter in found])
+    elif found:
+        heads = ["letter", "came from", "key", "at", "error", "now"]
+        print_table(heads, [letter.row() for letter in found])
+    else:
+        click.echo("there are no dead letters")
+
+
+@dlq.command("replay")
+@click.argument("names", nargs=-1, metavar="[LETTER]...")
+@click.option("--unreadable", is_flag=True, help="Send those too that still cannot be read.")
+@data_option
+@json_option
+def replay_letters(
+    names: tuple[str, ...], unreadable: bool, data: Path | None, as_json: bool
+) -> None:
+    """Publish dead letters again, byte for byte, where they came from: these, or all.
+
+    Only those that today's reader can read and that have no outcome yet: so pressing twice
+    does no harm, and what is still unreadable does not come back as a second letter.
+    """
+    from shared.runtime.dead_letters import letters
+    from shared.runtime.publishing import publish as send
+
+    servers = find(data)
+    found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
+    unknown = set(names) - {letter.name for letter in found}
+    if unknown:
+        raise Misconfigured(f"there is no dead letter {sorted(unknown)[0]}; see `dlq list`")
+    wanted = [letter for letter in found if not names or letter.name in names]
+    states = ("readable", "unreadable") if unreadable else ("readable",)
+    chosen = [letter for letter in wanted if letter.now in states]
+    count = asyncio.run(send(servers.kafka, [letter.message() for letter in chosen]))
+    counts = {
+        "replayed": count,
+        "applied_already": sum(letter.now == "applied" for letter in wanted),
+        "unreadable": sum(letter.now == "unreadable" for letter in wanted),
+    }
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo(
+            f"replayed {count}; {counts['applied_already']} were applied already, "
+            f"{counts['unreadable']} cannot be read" + (" (sent all the same)" * unreadable)
+        )

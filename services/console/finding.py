@@ -1,0 +1,78 @@
+"""Where the fleet is: a folder's `connection.json`, or else the two server settings."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from shared.runtime.settings import Settings, SettingsError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HOW = "say where the fleet is: --data DIR, or ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL"
+
+
+class Servers(NamedTuple):
+    """The addresses of a fleet's servers, as far as they are known."""
+
+    settings: Settings
+    kafka_address: str | None
+    database_url: str | None
+
+    @property
+    def kafka(self) -> str:
+        """The bootstrap address; SettingsError when nothing says it."""
+        if self.kafka_address is None:
+            raise SettingsError(f"no Kafka is known; {HOW}")
+        return self.kafka_address
+
+    @property
+    def database(self) -> str:
+        """The URL of the database, for a role that may write; SettingsError as above."""
+        if self.database_url is None:
+            raise SettingsError(f"no database is known; {HOW}")
+        return self.database_url
+
+
+def find(data: Path | None) -> Servers:
+    """Return the servers of the fleet of a folder, or those that the environment names."""
+    settings = Settings.from_environment()
+    folder = data or settings.data
+    if folder is None:
+        return Servers(settings, settings.kafka, settings.database_url)
+    told = _read(folder.expanduser() / "connection.json")
+    return Servers(settings, told.get("kafka"), told.get("database_admin"))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{file} is not there: start the fleet with `rollforward up --data {file.parent}`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from None
+    if not isinstance(told, dict):
+        raise SettingsError(f"{file} is not what a fleet writes")
+    return told
+
+
+def data_option(command: F) -> F:
+    """Give a command the option --data, as the argument `data`."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="The folder of a fleet started with `up --data DIR` "
+        "(else ROLLFORWARD_DATA, else the two server settings).",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Give a command the option --json, as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")(
+        command
+    )

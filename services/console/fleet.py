@@ -1,0 +1,120 @@
+"""The fleet itself: `demo`, `up`, `migrate`, `worker`, `settle`."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from services.console.finding import data_option, find, json_option
+from services.console.printing import print_json, progress
+from services.console.problems import Problem
+from shared.runtime.settings import Settings
+
+WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
+
+
+@click.command()
+@click.option(
+    "--customers",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="How large the ISP is.",
+)
+def demo(customers: int) -> None:
+    """Play a month of an ISP: start everything, sign up, bill, take payments, show it, stop.
+
+    Nothing to configure, nothing left behind.
+    """
+    from services.console.demo import play
+
+    asyncio.run(play(customers))
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where everything is kept (else ROLLFORWARD_DATA).",
+)
+def up(data: Path | None) -> None:
+    """Run broker, database and all workers until interrupted (Ctrl-C).
+
+    When all is ready it prints one line and writes DIR/connection.json. A worker that dies is
+    started again. With ROLLFORWARD_KAFKA or ROLLFORWARD_DATABASE_URL set, that server is used
+    and not embedded. Everything survives in DIR.
+    """
+    settings = Settings.from_environment()
+    folder = data or settings.data
+    if folder is None:
+        raise click.UsageError("say where to keep everything: --data DIR, or ROLLFORWARD_DATA")
+    from shared.runtime.setting_up import prepare
+    from shared.runtime.supervisor import Fleet, run_until_interrupted
+
+    workers = dict.fromkeys(WORKERS, 1)
+    fleet = Fleet(folder, workers, prepare=prepare(settings), settings=settings)
+    asyncio.run(run_until_interrupted(fleet, click.echo))
+
+
+@click.command()
+@data_option
+def migrate(data: Path | None) -> None:
+    """Bring the database and the topics up to date; nothing happens where they are."""
+    from shared.runtime.setting_up import set_up
+
+    servers = find(data)
+    for step in asyncio.run(set_up(servers.kafka, servers.database, servers.settings)):
+        click.echo(step)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(WORKERS))
+def worker(name: str) -> None:
+    """Run one worker until it is told to stop (SIGTERM, Ctrl-C).
+
+    Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL say
+    where, ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
+    """
+    from shared.runtime.supervisor import end_with_supervisor
+    from shared.runtime.worker import work
+
+    settings = Settings.from_environment()
+    end_with_supervisor(settings)
+    sys.exit(asyncio.run(work(name, settings)))
+
+
+@click.command()
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="How many seconds to wait.",
+)
+@data_option
+@json_option
+def settle(timeout: float, data: Path | None, as_json: bool) -> None:
+    """Wait until all that was published so far is applied, runs are done, and events are out.
+
+    After the timeout it says what is not yet done, and the exit code is 1.
+    """
+    from shared.runtime.settle import NotSettled
+    from shared.runtime.settle import settle as wait
+
+    servers = find(data)
+    began = time.perf_counter()
+    try:
+        asyncio.run(wait(servers.kafka, servers.database, timeout))
+    except NotSettled as missing:
+        if as_json:
+            print_json({"settled": False, "missing": missing.missing})
+        raise Problem(str(missing)) from missing
+    seconds = round(time.perf_counter() - began, 3)
+    if as_json:
+        print_json({"settled": True, "seconds": seconds})
+    else:
+        progress(f"settled in {seconds:.2f} s")

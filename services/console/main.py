@@ -1,0 +1,81 @@
+"""The people's door: `rollforward`, every command of contract §8.
+
+Commands are thin: each finds the fleet, asks one function, prints. What heavy work needs is
+imported by the command that does it, so that every other one answers at once.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from services.console import bench, books, events, fleet, proofs
+from services.console.problems import spoken
+
+
+class Door(click.Group):
+    """The group of all commands: lists them in the order they are told, and turns trouble
+    that has an explanation into one line and the exit code of the contract."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, context: click.Context) -> Any:
+        with spoken():
+            return super().invoke(context)
+
+
+def _version() -> str:
+    try:
+        return version("rollforward")
+    except PackageNotFoundError:  # a tree that was never installed
+        return "not installed"
+
+
+@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="rollforward")
+def main() -> None:
+    """Bills the customers of internet service providers: events in over Kafka, an append-only
+    ledger in PostgreSQL.
+
+    \b
+    To see it:           rollforward demo
+    To run it here:      rollforward up --data ./fleet
+    then, elsewhere:     export ROLLFORWARD_DATA=./fleet
+                         rollforward policy apply policy.toml
+                         rollforward publish events.jsonl
+                         rollforward tick --as-of 2026-02-01
+                         rollforward settle
+                         rollforward statement CUSTOMER
+    With servers of your own set ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL,
+    run `rollforward migrate` once and `rollforward worker NAME` for each worker.
+
+    Answers go to stdout (--json for programs), progress to stderr. Exit codes: 0 done,
+    1 something is wrong with the data or a check failed, 2 wrong usage or configuration,
+    3 a server cannot be reached.
+    """
+
+
+for command in (
+    fleet.demo,
+    fleet.up,
+    fleet.migrate,
+    fleet.worker,
+    books.policy,
+    events.publish,
+    events.tick,
+    fleet.settle,
+    books.statement,
+    books.explain,
+    proofs.verify,
+    proofs.export,
+    events.parked,
+    events.dlq,
+    events.quarantine,
+    bench.bench,
+):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""How answers look: aligned columns for people, JSON for programs, progress on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+
+SPACE = "  "
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows under their heads, columns aligned: numbers and amounts to the right."""
+    raw = [list(row) for row in rows]
+    texts = [[shown(value) for value in row] for row in raw]
+    widths = [max(len(text) for text in column) for column in zip(heads, *texts, strict=True)]
+    right = [
+        any(_counts(row[at]) for row in raw) and all(_counts(row[at], True) for row in raw)
+        for at in range(len(heads))
+    ]
+    lines = []
+    for row in [list(heads), *texts]:
+        cells = zip(row, widths, right, strict=True)
+        lines.append(
+            SPACE.join(text.rjust(wide) if r else text.ljust(wide) for text, wide, r in cells)
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a person reads it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return str(value)
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    click.echo(table(heads, rows))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON: amounts as strings of two decimals, days and instants as ISO."""
+    click.echo(json.dumps(value, default=_as_json, ensure_ascii=False, indent=2))
+
+
+def plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of the database as dicts, in the order of their columns."""
+    return [dict(row) for row in rows]
+
+
+def progress(text: str) -> None:
+    """Say on stderr what is going on."""
+    click.echo(text, err=True)
+
+
+class Counter:
+    """A count on stderr that is rewritten in place on a terminal, and silent elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, count: int) -> None:
+        if self._live:
+            click.echo(f"\r{count:,} {self._what} ", nl=False, err=True)
+
+    def done(self) -> None:
+        if self._live:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+def _counts(value: Any, or_absent: bool = False) -> bool:
+    if value is None:
+        return or_absent
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{type(value).__name__} has no place in an answer")

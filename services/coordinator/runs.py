@@ -1,0 +1,158 @@
+"""Runs, on Faust: keyed by month, so that a month's triggers meet and only one runs at a time.
+
+Faust acknowledges what it was given even when a handler fails, so nothing here may be the only
+one to know: every run and page is a row first, and a timer sends again what stands still.
+"""
+
+import asyncio
+import json
+import logging
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import faust
+
+from shared.ledger.period import label_of
+from shared.ledger.postgres.statements import sql
+from shared.runtime import metrics
+from shared.runtime.database import PASSING, Database
+from shared.runtime.health import Health
+from shared.schemas.publish import binary
+from shared.schemas.topics import PAGES, RUNS
+
+log = logging.getLogger(__name__)
+
+HEAL_SECONDS = 0.25
+STALE_SECONDS = 10.0
+WATCH_SECONDS = 5.0
+RECONCILE_SECONDS = 3600.0
+CLOCK_SECONDS = 20.0
+NIGHT = timedelta(minutes=5)
+"""The clock ticks for a day once it is five minutes old in the business zone."""
+
+
+class Runs:
+    """The Faust app: an agent that claims months, timers that heal, watch, and keep the clock."""
+
+    def __init__(self, kafka: str, database: Database, health: Health, zone: ZoneInfo) -> None:
+        self._database = database
+        self._health = health
+        self._zone = zone
+        self._stopping = asyncio.Event()
+        self._started_on = datetime.now(zone).date()
+        self.app = faust.App(
+            "rollforward-runs",
+            broker=[f"kafka://{server}" for server in kafka.split(",")],
+            store="memory://",
+            web_enabled=False,
+            autodiscover=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+        )
+        self._runs = self.app.topic(RUNS, key_type=bytes, value_type=bytes)
+        self._pages = self.app.topic(PAGES, key_type=bytes, value_type=bytes)
+        self.app.agent(self._runs)(self._on_runs)
+        self.app.timer(HEAL_SECONDS)(self._heal)
+        self.app.timer(WATCH_SECONDS)(self._watch)
+        self.app.timer(RECONCILE_SECONDS)(self._reconcile)
+        self.app.timer(CLOCK_SECONDS)(self._clock)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        await self.app.start()
+        try:
+            await self._stopping.wait()
+        finally:
+            await self.app.stop()
+
+    def accepted(self, period: str, tick_id: str) -> None:
+        """Tell the month's agent of a new run; when the word is lost the timer finds it."""
+        said = json.dumps({"tick_id": tick_id}).encode()
+        task = asyncio.ensure_future(self._runs.send(key=period.encode(), value=said))
+        task.add_done_callback(_note_failure)
+
+    async def _on_runs(self, stream: faust.StreamT[bytes]) -> None:
+        async for event in stream.events():
+            try:
+                await self._claim(event.key.decode())
+            except PASSING as away:
+                log.warning("a run waits for the timer: %s", away)
+
+    async def _claim(self, period: str) -> None:
+        """Claim a month for its next run, if no other has it, and send its pages."""
+        async with self._database.transaction() as connection:
+            tick_id = await connection.fetchval(sql("claim_run"), period)
+            if tick_id is None:
+                return
+            pages = await connection.fetch(sql("add_pages"), tick_id)
+        for page in pages:
+            await self._send_page(tick_id, page["bucket"])
+
+    async def _send_page(self, tick_id: str, bucket: int) -> None:
+        said = json.dumps({"tick_id": tick_id, "bucket": bucket}).encode()
+        await self._pages.send(key=str(bucket).encode(), value=said, partition=bucket)
+
+    async def _heal(self) -> None:
+        """Claim for runs that nobody told us of, and send again pages that stand still."""
+        try:
+            async with self._database.transaction() as connection:
+                periods = await connection.fetch(sql("waiting_periods"))
+                stale = await connection.fetch(sql("stale_pages"), STALE_SECONDS)
+            for row in periods:
+                await self._claim(row["period"])
+            for row in stale:
+                log.warning("page %s of run %s is sent again", row["bucket"], row["tick_id"])
+                await self._send_page(row["tick_id"], row["bucket"])
+            self._health.good("runs")
+        except PASSING as away:
+            self._health.bad("runs", f"{type(away).__name__}: {away}"[:200])
+
+    async def _watch(self) -> None:
+        try:
+            async with self._database.connection() as connection:
+                row = await connection.fetchrow(sql("watch"))
+        except PASSING as away:
+            log.warning("the gauges wait: %s", away)
+            return
+        metrics.PARKED.set(row["parked"])
+        metrics.QUARANTINED.set(row["quarantined"])
+        metrics.RUN_RUNNING.set(row["running"])
+        metrics.RUN_LAST_SUCCESS.set(row["last_success"] or 0)
+
+    async def _reconcile(self) -> None:
+        try:
+            async with self._database.connection() as connection:
+                row = await connection.fetchrow(sql("reconciliation"))
+        except PASSING as away:
+            log.warning("the reconciliation waits: %s", away)
+            return
+        for figure, difference in row.items():
+            metrics.RECONCILIATION.labels(figure).set(difference)
+
+    async def _clock(self) -> None:
+        """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
+        had ticked before; a new fleet waits for its first midnight, or for a person."""
+        today = (datetime.now(self._zone) - NIGHT).date()
+        try:
+            async with self._database.connection() as connection:
+                last = await connection.fetchval(sql("last_clock_tick"))
+            if (last is not None and last < today) or (last is None and self._started_on < today):
+                await self._tick(today.isoformat(), label_of(today))
+        except PASSING as away:
+            log.warning("the clock waits: %s", away)
+
+    async def _tick(self, as_of: str, period: str) -> None:
+        tick_id = f"clock-{as_of}"
+        said = {"tick_id": tick_id, "period": period, "as_of": as_of, "trigger": "nightly"}
+        message = binary("billing.tick.v1", said, tick_id, "rollforward/clock")
+        await self.app.topic(message.topic, key_type=bytes, value_type=bytes).send(
+            key=message.key, value=message.value, headers=message.headers
+        )
+
+
+def _note_failure(task: "asyncio.Future[object]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.warning("a run waits for the timer: %s", task.exception())

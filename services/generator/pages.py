@@ -1,0 +1,158 @@
+"""Bill runs: the coordinator names a run and a bucket, the generator bills the bucket.
+
+A page is one transaction: the bucket's lock, the next customers, their bills, and how far the
+run has come. Whoever repeats a page, or meets it from another run, finds the work done.
+"""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from shared.ledger.decide import Fold, references_asked
+from shared.ledger.postgres import book
+from shared.ledger.postgres.statements import sql
+from shared.runtime import metrics, outbox
+from shared.runtime.database import PASSING, Database
+from shared.runtime.health import Health
+from shared.runtime.judge import Judge
+from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS, Backoff
+from shared.schemas.topics import PAGES
+
+log = logging.getLogger(__name__)
+
+CUSTOMERS_MAX = 5000
+BUCKETS_AT_ONCE = 2
+"""While one bucket's lines are written, the next one's bills are worked out."""
+
+
+class Pages:
+    """Consumes page commands. Positions need no fence here: a page knows how far it has come."""
+
+    def __init__(self, kafka: str, database: Database, judge: Judge, health: Health) -> None:
+        self._kafka = kafka
+        self._database = database
+        self._judge = judge
+        self._health = health
+        self._stopping = asyncio.Event()
+        self._free = asyncio.Semaphore(BUCKETS_AT_ONCE)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        wait = Backoff()
+        while not self._stopping.is_set():
+            consumer = AIOKafkaConsumer(
+                PAGES,
+                bootstrap_servers=self._kafka,
+                group_id="rollforward-pages",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=SESSION_MS // 5,
+                max_poll_interval_ms=POLL_INTERVAL_MS,
+            )
+            try:
+                await consumer.start()
+                await self._consume(consumer)
+            except (KafkaError, OSError) as away:
+                log.warning("pages: %s", away)
+                self._health.bad("kafka", str(away))
+                await wait(self._stopping)
+            finally:
+                await consumer.stop()
+
+    async def _consume(self, consumer: AIOKafkaConsumer) -> None:
+        while not self._stopping.is_set():
+            polled = await consumer.getmany(timeout_ms=500)
+            self._health.good("kafka")
+            asked = dict.fromkeys(
+                (said["tick_id"], said["bucket"])
+                for records in polled.values()
+                for said in map(json.loads, (record.value for record in records))
+            )
+            if asked:
+                await asyncio.gather(*(self._bill(tick_id, bucket) for tick_id, bucket in asked))
+                await consumer.commit()
+
+    async def _bill(self, tick_id: str, bucket: int) -> None:
+        async with self._free:
+            wait = Backoff()
+            more = True
+            while more and not self._stopping.is_set():
+                try:
+                    async with self._database.transaction() as connection:
+                        more = await self.bill_page(connection, tick_id, bucket)
+                    wait.reset()
+                    self._health.good("pages")
+                except PASSING as away:
+                    log.warning("page %s of %s: %s", bucket, tick_id, away)
+                    metrics.RETRIES.labels("pages", "database").inc()
+                    self._health.bad("pages", f"{type(away).__name__}: {away}"[:200])
+                    await wait(self._stopping)
+                except Exception as error:
+                    # The run stays unfinished and is sent again; others go on meanwhile.
+                    log.exception("page %s of %s stands still", bucket, tick_id)
+                    self._health.bad("pages", f"bucket {bucket}: {error}"[:200])
+                    return
+
+    async def bill_page(self, connection: asyncpg.Connection, tick_id: str, bucket: int) -> bool:
+        """Bill the next customers of a bucket; return whether there are more."""
+        await book.lock_buckets(connection, [bucket])
+        page = await connection.fetchrow(sql("page"), tick_id, bucket)
+        if page is None or page["finished_at"] is not None:
+            return False
+        after, as_of = page["after"], page["as_of"]
+        fold = Fold(await book.world_of(connection, self._judge.policies))
+        fold.accounts, fold.quarantined = await book.bill_page(
+            connection, bucket, after, CUSTOMERS_MAX
+        )
+        customers = list(fold.accounts)
+        await self._load_waiting(connection, fold)
+        results = Counter[str]()
+        for customer_id in customers:
+            made = fold.bill(customer_id, as_of)
+            if made is None:
+                results["quarantined"] += 1
+            else:
+                results["billed"] += made[0]
+                results["skipped"] += made[1]
+                results["already_billed"] += made == (0, 0)
+        await self._judge.save(connection, fold)
+        if not after:
+            await self._recheck(connection, bucket, as_of)
+        last = len(customers) < CUSTOMERS_MAX
+        names = ("billed", "skipped", "already_billed", "quarantined")
+        counts = [results[name] for name in names]
+        after = customers[-1] if customers else after
+        if last:
+            await connection.execute(sql("lock_run"), tick_id)
+        await connection.execute(sql("move_page"), tick_id, bucket, after, *counts, last)
+        if last:
+            await connection.execute(sql("finish_run"), tick_id)
+        for name in names:
+            metrics.RUN_CUSTOMERS.labels(name).inc(results[name])
+        for kind, count in Counter(line.kind for line in fold.lines).items():
+            metrics.LEDGER_LINES.labels(kind).inc(count)
+        return not last
+
+    async def _load_waiting(self, connection: asyncpg.Connection, fold: Fold) -> None:
+        """Load what is parked for those who may get their first period now."""
+        new = [each.customer_id for each in fold.accounts.values() if each.head is None]
+        await self._judge.load_waiting(connection, fold, new)
+        arrivals = [each for waiting in fold.parked.values() for each in waiting]
+        await book.load_references(connection, fold.world, references_asked(arrivals, ()))
+
+    async def _recheck(self, connection: asyncpg.Connection, bucket: int, as_of: object) -> None:
+        """Let entitlements follow terms that were planned for a day that has come."""
+        rows = await connection.fetch(sql("changes_due"), bucket, as_of)
+        if rows:
+            days = [book.decode(row["terms"]).next_change_after(as_of) for row in rows]
+            customers = [row["customer_id"] for row in rows]
+            await connection.execute(sql("set_next_changes"), customers, days)
+            await outbox.put(connection, [outbox.recheck(each) for each in customers])

@@ -1,0 +1,16 @@
+"""The generator: signups and changes become accounts and bills, runs become pages of bills."""
+
+from services.generator.pages import Pages
+from shared.runtime.judge import Judge
+from shared.runtime.loop import Loop
+from shared.runtime.worker import Context, Part
+from shared.schemas.topics import SIGNUPS
+
+
+def parts(context: Context) -> list[Part]:
+    judge = Judge(context.settings.zone, context.settings.partitions)
+    database = context.database(size=4)
+    return [
+        Loop("generator", [SIGNUPS], context.kafka, database, judge, context.health),
+        Pages(context.kafka, database, judge, context.health),
+    ]

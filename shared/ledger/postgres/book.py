@@ -1,0 +1,361 @@
+"""The book in PostgreSQL: lock, load, save. A handful of statements a batch, whatever its size.
+
+A `Book` is one open transaction. What it loads are the plain values of the rules; what
+it saves are the plain values that the rules returned. It decides nothing.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+
+from shared.ledger.account import BEGINNING, GENESIS, NEVER, Account, Contact, Head, Posting, World
+from shared.ledger.decide import Arrival, Fold, Judged, Reach, Seen
+from shared.ledger.line import Line
+from shared.ledger.period import label_of
+from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy_file import parse_policy
+from shared.ledger.postgres.statements import sql
+from shared.ledger.terms import ALWAYS, Timeline, decode, encode
+
+COPY_FROM_ROWS = 40
+"""From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""
+LINE_WIDTH = len(Line._fields)
+
+Connection = asyncpg.Connection
+Partition = tuple[str, int]
+"""A topic and a partition number."""
+
+
+class Fenced(Exception):  # noqa: N818 - says what happened to us
+    """Another worker has taken these partitions over; this batch is not ours to commit."""
+
+
+class Policies:
+    """Every policy version, read once each: versions are append-only, so they never change."""
+
+    def __init__(self) -> None:
+        self.versions: dict[int, Policy] = {0: NO_POLICY}
+
+    async def up_to(self, connection: Connection, version: int | None) -> Policy:
+        """Return the policy of a version (None: the empty one), reading what is new."""
+        if version is None:
+            return NO_POLICY
+        if version not in self.versions:
+            for row in await connection.fetch(sql("policies"), max(self.versions)):
+                self.versions[row["version"]] = parse_policy(row["source"], row["version"])
+        return self.versions[version]
+
+
+async def world_of(connection: Connection, policies: Policies) -> World:
+    """Return what the rules know besides accounts. Call it when the locks are held."""
+    row = await connection.fetchrow(sql("world"))
+    policy = await policies.up_to(connection, row["policy_version"])
+    return World(
+        recorded_at=row["recorded_at"],
+        business_date=row["business_date"] or date.min,
+        policy=policy,
+        policies=policies.versions,
+    )
+
+
+async def lock_buckets(connection: Connection, buckets: Iterable[int]) -> None:
+    """Take the customers' locks, bucket by bucket in ascending order, until the commit."""
+    await connection.execute(sql("lock_buckets"), sorted(set(buckets)))
+
+
+# Loading ------------------------------------------------------------------------------------
+
+
+async def load(
+    connection: Connection, fold: Fold, arrivals: Sequence[Arrival], reaches: Mapping[str, Reach]
+) -> None:
+    """Fill a fold with all that a batch may ask for. `reaches` says how far back, by customer."""
+    customers = list(reaches)
+    ids = [arrival.command_id for arrival in arrivals]
+    for row in await connection.fetch(sql("seen_commands"), ids):
+        fold.seen[row["command_id"]] = Seen(*row[1:])
+    fold.quarantined.update(
+        [tuple(row) for row in await connection.fetch(sql("quarantined_of"), customers)]
+    )
+    fold.accounts |= await accounts(connection, reaches)
+
+
+async def accounts(connection: Connection, reaches: Mapping[str, Reach]) -> dict[str, Account]:
+    """Return the accounts that exist, each loaded as far back as its reach says."""
+    loaded = {}
+    for row in await connection.fetch(sql("accounts"), list(reaches)):
+        customer_id, joined_on, bill_from, opening_due, terms, contact, seq, tip, recorded = row
+        loaded[customer_id] = Account(
+            customer_id,
+            joined_on,
+            bill_from,
+            opening_due,
+            decode(terms),
+            decode_contact(contact),
+            postings=None if seq else [],
+            seq=seq or 0,
+            hash=tip or GENESIS,
+            recorded_at=recorded or NEVER,
+        )
+    await _load_periods(connection, loaded, reaches)
+    await _load_postings(connection, loaded, reaches)
+    return loaded
+
+
+async def _load_periods(
+    connection: Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
+) -> None:
+    billed = [customer_id for customer_id, account in loaded.items() if account.seq]
+    if not billed:
+        return
+    deep = [customer_id for customer_id in billed if reaches[customer_id].since is not None]
+    rows = []
+    if len(deep) < len(billed):
+        heads = [customer_id for customer_id in billed if reaches[customer_id].since is None]
+        rows += await connection.fetch(sql("heads"), heads)
+    if deep:
+        sinces = [reaches[customer_id].since for customer_id in deep]
+        rows += await connection.fetch(sql("periods_since"), deep, sinces)
+    for row in rows:
+        loaded[row[0]].periods.append(Line(*row))
+    for customer_id in billed:
+        account = loaded[customer_id]
+        first = account.periods[0].period
+        account.since = BEGINNING if first == label_of(account.bill_from) else first
+
+
+async def _load_postings(
+    connection: Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
+) -> None:
+    wanted = [
+        customer_id
+        for customer_id, account in loaded.items()
+        if account.seq and reaches[customer_id].postings
+    ]
+    if not wanted:
+        return
+    for customer_id in wanted:
+        loaded[customer_id].postings = []
+    sinces = [reaches[customer_id].since or BEGINNING for customer_id in wanted]
+    for row in await connection.fetch(sql("postings_since"), wanted, sinces):
+        line, before = Line(*row[:LINE_WIDTH]), Line(*row[LINE_WIDTH : 2 * LINE_WIDTH])
+        payment_id, method, reference = row[2 * LINE_WIDTH :]
+        postings = loaded[line.customer_id].postings
+        assert postings is not None
+        if line.kind == "refund":
+            payment = None if payment_id is None else f"payment/{payment_id}"
+            postings.append(Posting(line, before, payment))
+        else:
+            postings.append(Posting(line, before, None, method, reference))
+
+
+async def parked_of(
+    connection: Connection, customers: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Return (customer id, type, content) of what waits for these customers, oldest first."""
+    rows = await connection.fetch(sql("parked_of"), customers)
+    return [(row["customer_id"], row["type"], row["content"]) for row in rows]
+
+
+async def load_references(
+    connection: Connection, world: World, asked: Iterable[tuple[str, str]]
+) -> None:
+    """Tell the world which of these references a live payment holds."""
+    keys = sorted(set(asked))
+    if keys:
+        methods, references = zip(*keys, strict=True)
+        for row in await connection.fetch(sql("references_held"), methods, references):
+            world.references[row["method"], row["reference"]] = row["payment"]
+
+
+async def bill_page(
+    connection: Connection, bucket: int, after: str, count: int
+) -> tuple[dict[str, Account], dict[str, str]]:
+    """Return the next accounts of a bucket, ready to be billed on and for nothing else, and
+    which of them are quarantined, with the reason."""
+    page: dict[str, Account] = {}
+    quarantined: dict[str, str] = {}
+    for row in await connection.fetch(sql("bill_page"), bucket, after, count):
+        customer_id, joined, bill_from, opening, terms, seq, tip, recorded, label, due, to, why = (
+            row
+        )
+        page[customer_id] = Account(
+            customer_id,
+            joined,
+            bill_from,
+            opening,
+            decode(terms),
+            None,
+            closed=Head(label, due, to) if seq else None,
+            postings=None if seq else [],
+            seq=seq,
+            hash=tip or GENESIS,
+            recorded_at=recorded or NEVER,
+        )
+        if why is not None:
+            quarantined[customer_id] = why
+    return page, quarantined
+
+
+# Saving -------------------------------------------------------------------------------------
+
+
+async def save(connection: Connection, fold: Fold, bucket_of: Any) -> None:
+    """Save all that a fold decided; `bucket_of` maps a customer id to his bucket."""
+    at = fold.world.recorded_at
+    await _save_accounts(connection, fold, bucket_of)
+    await insert(connection, "line", Line._fields, fold.lines)
+    await _save_outcomes(connection, fold.judged, at)
+    await _save_references(connection, fold)
+    if fold.broken:
+        reasons = [fold.quarantined[customer_id] for customer_id in fold.broken]
+        await connection.execute(sql("quarantine"), list(fold.broken), reasons, at)
+
+
+async def _save_accounts(connection: Connection, fold: Fold, bucket_of: Any) -> None:
+    business_date = fold.world.business_date
+    opened = [fold.accounts[customer_id] for customer_id in sorted(fold.opened)]
+    await insert(
+        connection,
+        "account",
+        (
+            "customer_id", "bucket", "joined_on", "bill_from", "opening_due", "terms", "contact",
+            "next_change_on",
+        ),
+        [
+            (
+                account.customer_id,
+                bucket_of(account.customer_id),
+                account.joined_on,
+                account.bill_from,
+                account.opening_due,
+                encode(account.terms),
+                encode_contact(account.contact),
+                account.terms.next_change_after(business_date),
+            )
+            for account in opened
+        ],
+    )  # fmt: skip
+    changed = sorted(fold.changed - fold.opened)
+    if changed:
+        terms = [fold.accounts[customer_id].terms for customer_id in changed]
+        contacts = [fold.accounts[customer_id].contact for customer_id in changed]
+        await connection.execute(
+            sql("change_accounts"),
+            changed,
+            [encode(each) for each in terms],
+            [None if each is None else encode_contact(each) for each in contacts],
+            [each.next_change_after(business_date) for each in terms],
+        )
+
+
+async def _save_outcomes(
+    connection: Connection, judged: Sequence[Judged], at: datetime
+) -> None:
+    outcomes, waiting, released = [], [], []
+    for arrival, outcome, reason, _, waited in judged:
+        command = arrival.command
+        row = (command.command_id, command.customer_id, arrival.type, arrival.content)
+        if outcome in ("accepted", "refused"):
+            outcomes.append((*row, outcome, reason, at))
+            if waited:
+                released.append(command.command_id)
+        elif outcome == "parked":
+            waiting.append((*row, reason, at))
+    await insert(
+        connection,
+        "command",
+        ("command_id", "customer_id", "type", "content", "outcome", "reason", "recorded_at"),
+        outcomes,
+    )
+    if released:
+        await connection.execute(sql("unpark"), released)
+    # A command parked and released within one batch never needs a row.
+    gone = {row[0] for row in outcomes}
+    await insert(
+        connection,
+        "parked",
+        ("command_id", "customer_id", "type", "content", "reason", "parked_at"),
+        [row for row in waiting if row[0] not in gone],
+    )
+
+
+async def _save_references(connection: Connection, fold: Fold) -> None:
+    if fold.claims:
+        methods, references = zip(*fold.claims, strict=True)
+        await connection.execute(sql("free_references"), methods, references)
+        held = [(*key, payment) for key, payment in fold.claims.items() if payment is not None]
+        if held:
+            await connection.execute(
+                sql("hold_references"), *(list(column) for column in zip(*held, strict=True))
+            )
+
+
+async def insert(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Append rows to a table of the book: by COPY when there are many."""
+    if not rows:
+        return
+    if len(rows) >= COPY_FROM_ROWS:
+        await connection.copy_records_to_table(
+            table, schema_name="book", columns=columns, records=rows
+        )
+        return
+    places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
+    await connection.executemany(
+        f"INSERT INTO book.{table} ({', '.join(columns)}) VALUES ({places})", rows
+    )
+
+
+# Positions ----------------------------------------------------------------------------------
+
+
+async def positions(
+    connection: Connection, consumer: str, partitions: Iterable[Partition]
+) -> dict[Partition, int]:
+    """Return the next offset that a consumer is to read in each partition."""
+    asked = sorted(partitions)
+    topics, numbers = [topic for topic, _ in asked], [number for _, number in asked]
+    await connection.execute(sql("ensure_positions"), consumer, topics, numbers)
+    rows = await connection.fetch(sql("positions"), consumer, topics, numbers)
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def advance(
+    connection: Connection, consumer: str, moves: Mapping[Partition, tuple[int, int]]
+) -> None:
+    """Move a consumer on, {partition: (from, to)}, in this transaction; Fenced when another
+    worker has moved it meanwhile."""
+    asked = sorted((topic, number, *move) for (topic, number), move in moves.items())
+    columns = [list(column) for column in zip(*asked, strict=True)]
+    moved = await connection.fetch(sql("advance_positions"), consumer, *columns)
+    if len(moved) != len(moves):
+        raise Fenced(f"{consumer}: {len(moves) - len(moved)} of {len(moves)} partitions moved on")
+
+
+# Contacts -----------------------------------------------------------------------------------
+
+
+def encode_contact(contact: Contact | None) -> str:
+    """Write a contact as JSON, {name, phone, language: [[day or null, text], ...]}."""
+    assert contact is not None
+    return json.dumps(
+        {
+            name: [[None if day == ALWAYS else day.isoformat(), text] for day, text in timeline]
+            for name, timeline in contact._asdict().items()
+        }
+    )
+
+
+def decode_contact(text: str) -> Contact:
+    dated: dict[str, Timeline[str]] = {
+        name: tuple((ALWAYS if day is None else date.fromisoformat(day), text) for day, text in of)
+        for name, of in json.loads(text).items()
+    }
+    return Contact(**dated)
+
+

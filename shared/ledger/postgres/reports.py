@@ -1,0 +1,83 @@
+"""What the command line asks of the book: single answers, read and printed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from shared.ledger.policy import Policy
+from shared.ledger.policy_file import parse_policy
+from shared.ledger.postgres.statements import sql
+
+Row = asyncpg.Record
+
+
+class Applied(NamedTuple):
+    """A policy version in the book; `new` is False when the same text was the latest already."""
+
+    version: int
+    new: bool
+
+
+async def apply_policy(connection: asyncpg.Connection, source: str) -> Applied:
+    """Append a policy version, unless it is the latest one word for word.
+
+    Raises PolicyError, and appends nothing, when the text is not a valid policy file.
+    """
+    async with connection.transaction():
+        await connection.execute(sql("lock_policy"))
+        latest = await connection.fetchrow(sql("latest_policy"))
+        if latest is not None and latest["source"] == source:
+            return Applied(latest["version"], new=False)
+        policy = parse_policy(source, latest["version"] + 1 if latest else 1)
+        version = await connection.fetchval(sql("add_policy"), source, policy.grace_days)
+        assert version == policy.version
+    return Applied(version, new=True)
+
+
+async def policy_row(connection: asyncpg.Connection, version: int | None) -> Row | None:
+    """Return a policy version, or the latest: version, source, grace_days, applied_at."""
+    if version is None:
+        return await connection.fetchrow(sql("latest_policy"))
+    return await connection.fetchrow(sql("policy_of_version"), version)
+
+
+async def policies(connection: asyncpg.Connection) -> dict[int, Policy]:
+    """Return every policy version, the empty one included."""
+    rows = await connection.fetch(sql("policies"), 0)
+    read = {row["version"]: parse_policy(row["source"], row["version"]) for row in rows}
+    return {0: Policy(), **read}
+
+
+async def zone(connection: asyncpg.Connection) -> str | None:
+    """Return the name of the fleet's business zone, None before it is set up."""
+    name: str | None = await connection.fetchval(sql("fleet_zone"))
+    return name
+
+
+async def customer(connection: asyncpg.Connection, customer_id: str) -> Row | None:
+    return await connection.fetchrow(sql("customer"), customer_id)
+
+
+async def statement(
+    connection: asyncpg.Connection, customer_id: str, as_of: datetime | None = None
+) -> list[Row]:
+    """Return a row per period, oldest first: as known now, or at an instant."""
+    if as_of is None:
+        return list(await connection.fetch(sql("statement"), customer_id))
+    return list(await connection.fetch(sql("statement_as_of"), customer_id, as_of))
+
+
+async def parked(connection: asyncpg.Connection, customer_id: str | None) -> list[Row]:
+    return list(await connection.fetch(sql("parked_all"), customer_id))
+
+
+async def quarantine(connection: asyncpg.Connection) -> list[Row]:
+    return list(await connection.fetch(sql("quarantine_all")))
+
+
+async def known(connection: asyncpg.Connection, command_ids: Sequence[str]) -> set[str]:
+    """Return those of the commands that were judged or are parked."""
+    rows = await connection.fetch(sql("known_commands"), list(command_ids))
+    return {row["command_id"] for row in rows}

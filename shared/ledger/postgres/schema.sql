@@ -1,0 +1,287 @@
+-- Rollforward: the whole book on one page.
+--
+-- Schema `book` is ours: amounts are bigint minor units, percentages parts per million,
+-- days half open in the business zone. Schema `report` is what others read.
+-- What must never happen is a constraint or a trigger here first, and a check in code second.
+
+CREATE SCHEMA book;
+CREATE SCHEMA report;
+
+-- The fleet as a whole: one row. The partition count is set once: it places every customer.
+CREATE TABLE book.fleet (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    partitions smallint NOT NULL CHECK (partitions > 0),
+    zone text NOT NULL,
+    business_date date
+);
+
+-- Policy versions, append-only: `source` is the file as it was applied.
+CREATE TABLE book.policy (
+    version integer PRIMARY KEY CHECK (version > 0),
+    source text NOT NULL,
+    grace_days integer NOT NULL CHECK (grace_days >= 0),
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- A customer: what the signup said, and the dated terms since. Money is not here.
+CREATE TABLE book.account (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    bucket smallint NOT NULL,
+    joined_on date NOT NULL,
+    bill_from date NOT NULL CHECK (bill_from >= joined_on),
+    opening_due bigint NOT NULL,
+    terms jsonb NOT NULL,
+    contact jsonb NOT NULL,
+    next_change_on date
+);
+CREATE INDEX account_bucket ON book.account (bucket, customer_id);
+CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
+    WHERE next_change_on IS NOT NULL;
+
+-- The ledger, append-only: the totals of one period after one command. The columns up to
+-- `hash` are the contract's; those up to `granted_vat` let a later command read a period from
+-- its latest line alone. (xid, position) is the order in which the relay publishes.
+CREATE TABLE book.line (
+    customer_id text COLLATE "C" NOT NULL,
+    seq integer NOT NULL CHECK (seq > 0),
+    period text COLLATE "C" NOT NULL,
+    revision integer NOT NULL CHECK (revision >= 0),
+    kind text NOT NULL CHECK (kind IN ('bill', 'skip', 'extension', 'proration', 'discount',
+        'adjustment', 'payment', 'refund', 'reversal', 'restatement')),
+    previous_due bigint NOT NULL,
+    charge bigint NOT NULL,
+    discount bigint NOT NULL,
+    vat bigint NOT NULL,
+    paid bigint NOT NULL,
+    due bigint NOT NULL,
+    coverage_from date NOT NULL,
+    coverage_to date NOT NULL,
+    command_id text COLLATE "C" NOT NULL,
+    reverses text COLLATE "C",
+    effective_on date NOT NULL,
+    actor text,
+    reason text,
+    policy_version integer NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    hash bytea NOT NULL CHECK (length(hash) = 32),
+    anchor_day smallint NOT NULL CHECK (anchor_day BETWEEN 1 AND 31),
+    discount_ppm integer NOT NULL,
+    vat_exempt boolean NOT NULL,
+    bill_policy_version integer NOT NULL,
+    standing boolean NOT NULL,
+    bill_seq integer NOT NULL CHECK (bill_seq BETWEEN 0 AND seq AND NOT (standing AND bill_seq = 0)),
+    adjusted_charge bigint NOT NULL,
+    adjusted_vat bigint NOT NULL,
+    granted_discount bigint NOT NULL,
+    granted_vat bigint NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (customer_id, seq),
+    CONSTRAINT line_revision UNIQUE (customer_id, period, revision),
+    CONSTRAINT line_rolls_forward CHECK (due = previous_due + charge - discount + vat - paid),
+    CONSTRAINT line_covers_days CHECK (coverage_from < coverage_to)
+);
+CREATE INDEX line_outbox ON book.line (xid, position);
+CREATE INDEX line_posting ON book.line (customer_id, period)
+    WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
+
+-- The outcome of each command, append-only, for ever. `content` is what was asked, as
+-- canonical JSON: a second coming is compared with it.
+CREATE TABLE book.command (
+    command_id text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C",
+    type text NOT NULL,
+    content text NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
+    reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
+    recorded_at timestamptz NOT NULL
+);
+CREATE INDEX command_customer ON book.command (customer_id, recorded_at);
+
+-- Commands that came too early, in the order they came.
+CREATE TABLE book.parked (
+    command_id text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C" NOT NULL,
+    type text NOT NULL,
+    content text NOT NULL,
+    reason text NOT NULL,
+    parked_at timestamptz NOT NULL,
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+);
+CREATE INDEX parked_customer ON book.parked (customer_id, position);
+
+-- Customers that wait for a person: what comes for them is parked, runs go on without them.
+CREATE TABLE book.quarantine (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    reason text NOT NULL,
+    since timestamptz NOT NULL
+);
+
+-- Which live payment holds a reference. A cancelled payment frees its own.
+CREATE TABLE book.payment_reference (
+    method text NOT NULL,
+    reference text NOT NULL,
+    payment text COLLATE "C" NOT NULL,
+    PRIMARY KEY (method, reference)
+);
+
+-- How far each consumer group has come; moves in the batch's own transaction, from the
+-- offset that the batch started at, so that a zombie finds no row and must abort.
+CREATE TABLE book.position (
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (consumer, topic, partition)
+);
+
+-- A run per accepted tick. Claiming is the first lock: one claimed run a month at a time.
+CREATE TABLE book.run (
+    tick_id text COLLATE "C" PRIMARY KEY,
+    period text COLLATE "C" NOT NULL,
+    as_of date NOT NULL,
+    trigger text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    claimed_at timestamptz,
+    finished_at timestamptz
+);
+CREATE UNIQUE INDEX run_period_claimed ON book.run (period)
+    WHERE claimed_at IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX run_unfinished ON book.run (started_at) WHERE finished_at IS NULL;
+
+-- A run's pages: one per bucket. `after` is how far a page has come.
+CREATE TABLE book.page (
+    tick_id text COLLATE "C" NOT NULL REFERENCES book.run,
+    bucket smallint NOT NULL,
+    sent_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    after text COLLATE "C" NOT NULL DEFAULT '',
+    billed bigint NOT NULL DEFAULT 0,
+    skipped bigint NOT NULL DEFAULT 0,
+    already_billed bigint NOT NULL DEFAULT 0,
+    quarantined bigint NOT NULL DEFAULT 0,
+    finished_at timestamptz,
+    PRIMARY KEY (tick_id, bucket)
+);
+
+-- What else leaves: refusals, notifications, entitlements, dead letters, rechecks. The relay
+-- publishes rows in (xid, position) order and then deletes them; what must last is elsewhere.
+CREATE TABLE book.outgoing (
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    topic text NOT NULL,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL,
+    PRIMARY KEY (xid, position)
+);
+
+-- Where the relay has come to, per stream.
+CREATE TABLE book.relay (
+    stream text PRIMARY KEY CHECK (stream IN ('line', 'outgoing')),
+    xid xid8 NOT NULL DEFAULT '0',
+    position bigint NOT NULL DEFAULT 0
+);
+
+-- What customers were told. One notice of kind `due` a customer and period.
+CREATE TABLE book.notice (
+    notice_id text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C" NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('due', 'receipt', 'correction')),
+    period text COLLATE "C" NOT NULL,
+    amount bigint NOT NULL,
+    text text NOT NULL,
+    segments smallint NOT NULL,
+    status text NOT NULL DEFAULT 'requested',
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX notice_due_once ON book.notice (customer_id, period) WHERE kind = 'due';
+
+-- The entitlement last published of each customer.
+CREATE TABLE book.entitlement (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    expires_on date,
+    status text NOT NULL,
+    seq integer NOT NULL
+);
+
+-- Guards ---------------------------------------------------------------------------------------
+
+-- Append-only for everyone, the owner included, replicas too (ENABLE ALWAYS).
+CREATE FUNCTION book.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Append a correction instead.';
+END $$;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.line
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.line
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.command
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.command
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.policy
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+
+-- The chain holds: each new line follows the customer's last one, opens with what the period
+-- before it closed, follows its period's last revision, and puts no bill on a standing one.
+CREATE FUNCTION book.check_chain() RETURNS trigger LANGUAGE plpgsql
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT added.customer_id, added.seq INTO broken
+    FROM appended AS added
+    LEFT JOIN book.line AS last ON last.customer_id = added.customer_id AND last.seq = added.seq - 1
+    WHERE (added.seq > 1 AND last.seq IS NULL)
+        OR (added.revision = 0 AND added.seq > 1 AND added.previous_due IS DISTINCT FROM
+            CASE WHEN last.coverage_to = added.coverage_from THEN last.due
+            ELSE (
+                SELECT head.due FROM book.line AS head
+                WHERE head.customer_id = added.customer_id AND head.period < added.period
+                    AND head.seq < added.seq AND head.coverage_to = added.coverage_from
+                ORDER BY head.period DESC, head.revision DESC LIMIT 1
+            ) END)
+        OR (added.revision > 0 AND (
+            NOT EXISTS (
+                SELECT FROM book.line AS prior
+                WHERE prior.customer_id = added.customer_id AND prior.period = added.period
+                    AND prior.revision = added.revision - 1 AND prior.seq < added.seq
+                    AND NOT (added.kind IN ('bill', 'skip') AND prior.standing)
+            )
+            OR added.previous_due IS DISTINCT FROM coalesce(
+                (
+                    SELECT head.due FROM book.line AS head
+                    WHERE head.customer_id = added.customer_id AND head.period < added.period
+                        AND head.seq < added.seq
+                    ORDER BY head.period DESC, head.revision DESC LIMIT 1
+                ),
+                (
+                    SELECT account.opening_due FROM book.account
+                    WHERE account.customer_id = added.customer_id
+                )
+            )
+        ))
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'line % of customer % does not follow its chain',
+            broken.seq, broken.customer_id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER chain_holds AFTER INSERT ON book.line REFERENCING NEW TABLE AS appended
+    FOR EACH STATEMENT EXECUTE FUNCTION book.check_chain();
+
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER chain_holds;
+ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
+
+INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');

@@ -1,0 +1,31 @@
+-- A page of one bucket: accounts after a customer, with their last period and end of chain.
+SELECT
+    account.customer_id,
+    account.joined_on,
+    account.bill_from,
+    account.opening_due,
+    account.terms,
+    coalesce(last.seq, 0) AS seq,
+    last.hash,
+    last.recorded_at,
+    line.period,
+    line.due,
+    line.coverage_to,
+    quarantine.reason AS quarantined
+FROM book.account
+LEFT JOIN LATERAL (
+    SELECT line.period, line.due, line.coverage_to FROM book.line
+    WHERE line.customer_id = account.customer_id
+    ORDER BY line.period DESC, line.revision DESC
+    LIMIT 1
+) AS line ON true
+LEFT JOIN LATERAL (
+    SELECT line.seq, line.hash, line.recorded_at FROM book.line
+    WHERE line.customer_id = account.customer_id
+    ORDER BY line.seq DESC
+    LIMIT 1
+) AS last ON true
+LEFT JOIN book.quarantine ON quarantine.customer_id = account.customer_id
+WHERE account.bucket = $1 AND account.customer_id > $2
+ORDER BY account.customer_id
+LIMIT $3;

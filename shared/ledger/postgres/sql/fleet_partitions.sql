@@ -1,0 +1,2 @@
+-- How many partitions the fleet was set up with.
+SELECT partitions FROM book.fleet;

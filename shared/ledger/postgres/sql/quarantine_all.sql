@@ -1,0 +1,2 @@
+-- Who waits for a person, oldest first.
+SELECT customer_id, reason, since FROM report.quarantine ORDER BY since, customer_id;

@@ -1,0 +1,2 @@
+-- Figures that must be 0.
+SELECT * FROM report.reconciliation;

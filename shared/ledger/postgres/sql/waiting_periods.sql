@@ -1,0 +1,7 @@
+-- Months with a run that nobody has claimed yet.
+SELECT DISTINCT period FROM book.run
+WHERE finished_at IS NULL AND claimed_at IS NULL
+    AND NOT EXISTS (
+        SELECT FROM book.run AS busy
+        WHERE busy.period = run.period AND busy.claimed_at IS NOT NULL AND busy.finished_at IS NULL
+    );

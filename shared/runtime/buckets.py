@@ -1,0 +1,12 @@
+"""Which bucket a customer lives in: the partition that Kafka's own hash gives his id."""
+
+from functools import lru_cache
+
+from aiokafka.partitioner import murmur2
+
+
+@lru_cache(maxsize=65536)
+def bucket_of(customer_id: str, partitions: int) -> int:
+    """Return the bucket of a customer, 0 .. partitions - 1 (Kafka's default partitioner)."""
+    hashed: int = murmur2(customer_id.encode())
+    return (hashed & 0x7FFFFFFF) % partitions

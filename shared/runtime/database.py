@@ -1,0 +1,88 @@
+"""Connections to PostgreSQL: SQLAlchemy keeps them, asyncpg speaks on them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+WRITER = "rollforward_writer"
+COMMAND_SECONDS_MAX = 120
+
+PASSING = (
+    OSError,
+    asyncio.TimeoutError,
+    DBAPIError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.PostgresSystemError,
+    # Two batches met on one command id or reference: the next try sees the other's row.
+    asyncpg.UniqueViolationError,
+)
+"""What passes by itself or is mended from outside: the same batch may succeed when tried again."""
+
+
+class Database:
+    """A pool of connections that act as one role; the writer unless told otherwise."""
+
+    def __init__(self, url: str, name: str, role: str | None = WRITER, size: int = 4) -> None:
+        self.url = url
+        settings = {"application_name": f"rollforward-{name}", "jit": "off"}
+        if role is not None:
+            settings["role"] = role
+        self._engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=60,
+            connect_args={
+                "server_settings": settings,
+                "timeout": 10,
+                "command_timeout": COMMAND_SECONDS_MAX,
+            },
+        )
+        event.listen(self._engine.sync_engine, "connect", _leave_json_as_text)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection. After any error it is thrown away, never lent again."""
+        async with self._engine.connect() as lent:
+            raw = await lent.get_raw_connection()
+            connection = raw.driver_connection
+            assert connection is not None
+            try:
+                yield connection
+            except BaseException:
+                await asyncio.shield(lent.invalidate())
+                raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection within one transaction, READ COMMITTED."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _leave_json_as_text(adapted: Any, _: object) -> None:
+    """Undo the codec that SQLAlchemy sets: the book reads and writes JSON as text itself."""
+
+    async def reset(connection: asyncpg.Connection) -> None:
+        for name in ("json", "jsonb"):
+            await connection.reset_type_codec(name, schema="pg_catalog")
+
+    adapted.run_async(reset)

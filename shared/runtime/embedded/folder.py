@@ -1,0 +1,117 @@
+"""The folder of an embedded fleet: its lock, and the ports and passwords it keeps."""
+
+import fcntl
+import json
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+# Below the range from which systems lend ports to outgoing connections, so that a port kept
+# for months is seldom found lent out.
+_PORTS = range(15_000, 32_000)
+
+
+class DirectoryInUse(Exception):
+    """Another fleet runs on this folder; stop it first, or choose another folder."""
+
+
+class DataFolder:
+    """One fleet's folder: `path`, its `log` folder, and what is kept in `kept.json` (0600)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.log = self.path / "log"
+        self._kept = self.path / "kept.json"
+        self._lock: IO[str] | None = None
+
+    def lock(self) -> None:
+        """Make the folder ours until `unlock` or our end, however sudden.
+
+        Raises `DirectoryInUse` with the process id of its owner.
+        """
+        self.log.mkdir(parents=True, exist_ok=True)
+        file = (self.path / "lock").open("a+", encoding="ascii")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            file.close()
+            raise DirectoryInUse(
+                f"{self.path} is in use by a fleet that runs (process {owner})"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._lock = file
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def locked(self) -> bool:
+        return self._lock is not None
+
+    def password(self, name: str) -> str:
+        """Return the password kept under `name`, made at random the first time."""
+        return str(self._keep(f"password {name}", lambda: secrets.token_urlsafe(24)))
+
+    def port(self, name: str) -> int:
+        """Return the loopback port kept under `name`; another one if someone took it meanwhile."""
+        key = f"port {name}"
+        taken = {port for other, port in self._read().items() if other.startswith("port ")}
+        port = int(self._keep(key, lambda: _free_port(taken)))
+        if not _is_free(port):
+            self._write({**self._read(), key: (port := _free_port(taken))})
+        return port
+
+    def _keep(self, key: str, make: Callable[[], str | int]) -> str | int:
+        kept = self._read()
+        if key not in kept:
+            kept[key] = make()
+            self._write(kept)
+        return kept[key]
+
+    def _read(self) -> dict[str, str | int]:
+        try:
+            kept: dict[str, str | int] = json.loads(self._kept.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        return kept
+
+    def _write(self, kept: dict[str, str | int]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._kept, json.dumps(kept, indent=1) + "\n")
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write `text` to `file` (0600) so that a reader, or a crash, sees the old or the new whole."""
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(descriptor)
+    fresh.replace(file)
+
+
+def _free_port(taken: set[str | int]) -> int:
+    candidates = random.sample(_PORTS, 200)
+    return next(port for port in candidates if port not in taken and _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,164 @@
+"""How a batch of events about customers becomes ledger: decode, lock, load, decide, save."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from shared.ledger.account import NEVER, World
+from shared.ledger.commands import SignedUp
+from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
+from shared.ledger.postgres import book
+from shared.runtime import metrics, outbox
+from shared.runtime.buckets import bucket_of
+from shared.runtime.loop import Observe
+from shared.schemas.codec import decode
+from shared.schemas.inbound import command_of
+from shared.schemas.malformed import Malformed
+
+log = logging.getLogger(__name__)
+
+
+class Judge:
+    """Judges commands about customers: the handler of the generator and of the collector."""
+
+    def __init__(self, zone: ZoneInfo, partitions: int) -> None:
+        self.zone = zone
+        self.bucket_of = partial(bucket_of, partitions=partitions)
+        self.policies = book.Policies()
+
+    async def __call__(
+        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
+    ) -> Observe:
+        arrivals, letters = self._read(records)
+        fold = await self.judge(connection, arrivals)
+        await outbox.put(connection, letters)
+        return partial(_observe, records, fold, letters)
+
+    def _read(
+        self, records: Iterable[ConsumerRecord]
+    ) -> tuple[list[Arrival], list[outbox.Row]]:
+        arrivals, letters = [], []
+        for record in records:
+            try:
+                inbound = decode(
+                    record.topic, record.key, record.value, record.headers, self.zone
+                )
+                arrivals.append(Arrival(*inbound))  # type: ignore[arg-type]
+            except Malformed as malformed:
+                letters.append(outbox.dead_letter(record, str(malformed)))
+        return arrivals, letters
+
+    async def judge(
+        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]
+    ) -> Fold:
+        """Judge arrivals within the transaction and save what came of them."""
+        reaches = _reaches(arrivals)
+        if not reaches:
+            return Fold(World(NEVER))
+        await book.lock_buckets(connection, map(self.bucket_of, reaches))
+        fold = Fold(await book.world_of(connection, self.policies))
+        await book.load(connection, fold, arrivals, reaches)
+        await self._load_parked(connection, fold, arrivals, reaches)
+        asked = references_asked(
+            [*arrivals, *(each for waiting in fold.parked.values() for each in waiting)],
+            fold.accounts.values(),
+        )
+        await book.load_references(connection, fold.world, asked)
+        fold.take(arrivals)
+        await self.save(connection, fold)
+        return fold
+
+    async def _load_parked(
+        self,
+        connection: asyncpg.Connection,
+        fold: Fold,
+        arrivals: Sequence[Arrival],
+        customers: Iterable[str],
+    ) -> None:
+        """Load what waits for customers who may get an account or a first period now."""
+        signed_up = {a.command.customer_id for a in arrivals if isinstance(a.command, SignedUp)}
+        unsettled = [
+            customer_id
+            for customer_id in customers
+            if customer_id in signed_up
+            or (customer_id in fold.accounts and fold.accounts[customer_id].head is None)
+        ]
+        await self.load_waiting(connection, fold, unsettled)
+
+    async def load_waiting(
+        self, connection: asyncpg.Connection, fold: Fold, customers: Sequence[str]
+    ) -> None:
+        """Load what is parked for customers into the fold."""
+        if not customers:
+            return
+        for customer_id, type, content in await book.parked_of(connection, customers):
+            command = command_of(type, content, self.zone)
+            arrival = Arrival(type, command, content)  # type: ignore[arg-type]
+            fold.parked.setdefault(customer_id, []).append(arrival)
+
+    async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
+        """Save what a fold decided, and what it tells the world besides its lines."""
+        await book.save(connection, fold, self.bucket_of)
+        at = fold.world.recorded_at
+        told = [
+            outbox.refusal(judged, at)
+            for judged in fold.judged
+            if judged.outcome in ("refused", "conflict")
+        ]
+        told += [outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)]
+        await outbox.put(connection, told)
+        for customer_id, error in fold.broken.items():
+            log.error("quarantined %s", customer_id, exc_info=error)
+
+    async def set_apart(
+        self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception
+    ) -> Observe:
+        """Quarantine the customer of a record that the database refuses; the record is parked."""
+        arrivals, _ = self._read([record])
+        if not arrivals:
+            raise error
+        (arrival,) = arrivals
+        await book.lock_buckets(connection, [self.bucket_of(arrival.command.customer_id)])
+        fold = Fold(await book.world_of(connection, self.policies))
+        fold.quarantined[arrival.command.customer_id] = f"{type(error).__name__}: {error}"[:500]
+        fold.broken[arrival.command.customer_id] = error
+        fold.take(arrivals)
+        await self.save(connection, fold)
+        return partial(_observe, [record], fold, [])
+
+
+def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
+    """Return how far back each customer's account must be loaded for all of his commands."""
+    reaches: dict[str, Reach] = {}
+    for arrival in arrivals:
+        customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
+        known = reaches.get(customer_id)
+        if known is not None and known != wanted:
+            sinces = [each.since for each in (known, wanted) if each.since is not None]
+            wanted = Reach(min(sinces, default=None), known.postings or wanted.postings)
+        reaches[customer_id] = wanted
+    return reaches
+
+
+def _observe(records: Sequence[ConsumerRecord], fold: Fold, letters: Sequence[outbox.Row]) -> None:
+    now = time.time()
+    topics = {record.topic for record in records}
+    for record in records:
+        metrics.EVENT_SECONDS.labels(record.topic).observe(max(0.0, now - record.timestamp / 1e3))
+    topic = next(iter(topics), "")
+    counts = Counter((judged.arrival.type, judged.outcome) for judged in fold.judged)
+    for (type_, outcome), count in counts.items():
+        metrics.EVENTS.labels(topic, type_, outcome).inc(count)
+    for letter_topic, count in Counter(row[0].removesuffix(".dlq") for row in letters).items():
+        metrics.DEAD_LETTERS.labels(letter_topic).inc(count)
+        metrics.EVENTS.labels(letter_topic, "", "malformed").inc(count)
+    for kind, count in Counter(line.kind for line in fold.lines).items():
+        metrics.LEDGER_LINES.labels(kind).inc(count)
+
+

@@ -1,0 +1,260 @@
+"""The batch loop: records from Kafka, one transaction in PostgreSQL, and on.
+
+The batch is the unit of I/O, the event the unit of decision. A consumer's position lives in
+PostgreSQL and moves in the batch's own transaction, so a batch counts exactly once or not
+at all; what the broker keeps is only for lag monitors.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+
+from shared.ledger.postgres import book
+from shared.runtime import metrics
+from shared.runtime.database import PASSING, Database
+from shared.runtime.health import Health
+
+log = logging.getLogger(__name__)
+
+RECORDS_MAX = 2000
+POLL_SECONDS = 0.5
+RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
+COMMIT_SECONDS = 5.0
+SESSION_MS = 10_000
+POLL_INTERVAL_MS = 3_600_000
+"""A worker that waits for its database keeps its partitions; the position fences zombies."""
+
+Observe = Callable[[], None]
+"""Counts a batch in the metrics; called when it is committed, and only then."""
+
+
+class Handler(Protocol):
+    """What a worker does with records, inside the batch's transaction."""
+
+    async def __call__(
+        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
+    ) -> Observe: ...
+
+    async def set_apart(
+        self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception
+    ) -> Observe:
+        """Keep a record that fails alone and will again, or raise when that is not allowed."""
+        ...
+
+
+class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Consumes topics as one group and hands every batch to a handler."""
+
+    def __init__(
+        self,
+        consumer: str,
+        topics: Sequence[str],
+        kafka: str,
+        database: Database,
+        handler: Handler,
+        health: Health,
+    ) -> None:
+        self.name = consumer
+        self.database = database
+        self.handler = handler
+        self.health = health
+        self._positions: dict[TopicPartition, int] = {}
+        self._topics = topics
+        self._kafka = kafka
+        self._consumer: AIOKafkaConsumer | None = None
+        self._stopping = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._committed = time.monotonic()
+
+    def stop(self) -> None:
+        """Let the batch in hand end, then leave the group."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Consume until `stop`. Servers that are away are waited for, and said so in /readyz."""
+        await self._start()
+        wait = Backoff()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    async with self.database.connection() as connection:
+                        self.health.good("database")
+                        await self._consume(connection, wait)
+                except PASSING as away:
+                    self._failed("database", away)
+                    self._positions.clear()
+                    await wait(self._stopping)
+        finally:
+            if self._consumer is not None:
+                await self._consumer.stop()
+
+    async def _start(self) -> None:
+        wait = Backoff()
+        while not self._stopping.is_set():
+            self._consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._kafka,
+                group_id=f"rollforward-{self.name}",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=SESSION_MS // 5,
+                max_poll_interval_ms=POLL_INTERVAL_MS,
+                fetch_max_wait_ms=500,
+                max_partition_fetch_bytes=1 << 20,
+            )
+            self._consumer.subscribe(self._topics, listener=self)
+            try:
+                await self._consumer.start()
+                return
+            except (KafkaError, OSError) as away:
+                self.health.bad("kafka", str(away))
+                await self._consumer.stop()
+                await wait(self._stopping)
+
+    async def _consume(self, connection: asyncpg.Connection, wait: "Backoff") -> None:
+        assert self._consumer is not None
+        while not self._stopping.is_set():
+            polled = await self._consumer.getmany(
+                timeout_ms=int(POLL_SECONDS * 1000), max_records=RECORDS_MAX
+            )
+            async with self._busy:
+                batches = {p: r for p, r in polled.items() if r and p in self._positions}
+                if len(self._positions) < len(self._consumer.assignment()):
+                    await self._seek(connection)
+                if batches:
+                    await self._batch(connection, batches)
+                    wait.reset()
+            await self._tell_broker()
+
+    async def _seek(self, connection: asyncpg.Connection) -> None:
+        """Start every newly assigned partition where PostgreSQL says."""
+        assert self._consumer is not None
+        new = [each for each in self._consumer.assignment() if each not in self._positions]
+        for partition, offset in (await book.positions(connection, self.name, new)).items():
+            self._consumer.seek(TopicPartition(*partition), offset)
+            self._positions[TopicPartition(*partition)] = offset
+
+    async def _batch(
+        self,
+        connection: asyncpg.Connection,
+        batches: Mapping[TopicPartition, Sequence[ConsumerRecord]],
+    ) -> None:
+        records = [record for batch in batches.values() for record in batch]
+        began = time.perf_counter()
+        try:
+            await self._commit(connection, batches, lambda: self.handler(connection, records))
+        except PASSING:
+            raise
+        except book.Fenced as fenced:
+            self._failed("fenced", fenced)
+            self._positions.clear()
+            return
+        except Exception as error:  # noqa: BLE001 - one record in it is wrong: find which
+            log.exception("%s: a batch failed, its records are tried one by one", self.name)
+            metrics.RETRIES.labels(self.name, type(error).__name__).inc()
+            await self._one_by_one(connection, batches)
+        self.health.good("batch")
+        metrics.BATCH_SECONDS.labels(self.name).observe(time.perf_counter() - began)
+        metrics.BATCH_RECORDS.labels(self.name).observe(len(records))
+
+    async def _one_by_one(
+        self,
+        connection: asyncpg.Connection,
+        batches: Mapping[TopicPartition, Sequence[ConsumerRecord]],
+    ) -> None:
+        for partition, records in batches.items():
+            for record in records:
+                alone = {partition: [record]}
+                try:
+                    await self._commit(
+                        connection, alone, lambda r=record: self.handler(connection, [r])
+                    )
+                except (*PASSING, book.Fenced):
+                    raise
+                except Exception as error:
+                    log.exception("%s: set apart %s at %d", self.name, partition, record.offset)
+                    await self._commit(
+                        connection,
+                        alone,
+                        lambda r=record, e=error: self.handler.set_apart(connection, r, e),
+                    )
+
+    async def _commit(
+        self,
+        connection: asyncpg.Connection,
+        batches: Mapping[TopicPartition, Sequence[ConsumerRecord]],
+        work: Callable[[], Awaitable[Observe]],
+    ) -> None:
+        moves = {
+            (partition.topic, partition.partition): (
+                self._positions[partition],
+                records[-1].offset + 1,
+            )
+            for partition, records in batches.items()
+        }
+        async with connection.transaction():
+            observe = await work()
+            await book.advance(connection, self.name, moves)
+        for (topic, number), (_, offset) in moves.items():
+            self._positions[TopicPartition(topic, number)] = offset
+        observe()
+
+    async def _tell_broker(self) -> None:
+        """Commit offsets to the broker now and then, and note the lag; nothing hangs on it."""
+        if time.monotonic() - self._committed < COMMIT_SECONDS or not self._positions:
+            return
+        assert self._consumer is not None
+        self._committed = time.monotonic()
+        for partition, offset in self._positions.items():
+            end = self._consumer.highwater(partition)
+            if end is not None:
+                lag = metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition))
+                lag.set(max(0, end - offset))
+        try:
+            held = self._consumer.assignment()
+            await self._consumer.commit({p: o for p, o in self._positions.items() if p in held})
+        except KafkaError as away:
+            log.warning("%s: the broker did not take the offsets: %s", self.name, away)
+
+    def _failed(self, cause: str, error: BaseException) -> None:
+        log.warning("%s: %s: %s: %s", self.name, cause, type(error).__name__, error)
+        metrics.RETRIES.labels(self.name, cause).inc()
+        if cause != "fenced":
+            self.health.bad(cause, f"{type(error).__name__}: {error}"[:200])
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Let the batch in hand end, then forget the partitions."""
+        async with self._busy:
+            self._positions.clear()
+        for partition in revoked:
+            metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition)).set(0)
+
+    async def on_partitions_assigned(self, _: Sequence[TopicPartition]) -> None:
+        self._positions.clear()
+        self.health.good("kafka")
+
+
+class Backoff:
+    """Waits longer each time, with some chance in it, and at once when told to stop."""
+
+    def __init__(self) -> None:
+        self._seconds = RETRY_SECONDS_MIN
+
+    def reset(self) -> None:
+        self._seconds = RETRY_SECONDS_MIN
+
+    async def __call__(self, stopping: asyncio.Event) -> None:
+        seconds = self._seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        self._seconds = min(self._seconds * 2, RETRY_SECONDS_MAX)
+        try:
+            await asyncio.wait_for(stopping.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass

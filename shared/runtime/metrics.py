@@ -1,0 +1,95 @@
+"""The catalogue of metrics: every name that a worker shows, and what to do when it moves.
+
+Base units, no customer ids in labels. `deploy/` has a page for each alert.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+EVENTS = Counter(
+    "billing_events_total",
+    "Events judged. Many `refused` or `malformed`: look who publishes them (billing.refusals.v1, "
+    "dead letters).",
+    ["topic", "type", "outcome"],
+)
+EVENT_SECONDS = Histogram(
+    "billing_event_seconds",
+    "From an event's timestamp in Kafka to its commit. Rising: workers are too few or the "
+    "database is slow; compare with billing_batch_seconds.",
+    ["topic"],
+    buckets=(*BATCH_BUCKETS, 60, 300, 1800),
+)
+BATCH_SECONDS = Histogram(
+    "billing_batch_seconds",
+    "One batch, from records to commit. Rising with billing_batch_records flat: look at the "
+    "database (locks, disk).",
+    ["worker"],
+    buckets=BATCH_BUCKETS,
+)
+BATCH_RECORDS = Histogram(
+    "billing_batch_records",
+    "Records a batch. Always at the maximum: there is a backlog.",
+    ["worker"],
+    buckets=(1, 10, 50, 100, 500, 1000, 2000, 5000),
+)
+LEDGER_LINES = Counter(
+    "billing_ledger_lines_total",
+    "Ledger lines committed. Flat on a bill day: is the run stuck (billing_run_running)?",
+    ["kind"],
+)
+RUN_CUSTOMERS = Counter(
+    "billing_run_customers",
+    "Customers that runs dealt with, by result. Any `quarantined`: rollforward quarantine list.",
+    ["result"],
+)
+RUN_RUNNING = Gauge(
+    "billing_run_running",
+    "Runs not yet done. Above 0 for long: is a generator alive? Pages are sent again by themselves.",
+)
+RUN_LAST_SUCCESS = Gauge(
+    "billing_run_last_success_timestamp_seconds",
+    "When the last run was done. Older than a day: no tick came; is the coordinator's clock alive?",
+)
+PARKED = Gauge(
+    "billing_parked",
+    "Commands that wait for their customer or his first period. Growing: signups are missing.",
+)
+QUARANTINED = Gauge(
+    "billing_quarantined",
+    "Customers set apart until a person looks: rollforward quarantine list.",
+)
+DEAD_LETTERS = Counter(
+    "billing_dead_letters_total",
+    "Events that could not be read. Any: rollforward dlq list, and tell who publishes them.",
+    ["topic"],
+)
+RETRIES = Counter(
+    "billing_retries_total",
+    "Batches tried again, by cause. `fenced` after a rebalance is normal; many are not.",
+    ["worker", "cause"],
+)
+CONSUMER_LAG = Gauge(
+    "billing_consumer_lag_records",
+    "Records published and not yet applied. Growing: add workers, or see why /readyz is 503.",
+    ["topic", "partition"],
+)
+RELAY_LAG = Gauge(
+    "billing_relay_lag_rows",
+    "Committed rows that wait to be published. Growing: is Kafka away, or a transaction left open?",
+    ["stream"],
+)
+RELAY_PUBLISHED = Counter(
+    "billing_relay_published_total",
+    "Records published. Flat while billing_relay_lag_rows grows: the relay is stuck.",
+    ["topic"],
+)
+NOTICES = Counter(
+    "billing_notices_total", "Notices made, by kind. None after a run: look at the notifier.", ["kind"]
+)
+RECONCILIATION = Gauge(
+    "billing_reconciliation_difference",
+    "Figures of report.reconciliation. Any but 0: stop, run rollforward verify, call an auditor.",
+    ["figure"],
+)
+READY = Gauge("billing_ready", "1 when /readyz is 200. 0: read the causes there.")

@@ -1,0 +1,70 @@
+"""What leaves, leaves through the relay: rows of `book.outgoing`, written with their batch."""
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from shared.ledger.decide import Judged
+from shared.ledger.postgres import book
+from shared.schemas.dead_letters import dead_letter_headers
+from shared.schemas.envelope import Message
+from shared.schemas.outbound import CommandRefused, command_refused
+from shared.schemas.topics import RECHECKS, dead_letters_of
+
+Row = tuple[str, bytes | None, bytes | None, str]
+COLUMNS = ("topic", "key", "value", "headers")
+
+
+async def put(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
+    """Write outgoing rows in the batch's transaction; the relay publishes them once committed."""
+    await book.insert(connection, "outgoing", COLUMNS, rows)
+
+
+def row_of(message: Message) -> Row:
+    return message.topic, message.key, message.value, encode_headers(message.headers)
+
+
+def encode_headers(headers: Iterable[tuple[str, bytes]]) -> str:
+    """Write headers as JSON, [[name, base64 of the bytes], ...]: the bytes stay as they are."""
+    return json.dumps(
+        [[name, None if value is None else base64.b64encode(value).decode()]
+         for name, value in headers]
+    )  # fmt: skip
+
+
+def decode_headers(text: str) -> list[tuple[str, bytes]]:
+    return [(name, base64.b64decode(value or "")) for name, value in json.loads(text)]
+
+
+def refusal(judged: Judged, at: datetime) -> Row:
+    """Return the message that tells of a refused command or a conflicting duplicate."""
+    arrival, seen = judged.arrival, judged.seen
+    told = CommandRefused(
+        command_id=arrival.command_id,
+        customer_id=arrival.command.customer_id,
+        command_type=arrival.type,
+        reason="conflicting_duplicate" if seen else judged.reason or "",
+        first_outcome=seen.outcome if seen else None,  # type: ignore[arg-type]
+        first_reason=seen.reason if seen else None,
+        event_id=arrival.ce_id,
+        event_source=arrival.ce_source,
+    )
+    return row_of(command_refused(told, arrival.command.customer_id, arrival.content, at))
+
+
+def dead_letter(record: ConsumerRecord, error: str) -> Row:
+    """Return a record that cannot be read, as it came, with headers that say whence and why."""
+    headers = dead_letter_headers(
+        record.headers, record.topic, record.partition, record.offset, record.timestamp, error
+    )
+    topic = dead_letters_of(record.topic)
+    return topic, record.key, record.value, encode_headers(headers)
+
+
+def recheck(customer_id: str) -> Row:
+    """Return the message that asks for a look at a customer's entitlement."""
+    return RECHECKS, customer_id.encode(), b"{}", "[]"

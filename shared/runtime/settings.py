@@ -1,0 +1,138 @@
+"""Settings: the only place where the environment is read.
+
+Everything else takes a `Settings` or plain values, so that a test or an embedded
+fleet says what it wants without touching the process around it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+_DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message names the variable and what it wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked; each field is one `ROLLFORWARD_…` variable.
+
+    `kafka` is "host:port" or several with commas between, `database_url` a
+    `postgresql://` URL; either is None where the fleet of `data` is meant.
+    `metrics_port` 0 takes any free port. `supervisor` is the process id of the
+    supervisor whose end ends this worker.
+    """
+
+    kafka: str | None = None
+    database_url: str | None = None
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Dhaka"))
+    data: Path | None = None
+    partitions: int = 12
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    log_level: str = "INFO"
+    supervisor: int | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Return the settings, or raise `SettingsError` with one clear line.
+
+        A variable that is set but empty counts as not set.
+        """
+        source = os.environ if environment is None else environment
+        given = {name: value for name, value in source.items() if value.strip()}
+        unset = cls()
+        data = given.get("ROLLFORWARD_DATA")
+        supervisor = _number(given, "ROLLFORWARD_SUPERVISOR", 0, 0, 2**31 - 1)
+        return cls(
+            kafka=_bootstrap(given.get("ROLLFORWARD_KAFKA")),
+            database_url=_database_url(given.get("ROLLFORWARD_DATABASE_URL")),
+            zone=_zone(given.get("ROLLFORWARD_ZONE", unset.zone.key)),
+            data=Path(data).expanduser() if data else None,
+            partitions=_number(given, "ROLLFORWARD_PARTITIONS", unset.partitions, 1, 1000),
+            metrics_host=given.get("ROLLFORWARD_METRICS_HOST", unset.metrics_host).strip(),
+            metrics_port=_number(given, "ROLLFORWARD_METRICS_PORT", 0, 0, 65535),
+            log_level=_log_level(given.get("ROLLFORWARD_LOG_LEVEL", unset.log_level)),
+            supervisor=supervisor or None,
+        )
+
+    def with_servers(self, kafka: str, database_url: str) -> Self:
+        """Return these settings pointed at the given servers."""
+        return replace(self, kafka=kafka, database_url=database_url)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make `from_environment` give these settings again."""
+        values = {
+            "ROLLFORWARD_KAFKA": self.kafka,
+            "ROLLFORWARD_DATABASE_URL": self.database_url,
+            "ROLLFORWARD_ZONE": self.zone.key,
+            "ROLLFORWARD_DATA": self.data,
+            "ROLLFORWARD_PARTITIONS": self.partitions,
+            "ROLLFORWARD_METRICS_HOST": self.metrics_host,
+            "ROLLFORWARD_METRICS_PORT": self.metrics_port,
+            "ROLLFORWARD_LOG_LEVEL": self.log_level,
+            "ROLLFORWARD_SUPERVISOR": self.supervisor,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def inherited_environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with `changes`, to start a child with."""
+    return {**os.environ, **changes}
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise SettingsError(
+            f"ROLLFORWARD_ZONE: {name!r} is not a time zone; write one like Asia/Dhaka"
+        ) from None
+
+
+def _number(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = given.get(name, str(default)).strip()
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise SettingsError(f"{name}: {text!r} is not a whole number from {low} to {high}")
+
+
+def _log_level(text: str) -> str:
+    level = text.strip().upper()
+    if level in _LOG_LEVELS:
+        return level
+    raise SettingsError(f"ROLLFORWARD_LOG_LEVEL: {text!r} is none of {', '.join(_LOG_LEVELS)}")
+
+
+def _bootstrap(text: str | None) -> str | None:
+    if text is None:
+        return None
+    servers = [server.strip() for server in text.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or "/" in host or not (port.isascii() and port.isdigit()):
+            raise SettingsError(f"ROLLFORWARD_KAFKA: {server!r} is not host:port")
+    return ",".join(servers)
+
+
+def _database_url(text: str | None) -> str | None:
+    """Return a plain `postgresql://` URL. A refusal never repeats the text: it holds a password."""
+    if text is None:
+        return None
+    try:
+        url = urlsplit(text.strip())
+        usable = url.scheme in _DATABASE_SCHEMES and url.hostname and (url.port or 1) > 0
+    except ValueError:  # a port that is no number
+        usable = False
+    if not usable:
+        raise SettingsError(
+            "ROLLFORWARD_DATABASE_URL: not a URL like postgresql://user:password@host:5432/name"
+        )
+    return url._replace(scheme="postgresql").geturl()

@@ -1,0 +1,75 @@
+"""A worker process: its parts run side by side until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from importlib import import_module
+from typing import Protocol
+
+from shared.runtime import health, log
+from shared.runtime.database import Database
+from shared.runtime.settings import Settings, SettingsError
+
+WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
+"""Every kind of worker; `services.NAME.worker` says what its parts are."""
+
+logger = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """Something that runs until it is told to stop, and then ends its work in hand."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Context:
+    """What a worker is made with."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        if settings.kafka is None or settings.database_url is None:
+            raise SettingsError("ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL must be set")
+        self.name = name
+        self.settings = settings
+        self.kafka = settings.kafka
+        self.health = health.Health("database", "kafka")
+        self.databases: list[Database] = []
+
+    def database(self, size: int = 2) -> Database:
+        assert self.settings.database_url is not None
+        database = Database(self.settings.database_url, self.name, size=size)
+        self.databases.append(database)
+        return database
+
+
+async def work(name: str, settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; return its exit code.
+
+    A part that ends by an error ends the worker: whoever started it starts it again.
+    """
+    log.set_up(settings.log_level)
+    build: Callable[[Context], list[Part]] = import_module(f"services.{name}.worker").parts
+    context = Context(name, settings)
+    runner, port = await health.serve(
+        context.health, settings.metrics_host, settings.metrics_port
+    )
+    logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
+    parts = build(context)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: [part.stop() for part in parts])
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for part in parts:
+        part.stop()
+    await asyncio.wait(tasks, timeout=10)
+    await runner.cleanup()
+    for database in context.databases:
+        await database.close()
+    failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
+    for task in failed:
+        logger.error("%s: a part ended", name, exc_info=task.exception())
+    logger.info("%s: stopped", name)
+    return 1 if failed else 0

@@ -1,0 +1,44 @@
+"""A Kafka message as we send it, and the CloudEvents envelope around an event of ours."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+SOURCE = "rollforward"
+JSON = "application/json"
+CLOUDEVENT = "application/cloudevents+json"
+
+_CONSTANT = (
+    ("ce_specversion", b"1.0"),
+    ("ce_source", SOURCE.encode()),
+    ("content-type", JSON.encode()),
+)
+
+
+class Message(NamedTuple):
+    """One record to send; the partition follows from the key."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+@lru_cache(maxsize=1024)
+def instant(moment: datetime) -> str:
+    """Write an aware instant in UTC with six decimals: 2026-01-17T04:00:00.000000Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def envelope(event_type: str, ce_id: str, time: datetime) -> list[tuple[str, bytes]]:
+    """Return the headers of an event of ours in binary mode.
+
+    `ce_id` comes from what the event says, never from chance or a clock, so that an event
+    sent twice can be dropped by its id; `time` is when what it tells was recorded.
+    """
+    return [
+        *_CONSTANT,
+        ("ce_type", event_type.encode()),
+        ("ce_id", ce_id.encode()),
+        ("ce_time", instant(time).encode()),
+    ]

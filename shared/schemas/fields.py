@@ -1,0 +1,154 @@
+"""The fields of inbound events: what each accepts, and the one text that it is kept as.
+
+A field is read into its canonical text ("10.0" becomes "10.00", every instant is in UTC),
+so that two events say the same exactly when their texts are equal (contract §4). Patterns
+are checked by pydantic; what a pattern cannot say follows in a function.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from shared.ledger.money import PPM, decimal, minor, parts_per_million, percent
+
+ID = r"^[A-Za-z0-9._:-]{1,64}$"
+TEXT = r"^[^\x00]*$"
+TEXT_CHARACTERS_MAX = 500
+PHONE = r"^\+[1-9][0-9]{1,14}$"
+AMOUNT = r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?$"
+PERCENT = r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?$"
+DAY = r"^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}$"
+LABEL = r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$"
+INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+    r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+
+WORDS_OF_PATTERN = {
+    ID: "must be 1 to 64 of A-Z a-z 0-9 . _ : -",
+    TEXT: "holds the character U+0000",
+    PHONE: "must be an E.164 number such as +8801711000001",
+    AMOUNT: 'must be a string such as "1000.00", at most two decimals and 9999999999.99',
+    PERCENT: 'must be a string such as "12.5", at most four decimals',
+    DAY: "must be a date YYYY-MM-DD from 2000-01-01 to 2199-12-31",
+    LABEL: "must be a month YYYY-MM from 2000-01 to 2199-12",
+    INSTANT: "must be an RFC 3339 timestamp with an offset, such as 2026-01-17T10:00:00+06:00",
+}
+
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAY = date(2199, 12, 31)
+
+
+def _amount(text: str) -> str:
+    # Most amounts come with two decimals: then the text is canonical already.
+    return text if text[-3:-2] == "." and text != "-0.00" else decimal(minor(text))
+
+
+def _amount_above_zero(text: str) -> str:
+    amount = _amount(text)
+    if amount[0] == "-" or amount == "0.00":
+        raise ValueError("must be above 0")
+    return amount
+
+
+def _amount_from_zero(text: str) -> str:
+    amount = _amount(text)
+    if amount[0] == "-":
+        raise ValueError("must not be below 0")
+    return amount
+
+
+def _amount_not_zero(text: str) -> str:
+    amount = _amount(text)
+    if amount == "0.00":
+        raise ValueError("must not be 0")
+    return amount
+
+
+def _percent(text: str) -> str:
+    ppm = parts_per_million(text)
+    if ppm > PPM:
+        raise ValueError("must be from 0 to 100")
+    return percent(ppm)
+
+
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+def _utc(text: str) -> str:
+    """Write an instant in UTC; what is finer than a microsecond is dropped."""
+    try:
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the calendar") from None
+    return moment.isoformat()[:-6] + "Z"
+
+
+def minor_units(amount: str) -> int:
+    """Return a canonical amount in minor units: it has two decimals, so the point may go."""
+    return int(amount.replace(".", ""))
+
+
+def local_day(field: str, instant: str, zone: ZoneInfo) -> date:
+    """Return the day of a canonical instant in the business zone; ValueError names the field."""
+    try:
+        day = datetime.fromisoformat(instant).astimezone(zone).date()
+    except OverflowError:
+        day = date.min
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(f"{field}: lies outside {FIRST_DAY} to {LAST_DAY}")
+    return day
+
+
+def null_is(default: Any, accepted: Any) -> BeforeValidator:
+    """Read null as the field's default: null and left out are the same (contract §4)."""
+    return BeforeValidator(
+        lambda value: default if value is None else value, json_schema_input_type=accepted | None
+    )
+
+
+Id = Annotated[str, StringConstraints(pattern=ID)]
+Text = Annotated[str, StringConstraints(pattern=TEXT, max_length=TEXT_CHARACTERS_MAX)]
+Phone = Annotated[str, StringConstraints(pattern=PHONE)]
+Amount = Annotated[str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount)]
+AmountAboveZero = Annotated[
+    str,
+    StringConstraints(pattern=AMOUNT),
+    AfterValidator(_amount_above_zero),
+    Field(description="Above 0."),
+]
+AmountFromZero = Annotated[
+    str,
+    StringConstraints(pattern=AMOUNT),
+    AfterValidator(_amount_from_zero),
+    Field(description="0 or more."),
+]
+AmountNotZero = Annotated[
+    str,
+    StringConstraints(pattern=AMOUNT),
+    AfterValidator(_amount_not_zero),
+    Field(description="Not 0."),
+]
+Percent = Annotated[
+    str,
+    StringConstraints(pattern=PERCENT),
+    AfterValidator(_percent),
+    Field(description="From 0 to 100."),
+]
+Day = Annotated[
+    str,
+    StringConstraints(pattern=DAY),
+    AfterValidator(_day),
+    Field(json_schema_extra={"format": "date"}),
+]
+Label = Annotated[str, StringConstraints(pattern=LABEL)]
+Instant = Annotated[
+    str,
+    StringConstraints(pattern=INSTANT),
+    AfterValidator(_utc),
+    Field(json_schema_extra={"format": "date-time"}),
+]

@@ -1,0 +1,163 @@
+"""The events of billing.signups.v1: who the customers are, and on what terms."""
+
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from shared.ledger import commands, terms
+from shared.ledger.money import parts_per_million
+from shared.schemas.event import CustomerEvent, Part
+from shared.schemas.fields import (
+    Amount,
+    AmountFromZero,
+    Day,
+    Id,
+    Instant,
+    Percent,
+    Phone,
+    Text,
+    local_day,
+    minor_units,
+    null_is,
+)
+
+Language = Literal["en", "bn"]
+Mode = Literal["cumulative", "monthly"]
+Status = Literal["active", "suspended", "left"]
+
+
+class Package(Part):
+    code: Text
+    price: AmountFromZero
+
+    def value(self) -> terms.Package:
+        return terms.Package(self.code, minor_units(self.price))
+
+
+class StartOfMonth(Part):
+    kind: Literal["start_of_month"]
+
+
+class Anniversary(Part):
+    kind: Literal["anniversary"]
+
+
+class Custom(Part):
+    kind: Literal["custom"]
+    day: Annotated[int, Field(ge=1, le=31)]
+
+
+# A `day` beside another kind than custom is an unknown field: ignored.
+Cycle = Annotated[StartOfMonth | Anniversary | Custom, Field(discriminator="kind")]
+
+
+def cycle_value(cycle: StartOfMonth | Anniversary | Custom, joined_day: int) -> terms.Cycle:
+    """Return the cycle with its anchor day; `joined_day` is that of `joined_on`, 0 if unknown."""
+    if isinstance(cycle, Custom):
+        return terms.Cycle(cycle.kind, cycle.day)
+    return terms.Cycle(cycle.kind, 1 if isinstance(cycle, StartOfMonth) else joined_day)
+
+
+class SignedUp(CustomerEvent):
+    type: ClassVar[str] = "billing.customer.signed_up.v1"
+
+    signup_id: Id | None = None
+    signed_up_at: Instant
+    joined_on: Day
+    name: Text
+    phone: Phone
+    language: Annotated[Language, null_is("en", Language)] = "en"
+    package: Package
+    cycle: Cycle
+    mode: Annotated[Mode, null_is("cumulative", Mode)] = "cumulative"
+    vip: Annotated[bool, null_is(False, bool)] = False
+    discount_percent: Annotated[Percent, null_is("0", Percent)] = "0"
+    vat_exempt: Annotated[bool, null_is(False, bool)] = False
+    bill_from: Day | None = None
+    opening_due: Annotated[Amount, null_is("0.00", Amount)] = "0.00"
+    actor: Text | None = None
+
+    @model_validator(mode="after")
+    def take_defaults_from_the_customer(self) -> "SignedUp":
+        self.signup_id = self.signup_id or self.customer_id
+        self.bill_from = self.bill_from or self.joined_on
+        if self.bill_from < self.joined_on:
+            raise ValueError("bill_from: must not be before joined_on")
+        return self
+
+    def command(self, zone: ZoneInfo) -> commands.SignedUp:
+        joined_on = date.fromisoformat(self.joined_on)
+        return commands.SignedUp(
+            command_id=f"signup/{self.signup_id}",
+            customer_id=self.customer_id,
+            signed_up_on=local_day("signed_up_at", self.signed_up_at, zone),
+            joined_on=joined_on,
+            bill_from=date.fromisoformat(self.bill_from or self.joined_on),
+            name=self.name,
+            phone=self.phone,
+            language=self.language,
+            package=self.package.value(),
+            cycle=cycle_value(self.cycle, joined_on.day),
+            mode=self.mode,
+            vip=self.vip,
+            discount_ppm=parts_per_million(self.discount_percent),
+            vat_exempt=self.vat_exempt,
+            opening_due=minor_units(self.opening_due),
+            actor=self.actor,
+        )
+
+
+class Changed(CustomerEvent):
+    """A change of terms. One that names no term is allowed: it only bills what is due."""
+
+    type: ClassVar[str] = "billing.customer.changed.v1"
+
+    change_id: Id
+    effective_on: Day
+    changed_at: Instant
+    actor: Text | None = None
+    prorate: bool | None = None
+    package: Package | None = None
+    status: Status | None = None
+    cycle: Cycle | None = None
+    mode: Mode | None = None
+    vip: bool | None = None
+    discount_percent: Percent | None = None
+    vat_exempt: bool | None = None
+    phone: Phone | None = None
+    language: Language | None = None
+    name: Text | None = None
+
+    @model_validator(mode="after")
+    def leave_out_the_default_of_prorate(self) -> "Changed":
+        # Saying the default aloud is the same content as leaving it out (contract §4).
+        defaults = {True} if self.package else set()
+        if self.status:
+            defaults.add(self.status == "active")
+        if defaults == {self.prorate}:
+            self.prorate = None
+        return self
+
+    def command(self, zone: ZoneInfo) -> commands.Changed:
+        """Return the command; an anniversary cycle has day 0, for the ledger knows `joined_on`."""
+        percentage = self.discount_percent
+        return commands.Changed(
+            command_id=f"change/{self.change_id}",
+            customer_id=self.customer_id,
+            effective_on=date.fromisoformat(self.effective_on),
+            changed_on=local_day("changed_at", self.changed_at, zone),
+            actor=self.actor,
+            prorate=self.prorate,
+            package=self.package.value() if self.package else None,
+            status=self.status,
+            cycle=cycle_value(self.cycle, 0) if self.cycle else None,
+            mode=self.mode,
+            vip=self.vip,
+            discount_ppm=None if percentage is None else parts_per_million(percentage),
+            vat_exempt=self.vat_exempt,
+            phone=self.phone,
+            language=self.language,
+            name=self.name,
+        )

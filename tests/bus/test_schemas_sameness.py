@@ -1,0 +1,152 @@
+"""Two events are the same exactly when they say the same (contract §4)."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.ledger import commands
+from shared.ledger.money import decimal
+from shared.ledger.terms import Cycle
+from shared.schemas.inbound import MODELS, command_of
+from tests.bus.schema_samples import (
+    CHANGE,
+    DHAKA,
+    PAYMENT,
+    SIGNUP,
+    TICK,
+    content,
+    message,
+    read,
+    sample,
+)
+
+ADJUSTMENT = "billing.adjustment.made.v1"
+PACKAGE = {"code": "home", "price": "1000.00"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (PAYMENT, {"amount": "10"}, {"amount": "10.00"}),
+        (PAYMENT, {"amount": "10.0"}, {"amount": "10.00"}),
+        (ADJUSTMENT, {"amount": "-10.5"}, {"amount": "-10.50"}),
+        (
+            PAYMENT,
+            {"received_at": "2026-01-17T10:00:00+06:00"},
+            {"received_at": "2026-01-17T04:00:00.000Z"},
+        ),
+        (PAYMENT, {"reference": None}, {"reference": ...}),
+        (PAYMENT, {"reference": ""}, {"reference": ...}),
+        (PAYMENT, {"note": {"any": 1}}, {}),
+        (PAYMENT, {"method": "caf\u00e9"}, {"method": "café"}),
+        (SIGNUP, {"signup_id": ...}, {"signup_id": "c-1"}),
+        (SIGNUP, {"bill_from": ...}, {"bill_from": "2026-01-17"}),
+        (SIGNUP, {"language": None}, {"language": "en"}),
+        (SIGNUP, {"mode": ...}, {"mode": "cumulative"}),
+        (SIGNUP, {"vip": None}, {"vip": False}),
+        (SIGNUP, {"vat_exempt": ...}, {"vat_exempt": False}),
+        (SIGNUP, {"discount_percent": "0.0000"}, {"discount_percent": ...}),
+        (SIGNUP, {"discount_percent": "12.50"}, {"discount_percent": "12.5"}),
+        (SIGNUP, {"opening_due": "-0.00"}, {"opening_due": ...}),
+        (SIGNUP, {"package": {**PACKAGE, "price": "1000"}}, {"package": PACKAGE}),
+        (SIGNUP, {"package": {**PACKAGE, "speed": 20}}, {"package": PACKAGE}),
+        (
+            SIGNUP,
+            {"cycle": {"kind": "start_of_month", "day": 9}},
+            {"cycle": {"kind": "start_of_month"}},
+        ),
+        (CHANGE, {"vip": None}, {"vip": ...}),
+        (CHANGE, {"status": ..., "prorate": True}, {"status": ..., "prorate": ...}),
+        (
+            CHANGE,
+            {"package": ..., "status": "left", "prorate": False},
+            {"package": ..., "status": "left", "prorate": None},
+        ),
+        (TICK, {"allow_gap": False}, {"allow_gap": ...}),
+    ],
+)
+def test_two_ways_to_say_the_same(kind: str, one: Any, other: Any) -> None:
+    assert content(kind, **one) == content(kind, **other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (PAYMENT, {"amount": "10.01"}, {"amount": "10.00"}),
+        (PAYMENT, {"received_at": "2026-01-17T10:00:00Z"}, {"received_at": "2026-01-17T10:00:01Z"}),
+        (PAYMENT, {"reference": "a"}, {"reference": ...}),
+        (PAYMENT, {"method": "Cash"}, {"method": "cash"}),
+        (CHANGE, {"vip": False}, {"vip": ...}),
+        (CHANGE, {"prorate": False}, {"prorate": ...}),
+        (CHANGE, {"status": "left", "prorate": False}, {"status": "left", "prorate": ...}),
+        (SIGNUP, {"signup_id": "s-2"}, {"signup_id": "s-1"}),
+        (SIGNUP, {"cycle": {"kind": "anniversary"}}, {"cycle": {"kind": "custom", "day": 17}}),
+    ],
+)
+def test_two_things_that_differ(kind: str, one: Any, other: Any) -> None:
+    assert content(kind, **one) != content(kind, **other)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_order_of_keys_says_nothing(kind: str) -> None:
+    good = message(kind)
+    backwards = json.dumps(dict(reversed(list(sample(kind).items())))).encode()
+
+    assert read(good._replace(value=backwards)) == read(good)
+
+
+def test_of_a_key_given_twice_the_last_counts() -> None:
+    good = message(PAYMENT, amount="10.00")
+    twice = good.value.replace(b'"amount"', b'"amount":"99.00","amount"')
+
+    assert read(good._replace(value=twice)) == read(good)
+
+
+def test_the_anchor_day_of_each_cycle_is_resolved() -> None:
+    def cycle(kind: str, said: dict[str, Any], **changes: Any) -> Cycle | None:
+        command = read(message(kind, cycle=said, **changes)).command
+        assert isinstance(command, commands.SignedUp | commands.Changed)
+        return command.cycle
+
+    joined = {"joined_on": "2026-01-31", "bill_from": ...}
+    assert cycle(SIGNUP, {"kind": "start_of_month"}, **joined) == Cycle("start_of_month", 1)
+    assert cycle(SIGNUP, {"kind": "anniversary"}, **joined) == Cycle("anniversary", 31)
+    assert cycle(SIGNUP, {"kind": "custom", "day": 10}, **joined) == Cycle("custom", 10)
+    assert cycle(CHANGE, {"kind": "anniversary"}) == Cycle("anniversary", 0)
+
+
+def test_a_local_date_is_that_of_the_business_zone() -> None:
+    command = read(message(PAYMENT, received_at="2026-01-31T18:00:00Z")).command
+
+    assert isinstance(command, commands.PaymentReceived)
+    assert command.received_on.isoformat() == "2026-02-01"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    amount=st.integers(1, 999_999_999_999),
+    second=st.integers(0, 199 * 365 * 86_400),
+    offset=st.integers(-14 * 60, 14 * 60),
+    texts=st.tuples(
+        *[st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))] * 3
+    ),
+)
+def test_a_content_gives_back_its_command_and_itself(
+    amount: int, second: int, offset: int, texts: tuple[str, str, str]
+) -> None:
+    moment = datetime(2000, 1, 2, tzinfo=UTC) + timedelta(seconds=second)
+    elsewhere = moment.astimezone(timezone(timedelta(minutes=offset)))
+    method, reference, actor = texts
+    said = {"method": method, "reference": reference, "actor": actor, "amount": decimal(amount)}
+
+    one = read(message(PAYMENT, received_at=moment.isoformat(), **said))
+    other = read(message(PAYMENT, received_at=elsewhere.isoformat(), **said))
+
+    assert one == other
+    assert command_of(PAYMENT, one.content, DHAKA) == one.command
+    assert isinstance(one.command, commands.PaymentReceived)
+    assert one.command.amount == amount

@@ -1,0 +1,232 @@
+"""The embedded servers and their supervisor, with the real programs and real kills."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.runtime.embedded import DataFolder, DirectoryInUse, Kafka, Postgres
+from shared.runtime.supervisor import Fleet, Roles, Servers
+
+STAND_IN = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from shared.runtime.settings import Settings
+from shared.runtime.orphan import end_with_supervisor
+
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+settings = Settings.from_environment()
+end_with_supervisor(settings.supervisor)
+HTTPServer(("127.0.0.1", settings.metrics_port), Ready).serve_forever()
+"""
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from tests.faults.test_embedded import fleet_of
+from shared.runtime.supervisor import run_until_interrupted
+
+fleet = fleet_of(Path(sys.argv[1]))
+asyncio.run(run_until_interrupted(fleet, lambda line: print(line, flush=True)))
+"""
+
+
+async def _prepare(servers: Servers) -> Roles:
+    connection = await asyncpg.connect(servers.database_admin)
+    await connection.execute("CREATE TABLE IF NOT EXISTS kept (word text PRIMARY KEY)")
+    await connection.close()
+    return Roles(worker=servers.database_admin, reader=servers.database_admin)
+
+
+def fleet_of(data: Path) -> Fleet:
+    return Fleet(
+        data,
+        {"stand-in": 2},
+        prepare=_prepare,
+        command=lambda kind: (sys.executable, "-c", STAND_IN, "worker", kind),
+    )
+
+
+class Owner:
+    """A fleet in a process of its own, so that it can be killed."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", OWNER, str(data)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def until_ready(self) -> dict[str, dict[str, int]]:
+        assert self.process.stdout
+        assert self.process.stdout.readline().startswith("ready")
+        return self.connection()
+
+    def connection(self) -> dict[str, dict[str, int]]:
+        facts: dict[str, dict[str, int]] = json.loads(
+            (self.data / "connection.json").read_text("utf-8")
+        )
+        return facts
+
+    def stop(self, number: signal.Signals) -> int:
+        """Send the signal; return the exit code."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "a folder with spaces"
+
+
+@pytest.fixture
+async def folder(data: Path) -> AsyncIterator[DataFolder]:
+    folder = DataFolder(data)
+    folder.lock()
+    yield folder
+    folder.unlock()
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def _publish(bootstrap: str, value: bytes) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic("kept", 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
+        await producer.send_and_wait("kept", value)
+
+
+async def _published(bootstrap: str) -> object:
+    consumer = AIOKafkaConsumer("kept", bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    async with consumer, asyncio.timeout(20):
+        record = await consumer.getone()
+        return record.value
+
+
+def _dead(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def _listens(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        socket.create_connection((str(address.hostname), int(address.port or 0)), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+async def test_a_fleet_killed_with_its_servers_loses_nothing(data: Path) -> None:
+    owner = Owner(data)
+    facts = await asyncio.to_thread(owner.until_ready)
+    bootstrap, database = str(facts["kafka"]), str(facts["database_admin"])
+    await _publish(bootstrap, b"written before")
+    connection = await asyncpg.connect(database)
+    await connection.execute("INSERT INTO kept VALUES ('written before')")
+    await connection.close()
+    children = psutil.Process(owner.process.pid).children()
+
+    owner.process.kill()
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    owner.stop(signal.SIGKILL)
+    await _until(lambda: all(_dead(pid) for pid in facts["pids"].values()))
+
+    async with fleet_of(data) as fleet:
+        assert (fleet.kafka, fleet.database_admin) == (bootstrap, database)
+        connection = await asyncpg.connect(fleet.database_admin)
+        assert await connection.fetchval("SELECT word FROM kept") == "written before"
+        await connection.close()
+        assert await _published(fleet.kafka) == b"written before"
+
+
+async def test_killing_only_the_owner_ends_workers_and_servers(data: Path) -> None:
+    owner = Owner(data)
+    facts = await asyncio.to_thread(owner.until_ready)
+    children = psutil.Process(owner.process.pid).children(recursive=True)
+
+    owner.stop(signal.SIGKILL)
+
+    assert set(facts["pids"].values()) <= {child.pid for child in children}
+    await _until(lambda: all(_dead(child.pid) for child in children))
+
+
+async def test_a_second_fleet_on_the_same_folder_is_told_in_one_line(
+    data: Path, folder: DataFolder
+) -> None:
+    with pytest.raises(DirectoryInUse, match=rf"a folder with spaces.*process {os.getpid()}\)$"):
+        async with fleet_of(data):
+            pass
+    assert folder.locked
+
+
+async def test_servers_left_running_by_another_owner_give_way(folder: DataFolder) -> None:
+    left = Postgres(folder), Kafka(folder)
+    await asyncio.gather(*(server.start() for server in left))
+    pids = [server.pid for server in left]
+
+    successors = Postgres(folder), Kafka(folder)
+    await asyncio.gather(*(server.start() for server in successors))
+
+    assert [server.pid for server in successors] != pids
+    assert all(_dead(pid) for pid in pids)
+    await asyncio.gather(*(server.stop() for server in successors))
+    assert all(_dead(server.pid) for server in successors if server.pid)
+
+
+async def test_what_dies_is_started_again_under_the_same_address(data: Path) -> None:
+    async with fleet_of(data) as fleet:
+        before = json.loads(fleet.connection_file.read_text("utf-8"))
+        assert before["pids"] == fleet.pids
+        assert set(before["metrics"]) == {"stand-in", "stand-in-2"}
+
+        killed = fleet.kill_worker("stand-in-2")
+        servers = fleet.server_pids
+        for pid in servers.values():
+            os.kill(pid, signal.SIGKILL)
+
+        await _until(lambda: fleet.pids.get("stand-in-2", killed) != killed)
+        await fleet.until_ready()
+        await _until(lambda: not set(fleet.server_pids.values()) & set(servers.values()))
+        await _until(lambda: _listens(fleet.database_admin) and _listens(f"//{fleet.kafka}"))
+        after = json.loads(fleet.connection_file.read_text("utf-8"))
+        assert after["pids"] == fleet.pids
+        assert after["metrics"] == before["metrics"]
+        assert after["kafka"] == before["kafka"]
+        assert after["database_admin"] == before["database_admin"]
+
+        await fleet.stop_worker("stand-in")
+        assert set(fleet.pids) == {"stand-in-2"}
+        await fleet.start_worker("stand-in")
+        assert set(fleet.pids) == {"stand-in", "stand-in-2"}
+    assert not fleet.connection_file.exists()

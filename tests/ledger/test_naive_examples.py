@@ -1,0 +1,47 @@
+"""The contract's worked examples come out of the naive model to the last digit."""
+
+from typing import Any
+
+import pytest
+
+from shared.ledger.money import decimal
+from tests.support.examples import BESIDE, COPIED, Example, examples
+from tests.support.naive import Naive
+
+EXAMPLES = examples()
+
+
+def test_there_are_twenty_examples() -> None:
+    assert len(EXAMPLES) == 20
+
+
+@pytest.mark.skipif(not BESIDE.is_dir(), reason="a clone that stands alone")
+def test_the_copied_examples_are_the_ones_beside_the_repository() -> None:
+    beside = {path.name: path.read_bytes() for path in BESIDE.glob("*.json")}
+
+    assert {path.name: path.read_bytes() for path in COPIED.glob("*.json")} == beside
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_example_comes_out_of_the_naive_model(example: Example) -> None:
+    model = Naive(example.policy)
+
+    outcomes = [model.apply(event.command, event.content) for event in example.events]
+
+    assert [(o.kind, o.reason) for o in outcomes] == [
+        (event.outcome, event.reason) for event in example.events
+    ]
+    for customer_id, expected in example.statements.items():
+        assert [_written(row, expected[0]) for row in model.statement(customer_id)] == expected
+    for customer_id, expected in example.lines.items():
+        assert [_written(line, expected[0]) for line in model.lines(customer_id)] == expected
+
+
+def _written(row: Any, like: dict[str, Any]) -> dict[str, Any]:
+    """Write the fields of a row or line that an expected one has, as the files write them."""
+    plain = {"seq", "revision"}
+    money = {"previous_due", "charge", "discount", "vat", "billed", "paid", "due"}
+    return {
+        key: decimal(value) if key in money else value if key in plain else str(value)
+        for key, value in ((key, getattr(row, key)) for key in like)
+    }

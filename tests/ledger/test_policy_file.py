@@ -1,0 +1,156 @@
+"""The policy file: what it means, and what is refused with which line."""
+
+from datetime import date
+
+import pytest
+
+from shared.ledger.errors import PolicyError
+from shared.ledger.policy import NO_POLICY, Staff, Tax
+from shared.ledger.policy_file import parse_policy
+
+CONTRACT = """\
+[[tax]]
+code = "SD"
+rate = "10"
+from = 2025-01-09          # until = ... optional, excluded
+[[tax]]
+code = "VAT"
+rate = "5"
+from = 2020-01-01
+on = ["SD"]                # its base includes SD
+[[staff]]
+id = "clerk-7"
+may = ["discount", "cancel"]   # discount vat_exempt cancel refund adjust bill_up_to rebill
+max_discount_percent = "10"    # optional
+[billing]
+grace_days = 10
+"""
+
+
+def faults_of(source: str) -> list[str]:
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(source, 1)
+    return str(refused.value).splitlines()
+
+
+def test_the_contract_s_example_is_read() -> None:
+    policy = parse_policy(CONTRACT, 3)
+
+    assert policy.version == 3
+    assert policy.taxes == (
+        Tax("SD", 100_000, date(2025, 1, 9)),
+        Tax("VAT", 50_000, date(2020, 1, 1), on=("SD",)),
+    )
+    assert dict(policy.staff) == {"clerk-7": Staff(frozenset({"discount", "cancel"}), 100_000)}
+    assert policy.grace_days == 10
+
+
+def test_an_empty_file_is_the_empty_policy() -> None:
+    policy = parse_policy("", 1)
+
+    assert (policy.taxes, dict(policy.staff), policy.grace_days) == ((), {}, NO_POLICY.grace_days)
+
+
+def test_a_rate_may_have_windows_that_follow_one_another() -> None:
+    policy = parse_policy(
+        """
+        tax = [
+            {code = "VAT", rate = "5", from = 2020-01-01, until = 2026-01-01},
+            {code = "VAT", rate = "7.5", from = 2026-01-01},
+        ]
+        """,
+        1,
+    )
+
+    assert policy.vat(10_000, date(2025, 12, 31), exempt=False) == 500
+    assert policy.vat(10_000, date(2026, 1, 1), exempt=False) == 750
+
+
+FAULTS = [
+    ('rate = "10"', 'rate = "101"', "3: tax[1] rate: must be from 0 to 100"),
+    ('rate = "10"', "rate = 10", '3: tax[1] rate: must be a string such as "12.5"'),
+    (
+        'rate = "10"',
+        'rate = "1.23456"',
+        '3: tax[1] rate: must be a string such as "12.5", from "0" to "100", at most four',
+    ),
+    ('rate = "5"\n', "", "5: tax[2] rate: is missing"),
+    ("2025-01-09 ", '"2025-01-09" ', "4: tax[1] from: must be a day without quotes"),
+    ("2025-01-09 ", "2025-01-09T00:00:00 ", "4: tax[1] from: must be a day without quotes"),
+    (
+        "from = 2020-01-01",
+        "from = 2020-01-01\nuntil = 2020-01-01",
+        "9: tax[2] until: must be after from (2020-01-01)",
+    ),
+    ('code = "VAT"', 'code = "V T"', "6: tax[2] code: must be 1 to 64 of A-Z a-z 0-9 . _ : -"),
+    ('on = ["SD"]', 'on = ["XX"]', "9: tax[2] on: 'XX' is no component defined above this one"),
+    ('on = ["SD"]', 'on = ["VAT"]', "9: tax[2] on: 'VAT' is no component defined above this one"),
+    ('on = ["SD"]', 'on = ["SD", "SD"]', "9: tax[2] on: names a component twice"),
+    ('on = ["SD"]', 'on = "SD"', "9: tax[2] on: must be a list of strings"),
+    ('code = "VAT"', 'code = "SD"', "8: tax[2] from: SD is in force on days of tax[1] too"),
+    ("[[staff]]", "[staff]", "10: staff: must be a list of tables, [[staff]]"),
+    ('"cancel"', '"delete"', "12: staff[1] may: 'delete' is not one of adjust, bill_up_to"),
+    ('id = "clerk-7"', 'id = ""', "11: staff[1] id: must be a text of 1 to 500"),
+    (
+        "[billing]",
+        '[[staff]]\nid = "clerk-7"\nmay = []\n[billing]',
+        "15: staff[2] id: clerk-7 is there twice",
+    ),
+    ("grace_days = 10", "grace_days = 366", "15: billing grace_days: must be a number from 0"),
+    ("grace_days = 10", "grace_days = true", "15: billing grace_days: must be a number from 0"),
+    ("grace_days = 10", "grace = 10", "15: billing grace: is not a key; known are grace_days"),
+    ("[billing]", "[billings]", "14: billings: is not a key; known are tax, staff, billing"),
+    ("[billing]", "[billing", "14: not TOML: "),
+    ("2020-01-01", "2020-02-30", "8: not TOML: "),
+    ("grace_days = 10", 'grace_days = "', "15: not TOML: "),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "fault"), FAULTS)
+def test_a_fault_is_named_with_its_line(right: str, wrong: str, fault: str) -> None:
+    source = CONTRACT.replace(right, wrong, 1)
+    assert source != CONTRACT
+
+    [said] = faults_of(source)
+
+    assert said.startswith(fault)
+
+
+def test_every_fault_is_named_in_the_order_of_the_lines() -> None:
+    source = CONTRACT.replace('"10"', "10").replace("grace_days", "days").replace('"5"', '"x"')
+
+    assert [fault.split(":")[0] for fault in faults_of(source)] == ["3", "7", "13", "15"]
+
+
+def test_lines_are_right_after_a_list_of_several_lines() -> None:
+    source = """\
+[[staff]]
+may = [
+    "discount",
+    # "cancel",
+]
+id = "boss"
+max_discount_percent = "200"
+"""
+    assert faults_of(source) == ["7: staff[1] max_discount_percent: must be from 0 to 100"]
+
+
+def test_a_base_that_is_defined_later_for_some_days_is_refused() -> None:
+    """Else VAT would be worked out before the SD that its base includes, and miss it."""
+    source = """\
+[[tax]]
+code = "SD"
+rate = "10"
+from = 2020-01-01
+until = 2021-01-01
+[[tax]]
+code = "VAT"
+rate = "5"
+from = 2020-01-01
+on = ["SD"]
+[[tax]]
+code = "SD"
+rate = "12"
+from = 2021-01-01
+"""
+    assert faults_of(source) == ["12: tax[3] code: the base of tax[2] includes SD: define it above"]
