@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -183,7 +184,7 @@ def statement(customer: str, as_of: datetime | None, data: Path | None, as_json:
     if not periods:
         click.echo("no period" + (" was known then" if as_of else " yet"))
         return
-    print_table(list(COLUMNS.values()), [_cells(row) for row in periods])
+    print_table(list(COLUMNS.values()), [cells(row) for row in periods])
     if not all(row["standing"] for row in periods):
         click.echo("* no bill stands: a month without service, or a cancelled bill")
     if as_of is not None:
@@ -202,8 +203,53 @@ def heading(who: Any) -> str:
     )
 
 
-def _cells(row: Any) -> list[Any]:
+def cells(row: Any) -> list[Any]:
     cells = [row[column] for column in COLUMNS]
     if not row["standing"]:
         cells[0] = f"{cells[0]} *"
     return cells
+
+
+# Explanations -------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("customer")
+@click.argument("period")
+@data_option
+@json_option
+def explain(customer: str, period: str, data: Path | None, as_json: bool) -> None:
+    """Say how each amount of a PERIOD (such as 2026-01) came about, line by line.
+
+    Days, cycle length, prices, discount, tax and policy version; who, when and why; a corrected
+    period tells its whole story in order.
+    """
+    from services.console import story
+    from shared.ledger.explain import Accepted
+    from shared.ledger.explain import explain as explained
+    from shared.ledger.postgres import reports
+    from shared.schemas.inbound import command_of
+
+    async def question(connection: Any) -> tuple[Any, ...]:
+        return (
+            await reports.zone(connection),
+            await reports.lines_of(connection, customer),
+            await reports.accepted_of(connection, customer),
+            await reports.policies(connection),
+        )
+
+    zone, lines, accepted, policies = ask(find(data), question)
+    commands = [
+        Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
+        for kind, content, recorded_at in accepted
+    ]
+    steps = explained(lines, commands, policies, period)
+    if not commands:
+        raise Problem(f"customer {customer} is not known")
+    if not steps:
+        labels = ", ".join(sorted({line.period for line in lines})) or "none yet"
+        raise Problem(f"customer {customer} has no period {period}; there are: {labels}")
+    if as_json:
+        print_json(story.as_values(steps))
+    else:
+        click.echo(story.told(steps))

@@ -1,4 +1,4 @@
-"""Events in, and those that did not get through: `publish`, `tick`, `parked`, `dlq`, `quarantine`."""
+"""Events in, and what did not get through: `publish`, `tick`, `parked`, `quarantine`, `dlq`."""
 
 import asyncio
 import io
@@ -83,7 +83,7 @@ def _rewindable(file: IO[bytes]) -> IO[bytes]:
     """Return the file, or a copy of what cannot be read twice."""
     if file.seekable():
         return file
-    copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX)
+    copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX)  # noqa: SIM115 - lent out
     while chunk := file.read(io.DEFAULT_BUFFER_SIZE * 16):
         copy.write(chunk)
     copy.seek(0)
@@ -232,7 +232,7 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
     from shared.runtime.retry import retry
 
     servers = find(data)
-    results = asyncio.run(retry(servers.database, servers.settings, customers))
+    results = asyncio.run(retry(servers.database, customers))
     if as_json:
         print_json([result._asdict() for result in results])
     elif results:
@@ -291,7 +291,7 @@ def replay_letters(
     found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
     unknown = set(names) - {letter.name for letter in found}
     if unknown:
-        raise Misconfigured(f"there is no dead letter {sorted(unknown)[0]}; see `dlq list`")
+        raise Misconfigured(f"there is no dead letter {min(unknown)}; see `dlq list`")
     wanted = [letter for letter in found if not names or letter.name in names]
     states = ("readable", "unreadable") if unreadable else ("readable",)
     chosen = [letter for letter in wanted if letter.now in states]

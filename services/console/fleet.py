@@ -78,11 +78,11 @@ def worker(name: str) -> None:
     Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL say
     where, ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
     """
-    from shared.runtime.supervisor import end_with_supervisor
+    from shared.runtime.orphan import end_with_supervisor
     from shared.runtime.worker import work
 
     settings = Settings.from_environment()
-    end_with_supervisor(settings)
+    end_with_supervisor(settings.supervisor)
     sys.exit(asyncio.run(work(name, settings)))
 
 

@@ -32,7 +32,9 @@ def _version() -> str:
         return "not installed"
 
 
-@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(_version(), prog_name="rollforward")
 def main() -> None:
     """Bills the customers of internet service providers: events in over Kafka, an append-only

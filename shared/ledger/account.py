@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from shared.ledger.charge import Bill, new_bill
 from shared.ledger.errors import Broken
-from shared.ledger.line import GENESIS, Line, chained
+from shared.ledger.line import GENESIS, Line, sealed
 from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.terms import Terms, Timeline
@@ -222,7 +222,7 @@ class Account:
             self.postings.append(Posting(self.lines[at], before, payment, method, reference))
 
     def _append(self, index: int, line: Line) -> None:
-        line = line._replace(hash=chained(line, self.hash))
+        line = sealed(line, self.hash)
         self.seq, self.hash, self.recorded_at = line.seq, line.hash, line.recorded_at
         self.periods[index] = line
         self.lines.append(line)
@@ -236,18 +236,22 @@ class Account:
         bills = 0
         starts = self.billed_through
         while starts <= day and not self.terms.left_for_good_on(starts):
-            bills += self.bill_next(world, actor)
-            starts = self.billed_through
+            line = self.bill_next(world, actor)
+            bills += line.standing
+            starts = line.coverage_to
         return bills
 
-    def bill_next(self, world: World, actor: str | None = None, ends: date | None = None) -> bool:
-        """Append the row of the next label; return whether it is a bill (False: a skip row)."""
-        starts = self.billed_through
-        bill = new_bill(self.terms, starts, world.policy, ends)
+    def bill_next(self, world: World, actor: str | None = None, ends: date | None = None) -> Line:
+        """Append the row of the next label and return it: a bill, or a skip row."""
         head = self.head
-        label = months_after(head.period, 1) if head else label_of(starts)
-        previous_due = head.due if head else self.opening_due
-        seq = self.seq + 1
+        if head is None:
+            starts, previous_due = self.bill_from, self.opening_due
+            label = label_of(starts)
+        else:
+            starts, previous_due = head.coverage_to, head.due
+            label = months_after(head.period, 1)
+        bill = new_bill(self.terms, starts, world.policy, ends)
+        seq, version = self.seq + 1, world.policy.version
         line = Line(
             self.customer_id,
             seq,
@@ -267,13 +271,13 @@ class Account:
             starts,
             actor,
             None,
-            world.policy.version,
+            version,
             max(world.recorded_at, self.recorded_at),
             b"",
             bill.anchor_day,
             bill.discount_ppm,
             bill.vat_exempt,
-            world.policy.version,
+            version,
             bill.active,
             seq if bill.active else 0,
             0,
@@ -283,7 +287,7 @@ class Account:
         )
         self.periods.append(line)
         self._append(len(self.periods) - 1, line)
-        return bill.active
+        return self.periods[-1]
 
     def recurring(self, index: int, bill: Bill) -> dict[str, Any]:
         """Return the fields of a period whose recurring part is priced anew.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 from shared.ledger.line import Line
@@ -48,7 +49,7 @@ def pieces(terms: Terms, starts: date, ends: date, anchor: int) -> Iterator[Piec
         first, last = max(opens, starts), min(closes, ends)
         cuts = {day for line in (terms.package, terms.status) for day, _ in line}
         days = [first, *sorted(day for day in cuts if first < day < last), last]
-        for day, until in zip(days, days[1:], strict=False):
+        for day, until in pairwise(days):
             yield Piece(
                 day,
                 until,
@@ -85,7 +86,7 @@ def new_bill(terms: Terms, starts: date, policy: Policy, ends: date | None = Non
     Equal questions under the same terms are answered from memory: tens of thousands of
     customers share a package, and a bill run asks once for all of them.
     """
-    key = (starts, ends, policy.version)
+    key = (starts, ends, policy.taxes)
     bill: Bill | None = terms.priced.get(key)
     if bill is None:
         bill = price(

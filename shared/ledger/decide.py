@@ -6,7 +6,7 @@ the batch loaded. Both are pure: they read no clock and save nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from shared.ledger.account import BEGINNING, Account, World
@@ -106,19 +106,18 @@ def _check_permission(command: Command, world: World) -> None:
         limit = policy.discount_ppm_max(command.actor)
         if granted and limit is not None and granted > limit:
             raise Refused("over_limit")
-    elif not isinstance(command, PaymentReceived):
-        if not policy.permits(command.actor, PERMISSION[type(command)]):
-            raise Refused("not_permitted")
+    elif not isinstance(command, PaymentReceived) and not policy.permits(
+        command.actor, PERMISSION[type(command)]
+    ):
+        raise Refused("not_permitted")
 
 
 def judge_tick(tick: Ticked, business_date: date | None) -> str | None:
     """Return why a tick is refused, None when it is accepted (contract §4, tick)."""
     if label_of(tick.as_of) != tick.period:
         return "outside_period"
-    if business_date is not None and not tick.allow_gap:
-        if (tick.as_of - business_date).days > GAP_DAYS_MAX:
-            return "gap_too_large"
-    return None
+    gap = tick.as_of - business_date if business_date is not None else timedelta()
+    return "gap_too_large" if gap.days > GAP_DAYS_MAX and not tick.allow_gap else None
 
 
 class Reach(NamedTuple):
@@ -180,9 +179,10 @@ class Judged(NamedTuple):
 class Fold:
     """A batch under judgement: the accounts and what is known of their commands, as loaded.
 
-    `seen` maps the command ids that may occur to their first coming; `parked` holds the waiting arrivals of a customer, oldest first; `quarantined` the
-    customers that wait for a person. After folding, `judged`, `lines` and `changed`
-    say what is to be saved.
+    `seen` maps the command ids that may occur to their first coming; `parked` holds the
+    waiting arrivals of a customer, oldest first; `quarantined` the customers that wait for a
+    person. After folding, `judged`, `lines`, `opened`, `changed`, `claims` and `broken` say
+    what is to be saved.
     """
 
     world: World
@@ -214,7 +214,7 @@ class Fold:
                 self.parked.setdefault(customer_id, []).append(arrival)
             elif decision.outcome == "accepted":
                 signed_up = isinstance(arrival.command, SignedUp)
-                if signed_up or not had_period and self._has_period(customer_id):
+                if signed_up or (not had_period and self._has_period(customer_id)):
                     self.release(customer_id)
 
     def bill(self, customer_id: str, as_of: date) -> tuple[int, int] | None:
@@ -222,20 +222,22 @@ class Fold:
 
         None when the customer cannot be billed: he is quarantined and the run goes on.
         """
-        before = self.accounts[customer_id]
+        account = self.accounts[customer_id]
         if customer_id in self.quarantined:
             return None
-        if before.billed_through > as_of:
+        if account.billed_through > as_of:
             return 0, 0
-        after = before.fork()
+        was_new = account.head is None
         try:
-            bills = after.bill_through(as_of, self.world)
-        except Exception as broken:  # noqa: BLE001 - one customer's trouble stops one customer
+            bills = account.bill_through(as_of, self.world)
+        except Exception as broken:
+            # One customer's trouble stops one customer.
+            account.lines.clear()
             self._quarantine(customer_id, broken)
             return None
-        skips = len(after.lines) - bills
-        self._adopt(after)
-        if before.head is None and after.head is not None:
+        skips = len(account.lines) - bills
+        self._adopt(account)
+        if was_new and account.head is not None:
             self.release(customer_id)
         return bills, skips
 
@@ -267,7 +269,8 @@ class Fold:
             return Decision("parked", "quarantined", account)
         try:
             decision = decide(account, arrival.command, self.world)
-        except Exception as broken:  # noqa: BLE001 - skipping money is worse than waiting
+        except Exception as broken:
+            # Skipping money is worse than waiting.
             self._quarantine(customer_id, broken)
             return Decision("parked", "quarantined", account)
         if decision.outcome == "accepted":

@@ -1,7 +1,7 @@
 """What a rule may say instead of yes; each class tells the person on call what to do."""
 
 
-class Refused(Exception):  # noqa: N818 - an outcome, not a fault
+class Refused(Exception):
     """The business says no, and why. Trying the same command again will not help.
 
     `reason` is one of the words of contract §4, such as `over_limit`.
@@ -12,7 +12,7 @@ class Refused(Exception):  # noqa: N818 - an outcome, not a fault
         self.reason = reason
 
 
-class Parked(Exception):  # noqa: N818 - an outcome, not a fault
+class Parked(Exception):
     """The world is not ready: the command is kept and applied when it can be."""
 
     def __init__(self, reason: str) -> None:
@@ -20,7 +20,7 @@ class Parked(Exception):  # noqa: N818 - an outcome, not a fault
         self.reason = reason
 
 
-class Broken(Exception):  # noqa: N818 - reads as a sentence: the chain is broken
+class Broken(Exception):
     """An invariant that we rely on does not hold. Stop, and let a person look."""
 
 

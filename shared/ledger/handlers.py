@@ -482,9 +482,7 @@ def on_rebill(account: Account, event: RebillRequested, world: World) -> None:
     line = account.periods[index]
     if line.standing:
         raise Refused("already_billed")
-    bill = price(
-        account.terms, line.coverage_from, line.coverage_to, line.anchor_day, world.policy
-    )
+    bill = price(account.terms, line.coverage_from, line.coverage_to, line.anchor_day, world.policy)
     changes = {
         "charge": bill.charge + line.adjusted_charge,
         "discount": bill.discount,

@@ -78,6 +78,11 @@ def _text(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 
+@lru_cache(maxsize=4096)
+def _day(day: date) -> str:
+    return day.isoformat()
+
+
 @lru_cache(maxsize=1024)
 def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -99,8 +104,8 @@ def canonical(line: Line) -> bytes:
     ) = line  # fmt: skip
     return (
         f"{customer_id}\n{seq}\n{period}\n{revision}\n{kind}\n{previous_due}\n{charge}\n{discount}"
-        f"\n{vat}\n{paid}\n{due}\n{coverage_from}\n{coverage_to}\n{command_id}"
-        f"\n{ABSENT if reverses is None else reverses}\n{effective_on}"
+        f"\n{vat}\n{paid}\n{due}\n{_day(coverage_from)}\n{_day(coverage_to)}\n{command_id}"
+        f"\n{ABSENT if reverses is None else reverses}\n{_day(effective_on)}"
         f"\n{ABSENT if actor is None else _text(actor)}"
         f"\n{ABSENT if reason is None else _text(reason)}"
         f"\n{policy_version}\n{_instant(recorded_at)}\n{anchor_day}\n{discount_ppm}"
@@ -112,3 +117,12 @@ def canonical(line: Line) -> bytes:
 def chained(line: Line, previous_hash: bytes) -> bytes:
     """Return the line's hash: SHA-256 of the predecessor's 32 bytes and the canonical form."""
     return sha256(previous_hash + canonical(line)).digest()
+
+
+def sealed(line: Line, previous_hash: bytes) -> Line:
+    """Return the line with its hash in place."""
+    fields = (*line[:HASH_AT], chained(line, previous_hash), *line[HASH_AT + 1 :])
+    return tuple.__new__(Line, fields)
+
+
+HASH_AT = Line._fields.index("hash")

@@ -5,7 +5,7 @@ Each field is a timeline, ((day, value), ...) in ascending order, whose first da
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 ALWAYS = date.min
+"""The first day of every timeline: what is known of it counts from the beginning."""
 MODES = ("cumulative", "monthly")
 STATUSES = ("active", "suspended", "left")
 CYCLES = ("start_of_month", "anniversary", "custom")
@@ -38,6 +39,9 @@ Timeline = tuple[tuple[date, T], ...]
 
 def always(value: T) -> Timeline[T]:
     return ((ALWAYS, value),)
+
+
+ACTIVE: Timeline[str] = always("active")
 
 
 def value_on(timeline: Timeline[T], day: date) -> T:
@@ -67,8 +71,8 @@ class Terms:
     vip: Timeline[bool]
     discount_ppm: Timeline[int]
     vat_exempt: Timeline[bool]
-    status: Timeline[str] = always("active")
-    shown: Timeline[str] = always("active")
+    status: Timeline[str] = ACTIVE
+    shown: Timeline[str] = ACTIVE
     priced: dict[Any, Any] = field(default_factory=dict, repr=False)
     """Bills already priced under these terms, kept by `charge`; never part of their meaning."""
 
@@ -77,6 +81,8 @@ class Terms:
 
     def left_for_good_on(self, day: date) -> bool:
         """Whether the customer has left on a day with no return known."""
+        if len(self.status) == 1:
+            return False
         return value_on(self.status, day) == "left" and all(
             status == "left" for start, status in self.status if start > day
         )
@@ -87,6 +93,7 @@ class Terms:
         return min((start for line in timelines for start, _ in line if start > day), default=None)
 
 
+MADE_OF: dict[str, Callable[..., Any]] = {"package": Package, "cycle": Cycle}
 FIELDS = ("package", "cycle", "mode", "vip", "discount_ppm", "vat_exempt", "status", "shown")
 
 
@@ -95,7 +102,7 @@ def encode(terms: Terms) -> str:
     return json.dumps(
         {
             name: [
-                [None if day is ALWAYS or day == ALWAYS else day.isoformat(), value]
+                [None if day == ALWAYS else day.isoformat(), value]
                 for day, value in getattr(terms, name)
             ]
             for name in FIELDS
@@ -108,17 +115,14 @@ def encode(terms: Terms) -> str:
 @lru_cache(maxsize=4096)
 def decode(text: str) -> Terms:
     """Read terms from JSON. Cached by text: customers on one package share one value."""
-    made = {"package": lambda v: Package(*v), "cycle": lambda v: Cycle(*v)}
-    return Terms(
-        **{
-            name: tuple(
-                (ALWAYS if day is None else date.fromisoformat(day), made.get(name, _same)(value))
-                for day, value in entries
+    timelines: dict[str, Any] = {
+        name: tuple(
+            (
+                ALWAYS if day is None else date.fromisoformat(day),
+                MADE_OF[name](*value) if name in MADE_OF else value,
             )
-            for name, entries in json.loads(text).items()
-        }
-    )
-
-
-def _same(value: Any) -> Any:
-    return value
+            for day, value in entries
+        )
+        for name, entries in json.loads(text).items()
+    }
+    return Terms(**timelines)

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres.statements import sql
 from shared.runtime.servers import Unreachable, database
+from shared.runtime.settings import SettingsError
 from shared.schemas.topics import INBOUND, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 POLL_SECONDS = 0.02
@@ -57,10 +58,13 @@ class Look(NamedTuple):
 async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
-    Raises Unreachable when a server cannot be reached.
+    Raises Unreachable when a server cannot be reached, SettingsError before `migrate`.
     """
     async with database(database_url) as connection:
-        broker = _Broker(kafka, await _partitions(connection))
+        partitions = await connection.fetchval(sql("fleet_setup"))
+        if partitions is None:
+            raise SettingsError("this database holds no fleet yet: run `rollforward migrate`")
+        broker = _Broker(kafka, partitions)
         try:
             await broker.start()
             await Settling(connection, broker.ends).run(timeout)
@@ -91,10 +95,8 @@ class Settling:
                 look = await self._until(_behind(await self._ends(IS_TOLD)))
                 await self._until(_unpublished(look.last))
         except TimeoutError:
-            missing = (
-                "; ".join(self._missing(await self._look())) or "the last step was done too late"
-            )
-            raise NotSettled(f"not settled after {timeout:g} s: {missing}") from None
+            missing = self._missing(await self._look())
+            raise NotSettled(timeout, missing or ["the last step was done too late"]) from None
 
     async def _until(self, missing: Callable[[Look], list[str]]) -> Look:
         """Look until nothing is missing; return that look, the cut of the next step."""
@@ -171,7 +173,3 @@ class _Broker:
         ]
         found = await self._consumer.end_offsets(asked)
         return {(at.topic, at.partition): offset for at, offset in found.items()}
-
-
-async def _partitions(connection: asyncpg.Connection) -> int:
-    return int(await connection.fetchval(sql("fleet_partitions")) or 1)

@@ -44,19 +44,26 @@ class Context:
         return database
 
 
+def parts_of(context: Context) -> list[Part]:
+    """Return the parts of a kind of worker, as `services.NAME.worker` makes them."""
+    build: Callable[[Context], list[Part]] = import_module(
+        f"services.{context.name}.worker"
+    ).parts
+    return build(context)
+
+
 async def work(name: str, settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; return its exit code.
 
     A part that ends by an error ends the worker: whoever started it starts it again.
     """
     log.set_up(settings.log_level)
-    build: Callable[[Context], list[Part]] = import_module(f"services.{name}.worker").parts
     context = Context(name, settings)
     runner, port = await health.serve(
         context.health, settings.metrics_host, settings.metrics_port
     )
     logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
-    parts = build(context)
+    parts = parts_of(context)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: [part.stop() for part in parts])

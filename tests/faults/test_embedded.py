@@ -145,7 +145,7 @@ def _listens(url: str) -> bool:
     return True
 
 
-async def test_a_fleet_killed_with_its_servers_loses_nothing(data: Path) -> None:
+async def test_a_fleet_that_is_killed_loses_nothing_and_leaves_nothing_running(data: Path) -> None:
     owner = Owner(data)
     facts = await asyncio.to_thread(owner.until_ready)
     bootstrap, database = str(facts["kafka"]), str(facts["database_admin"])
@@ -162,22 +162,18 @@ async def test_a_fleet_killed_with_its_servers_loses_nothing(data: Path) -> None
     owner.stop(signal.SIGKILL)
     await _until(lambda: all(_dead(pid) for pid in facts["pids"].values()))
 
-    async with fleet_of(data) as fleet:
-        assert (fleet.kafka, fleet.database_admin) == (bootstrap, database)
-        connection = await asyncpg.connect(fleet.database_admin)
-        assert await connection.fetchval("SELECT word FROM kept") == "written before"
-        await connection.close()
-        assert await _published(fleet.kafka) == b"written before"
+    successor = Owner(data)
+    again = await asyncio.to_thread(successor.until_ready)
+    assert (again["kafka"], again["database_admin"]) == (facts["kafka"], facts["database_admin"])
+    assert await _published(bootstrap) == b"written before"
+    connection = await asyncpg.connect(database)
+    assert await connection.fetchval("SELECT word FROM kept") == "written before"
+    await connection.close()
 
-
-async def test_killing_only_the_owner_ends_workers_and_servers(data: Path) -> None:
-    owner = Owner(data)
-    facts = await asyncio.to_thread(owner.until_ready)
-    children = psutil.Process(owner.process.pid).children(recursive=True)
-
-    owner.stop(signal.SIGKILL)
-
-    assert set(facts["pids"].values()) <= {child.pid for child in children}
+    # Only the owner is killed: what it started ends by itself.
+    children = psutil.Process(successor.process.pid).children()
+    assert set(again["pids"].values()) <= {child.pid for child in children}
+    successor.stop(signal.SIGKILL)
     await _until(lambda: all(_dead(child.pid) for child in children))
 
 
@@ -201,7 +197,6 @@ async def test_servers_left_running_by_another_owner_give_way(folder: DataFolder
     assert [server.pid for server in successors] != pids
     assert all(_dead(pid) for pid in pids)
     await asyncio.gather(*(server.stop() for server in successors))
-    assert all(_dead(server.pid) for server in successors if server.pid)
 
 
 async def test_what_dies_is_started_again_under_the_same_address(data: Path) -> None:

@@ -10,14 +10,6 @@ import asyncpg
 LOCK = 7285
 """The advisory lock under which one process migrates; others wait and find it done."""
 
-BOOKKEEPING = """
-CREATE SCHEMA IF NOT EXISTS book;
-CREATE TABLE IF NOT EXISTS book.migration (
-    name text PRIMARY KEY,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-"""
-
 
 def steps() -> list[tuple[str, str]]:
     """Return (name, SQL) of each migration, in order."""
@@ -35,8 +27,7 @@ async def migrate(connection: asyncpg.Connection, partitions: int, zone: str) ->
     applied = []
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-        await connection.execute(BOOKKEEPING)
-        known = {row["name"] for row in await connection.fetch("SELECT name FROM book.migration")}
+        known = await _known(connection)
         for name, text in steps():
             if name not in known:
                 await connection.execute(text)
@@ -54,3 +45,9 @@ async def migrate(connection: asyncpg.Connection, partitions: int, zone: str) ->
             f" {partitions} in {zone} was asked for"
         )
     return applied
+
+
+async def _known(connection: asyncpg.Connection) -> set[str]:
+    if await connection.fetchval("SELECT to_regclass('book.migration')") is None:
+        return set()
+    return {row["name"] for row in await connection.fetch("SELECT name FROM book.migration")}

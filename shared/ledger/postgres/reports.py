@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
+from shared.ledger.line import Line
 from shared.ledger.policy import Policy
 from shared.ledger.policy_file import parse_policy
 from shared.ledger.postgres.statements import sql
 
-Row = asyncpg.Record
+Row: TypeAlias = Any
+"""A row by column: asyncpg's `Record`."""
 
 
 class Applied(NamedTuple):
@@ -52,8 +54,8 @@ async def policies(connection: asyncpg.Connection) -> dict[int, Policy]:
 
 async def zone(connection: asyncpg.Connection) -> str | None:
     """Return the name of the fleet's business zone, None before it is set up."""
-    name: str | None = await connection.fetchval(sql("fleet_zone"))
-    return name
+    row = await connection.fetchrow(sql("fleet_setup"))
+    return None if row is None else str(row["zone"])
 
 
 async def customer(connection: asyncpg.Connection, customer_id: str) -> Row | None:
@@ -81,3 +83,26 @@ async def known(connection: asyncpg.Connection, command_ids: Sequence[str]) -> s
     """Return those of the commands that were judged or are parked."""
     rows = await connection.fetch(sql("known_commands"), list(command_ids))
     return {row["command_id"] for row in rows}
+
+
+async def totals(connection: asyncpg.Connection) -> list[Row]:
+    """Return a row per period of the whole ISP: period, customers, billed, paid, due."""
+    return list(await connection.fetch(sql("totals")))
+
+
+async def counts(connection: asyncpg.Connection) -> Row:
+    """Return how many lines, commands and notices there are."""
+    return await connection.fetchrow(sql("counts"))
+
+
+async def lines_of(connection: asyncpg.Connection, customer_id: str) -> list[Line]:
+    """Return all of a customer's lines in the order of seq."""
+    return [Line(*row) for row in await connection.fetch(sql("lines_of"), customer_id)]
+
+
+async def accepted_of(
+    connection: asyncpg.Connection, customer_id: str
+) -> list[tuple[str, str, datetime]]:
+    """Return (type, content, recorded at) of a customer's accepted commands, in their order."""
+    rows = await connection.fetch(sql("accepted_of"), customer_id)
+    return [(row["type"], row["content"], row["recorded_at"]) for row in rows]

@@ -7,6 +7,12 @@
 CREATE SCHEMA book;
 CREATE SCHEMA report;
 
+-- Which migrations led here.
+CREATE TABLE book.migration (
+    name text PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 -- The fleet as a whole: one row. The partition count is set once: it places every customer.
 CREATE TABLE book.fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),

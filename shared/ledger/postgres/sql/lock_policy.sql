@@ -1,2 +1,2 @@
--- Lets one hand at a time append a policy version; readers go on.
-LOCK TABLE book.policy IN SHARE ROW EXCLUSIVE MODE;
+-- Lets one hand at a time append a policy version.
+SELECT pg_advisory_xact_lock(7286);

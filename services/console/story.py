@@ -1,0 +1,202 @@
+"""`explain` in words for a clerk, and the same as plain values for a program."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+
+from shared.ledger.charge import Piece
+from shared.ledger.explain import Pricing, Step, TaxPart
+from shared.ledger.money import decimal, percent, round_half_up
+
+FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
+WIDTH = 46
+
+
+# For people ---------------------------------------------------------------------------------
+
+
+def told(steps: Sequence[Step]) -> str:
+    """Return the whole story of a period, a paragraph a line of the ledger."""
+    return "\n\n".join("\n".join(_paragraph(step)) for step in steps)
+
+
+def _paragraph(step: Step) -> Iterator[str]:
+    line = step.line
+    yield f"{line.period}  line {line.seq}  {line.kind}: {_what(step)}"
+    yield f"    {_who(step)}"
+    if step.pricing is not None:
+        yield from _priced(step.pricing)
+    for tax in step.taxes:
+        yield _tax(tax)
+    if step.before is not None:
+        for name in FIGURES[:-1]:
+            was, now = getattr(step.before, name), getattr(line, name)
+            if was != now and not (name == "billed" and line.kind == "restatement"):
+                yield _row(f"{name.replace('_', ' ')} was {decimal(was)}, is", decimal(now))
+    yield (
+        f"    due = {decimal(line.previous_due)} previous + {decimal(line.billed)} billed"
+        f" - {decimal(line.paid)} paid = {decimal(line.due)}"
+    )
+
+
+def _what(step: Step) -> str:
+    line, command = step.line, step.command
+    last = line.coverage_to - timedelta(days=1)
+    match line.kind:
+        case "bill" | "skip":
+            how = "service" if line.kind == "bill" else "no service"
+            return f"{how} from {line.coverage_from} to {last}"
+        case "extension":
+            return f"the period grows to {last}"
+        case "proration":
+            return f"terms changed from {line.effective_on} on, priced again"
+        case "payment":
+            return _payment(step)
+        case "refund":
+            return f"{_moved(step, 'paid', -1)} paid back"
+        case "discount":
+            return f"{_moved(step, 'billed', -1)} off, VAT included"
+        case "adjustment":
+            return f"{_moved(step, 'charge')} before VAT"
+        case "reversal":
+            return f"takes back {line.reverses}"
+        case _:
+            about = f" of {type(command).__name__}" if command is not None else ""
+            return f"an earlier period changed because{about} {line.command_id}"
+
+
+def _payment(step: Step) -> str:
+    command = step.command
+    how = [getattr(command, name, None) for name in ("method", "channel")]
+    said = ", ".join(word for word in how if word)
+    reference = getattr(command, "reference", None)
+    return (
+        f"{_moved(step, 'paid')} received on {step.line.effective_on}"
+        + (f" by {said}" if said else "")
+        + (f", reference {reference}" if reference else "")
+    )
+
+
+def _moved(step: Step, name: str, sign: int = 1) -> str:
+    before = getattr(step.before, name) if step.before is not None else 0
+    return decimal(sign * (getattr(step.line, name) - before))
+
+
+def _who(step: Step) -> str:
+    line = step.line
+    words = [f"by {line.actor}" if line.actor else "by a run", f"command {line.command_id}"]
+    words.append(f"written {line.recorded_at:%Y-%m-%d %H:%M:%S %Z}")
+    if line.reason:
+        words.append(f'because "{line.reason}"')
+    return ", ".join(words)
+
+
+def _priced(pricing: Pricing) -> Iterator[str]:
+    if not pricing.agrees:
+        yield "    (these terms do not give this charge: run `rollforward verify`)"
+    for piece in pricing.pieces:
+        yield _row(_days(piece), decimal(_exact(piece)))
+    yield _row("charge, the sum rounded once", decimal(pricing.charge))
+    if pricing.discount_ppm:
+        said = f"discount by terms, {percent(pricing.discount_ppm)} % of it"
+        yield _row(said, decimal(-pricing.discount))
+    if pricing.vat_exempt:
+        yield _row("VAT: exempt", "0.00")
+    for tax in pricing.taxes:
+        yield _tax(tax)
+    if pricing.taxes or pricing.vat_exempt:
+        yield f"    by policy version {pricing.policy_version}"
+
+
+def _days(piece: Piece) -> str:
+    last = piece.ends - timedelta(days=1)
+    share = f"{piece.days} of {piece.cycle_days} days"
+    if piece.status != "active":
+        return f"{piece.starts} to {last}, {share}, {piece.status}"
+    price = f"{decimal(piece.package.price)} ({piece.package.code})"
+    return f"{piece.starts} to {last}, {share} of {price}"
+
+
+def _tax(tax: TaxPart) -> str:
+    return _row(
+        f"{tax.code}, {percent(tax.rate_ppm)} % of {decimal(tax.base)}", decimal(tax.amount)
+    )
+
+
+def _row(said: str, amount: str) -> str:
+    return f"    {said:<{WIDTH}} {amount:>14}"
+
+
+def _exact(piece: Piece) -> int:
+    """Return what a piece costs, rounded for showing only: the sum is rounded once."""
+    if piece.status != "active":
+        return 0
+    exact = Fraction(piece.package.price * piece.days, piece.cycle_days)
+    return round_half_up(exact.numerator, exact.denominator)
+
+
+# For programs -------------------------------------------------------------------------------
+
+
+def as_values(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Return the steps as plain values: amounts as strings, `cost` of a piece as a fraction."""
+    return [_step(step) for step in steps]
+
+
+def _step(step: Step) -> dict[str, Any]:
+    line, pricing = step.line, step.pricing
+    return {
+        "seq": line.seq,
+        "revision": line.revision,
+        "kind": line.kind,
+        "what": _what(step),
+        "command_id": line.command_id,
+        "reverses": line.reverses,
+        "effective_on": line.effective_on,
+        "actor": line.actor,
+        "reason": line.reason,
+        "policy_version": line.policy_version,
+        "recorded_at": line.recorded_at,
+        **{name: decimal(getattr(line, name)) for name in FIGURES},
+        "pricing": None if pricing is None else _pricing(pricing),
+        "taxes": [_tax_value(tax) for tax in step.taxes],
+    }
+
+
+def _pricing(pricing: Pricing) -> dict[str, Any]:
+    return {
+        "agrees": pricing.agrees,
+        "days": [_piece(piece) for piece in pricing.pieces],
+        "charge": decimal(pricing.charge),
+        "discount_percent": percent(pricing.discount_ppm),
+        "discount": decimal(pricing.discount),
+        "vat_exempt": pricing.vat_exempt,
+        "taxes": [_tax_value(tax) for tax in pricing.taxes],
+        "policy_version": pricing.policy_version,
+    }
+
+
+def _piece(piece: Piece) -> dict[str, Any]:
+    active = piece.status == "active"
+    return {
+        "from": piece.starts,
+        "to": piece.ends,
+        "days": piece.days,
+        "cycle_days": piece.cycle_days,
+        "package": piece.package.code,
+        "price": decimal(piece.package.price),
+        "status": piece.status,
+        "cost": str(Fraction(piece.package.price * piece.days, piece.cycle_days * 100))
+        if active
+        else "0",
+    }
+
+
+def _tax_value(tax: TaxPart) -> dict[str, Any]:
+    return {
+        "code": tax.code,
+        "rate": percent(tax.rate_ppm),
+        "base": decimal(tax.base),
+        "amount": decimal(tax.amount),
+    }

@@ -1,0 +1,143 @@
+"""What a customer is told, and when: values in, notices and entitlements out (contract §7)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from services.notifier.texts import segments, written
+
+Payments = Mapping[tuple[str, int], int]
+"""The amount of each payment (minor units), by the customer and the seq of its line."""
+
+
+class Entitlement(NamedTuple):
+    """Until when a customer is served (None: for ever) and the status shown.
+
+    `seq` is that of his last line, or one more than was told last, so that it always rises.
+    """
+
+    customer_id: str
+    expires_on: date | None
+    status: str
+    seq: int
+
+
+class Facts(NamedTuple):
+    """A customer as he is at the time of telling; amounts in minor units.
+
+    `period`, `billed`, `standing` and `bill_seq` are those of his last period, None without
+    one; `seq` is his last line, `told` the entitlement published last.
+    """
+
+    customer_id: str
+    phone: str
+    language: str
+    mode: str
+    status: str
+    expires_on: date | None
+    due: int
+    period: str | None
+    billed: int | None
+    standing: bool | None
+    bill_seq: int | None
+    seq: int
+    told: Entitlement | None
+
+
+class Notice(NamedTuple):
+    """One text to send. Its id comes from what it tells, so that it is made once."""
+
+    notice_id: str
+    customer_id: str
+    kind: str
+    period: str
+    amount: int
+    text: str
+    segments: int
+    phone: str
+    language: str
+
+
+def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments) -> list[Notice]:
+    """Return what a customer is to be told of his new lines, in their order.
+
+    Lines are the data of `billing.ledger.line_appended.v1`. A bill is told of only while it
+    is the one standing in the last period and something is due: five months filled forward
+    make one notice. Who was told already is not asked here; the notice's id knows.
+    """
+    made = []
+    for line in lines:
+        if line["seq"] == facts.bill_seq and facts.standing and facts.due > 0:
+            made.append(_due(facts, line["period"]))
+        elif line["kind"] == "payment":
+            made.append(_receipt(facts, line, payments[facts.customer_id, line["seq"]]))
+        elif line["kind"] == "reversal":
+            made.append(_correction(facts, line))
+    return made
+
+
+def entitlement(facts: Facts) -> Entitlement | None:
+    """Return the entitlement to publish, None when the last one told still says it all."""
+    told = facts.told
+    if told is not None and (told.expires_on, told.status) == (facts.expires_on, facts.status):
+        return None
+    seq = facts.seq if told is None else max(facts.seq, told.seq + 1)
+    return Entitlement(facts.customer_id, facts.expires_on, facts.status, seq)
+
+
+def open_amount(facts: Facts) -> int:
+    """Return what of the last period's bill is not paid. Money settles the oldest first, so of
+    what is due the newest bill is the last to be settled."""
+    return min(max(facts.billed or 0, 0), max(facts.due, 0))
+
+
+def amount_to_pay(facts: Facts) -> int:
+    """Return what a customer is asked for: all that is due, or with open items this month's
+    invoice; where that one is settled but something else is not, all that is due again."""
+    if facts.mode == "monthly":
+        return open_amount(facts) or max(facts.due, 0)
+    return max(facts.due, 0)
+
+
+def _due(facts: Facts, period: str) -> Notice:
+    alone = facts.mode == "monthly" and open_amount(facts) > 0
+    return _notice(
+        facts,
+        f"due/{facts.customer_id}/{period}",
+        "due",
+        period,
+        amount_to_pay(facts),
+        "bill" if alone else "bill_and_before",
+    )
+
+
+def _receipt(facts: Facts, line: Mapping[str, Any], amount: int) -> Notice:
+    payment_id = line["command_id"].removeprefix("payment/")
+    return _notice(facts, f"receipt/{payment_id}", "receipt", line["period"], amount, "receipt")
+
+
+def _correction(facts: Facts, line: Mapping[str, Any]) -> Notice:
+    cancellation_id, amount = line["command_id"].removeprefix("cancellation/"), amount_to_pay(facts)
+    return _notice(
+        facts,
+        f"correction/{cancellation_id}",
+        "correction",
+        line["period"],
+        amount,
+        "correction" if amount else "correction_paid",
+    )
+
+
+def _notice(facts: Facts, notice_id: str, kind: str, period: str, amount: int, what: str) -> Notice:
+    text = written(facts.language, what, facts.customer_id, period, amount)
+    return Notice(
+        notice_id,
+        facts.customer_id,
+        kind,
+        period,
+        amount,
+        text,
+        segments(text),
+        facts.phone,
+        facts.language,
+    )

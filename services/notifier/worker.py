@@ -1,0 +1,11 @@
+"""The notifier: ledger lines become texts to send and entitlements to enforce."""
+
+from services.notifier.notifier import Notifier
+from shared.runtime.loop import Loop
+from shared.runtime.worker import Context, Part
+from shared.schemas.topics import LEDGER, RECHECKS
+
+
+def parts(context: Context) -> list[Part]:
+    topics, database = [LEDGER, RECHECKS], context.database()
+    return [Loop("notifier", topics, context.kafka, database, Notifier(), context.health)]

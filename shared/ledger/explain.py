@@ -1,0 +1,167 @@
+"""Why a period is what it is: each of its lines taken apart, in the order they were written.
+
+The terms are not in the lines; they are found again from the customer's own signup and
+changes, and believed only where they give the very charge that the line has.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from shared.ledger.account import Account, Head
+from shared.ledger.charge import Piece, charge, pieces
+from shared.ledger.commands import Changed, Command, SignedUp
+from shared.ledger.handlers import _take_terms as take_terms
+from shared.ledger.handlers import open_account
+from shared.ledger.line import Line
+from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.terms import Terms
+
+PRICED = ("bill", "skip", "extension", "proration")
+
+
+class TaxPart(NamedTuple):
+    """One component of VAT: `amount` is `rate_ppm` of `base` (minor units)."""
+
+    code: str
+    rate_ppm: int
+    base: int
+    amount: int
+
+
+class Pricing(NamedTuple):
+    """How a recurring charge comes about. `agrees` says whether `pieces`, added up and rounded
+    once, give the line's charge: then the terms found are those it was priced with."""
+
+    pieces: Sequence[Piece]
+    charge: int
+    discount_ppm: int
+    discount: int
+    vat_exempt: bool
+    taxes: Sequence[TaxPart]
+    policy_version: int
+    agrees: bool
+
+
+class Step(NamedTuple):
+    """One line of the period: what it was before (None: nothing), what made it, and, where it
+    was priced, how; an adjustment has `taxes` of its own."""
+
+    line: Line
+    before: Line | None
+    command: Command | None
+    pricing: Pricing | None
+    taxes: Sequence[TaxPart] = ()
+
+
+class Accepted(NamedTuple):
+    """A command that took effect, and when that was written."""
+
+    command: Command
+    recorded_at: datetime
+
+
+def explain(
+    lines: Iterable[Line],
+    accepted: Sequence[Accepted],
+    policies: Mapping[int, Policy],
+    period: str,
+) -> list[Step]:
+    """Return the steps of a period, oldest first.
+
+    `lines` are all of the customer's, in the order of seq; `accepted` his accepted commands in
+    the order in which they took effect, his signup among them.
+    """
+    everything = list(lines)
+    known = _terms_known(everything, accepted)
+    commands = {each.command.command_id: each.command for each in accepted}
+    steps: list[Step] = []
+    before: Line | None = None
+    for line in everything:
+        if line.period == period:
+            command = commands.get(line.command_id)
+            pricing: Pricing | None = None
+            taxes: tuple[TaxPart, ...] = ()
+            if line.kind in PRICED:
+                pricing = _pricing(line, known, policies)
+            elif line.kind == "adjustment" and before is not None:
+                taxes = _adjustment_taxes(line, before, policies)
+            steps.append(Step(line, before, command, pricing, taxes))
+            before = line
+    return steps
+
+
+class _Known(NamedTuple):
+    """The terms as a command left them, from when on."""
+
+    command_id: str
+    recorded_at: datetime
+    terms: Terms
+
+
+def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_Known]:
+    """Replay signup and changes; every version of the terms, oldest first."""
+    known: list[_Known] = []
+    account: Account | None = None
+    for command, recorded_at in accepted:
+        if isinstance(command, SignedUp):
+            account = open_account(command)
+        elif isinstance(command, Changed) and account is not None:
+            billed = [line for line in lines if line.recorded_at <= recorded_at]
+            if billed:
+                last = max(billed, key=lambda line: (line.period, line.revision))
+                account.closed = Head(last.period, last.due, last.coverage_to)
+            take_terms(account, command)
+        else:
+            continue
+        known.append(_Known(command.command_id, recorded_at, account.terms))
+    return known
+
+
+def _pricing(line: Line, known: Sequence[_Known], policies: Mapping[int, Policy]) -> Pricing | None:
+    """Price the line's coverage under the terms known when it was written.
+
+    A batch writes several commands at one instant, so that the last version known then may
+    be a later one: of those that can be meant, the latest that gives the line's charge counts.
+    """
+    own = [each for each in known if each.command_id == line.command_id]
+    earlier = [each for each in known if each.recorded_at <= line.recorded_at]
+    candidates = [*own, *reversed(earlier)]
+    if not candidates:
+        return None
+    agreed = [
+        each.terms for each in candidates if _charge(each.terms, line) == line.recurring_charge
+    ]
+    terms = agreed[0] if agreed else candidates[0].terms
+    policy = policies.get(line.bill_policy_version, NO_POLICY)
+    net = line.recurring_charge - line.recurring_discount
+    return Pricing(
+        list(pieces(terms, line.coverage_from, line.coverage_to, line.anchor_day)),
+        line.recurring_charge,
+        line.discount_ppm,
+        line.recurring_discount,
+        line.vat_exempt,
+        () if line.vat_exempt else _taxes(policy, net, line.coverage_from),
+        line.bill_policy_version,
+        bool(agreed),
+    )
+
+
+def _charge(terms: Terms, line: Line) -> int:
+    return charge(terms, line.coverage_from, line.coverage_to, line.anchor_day)[0]
+
+
+def _adjustment_taxes(
+    line: Line, before: Line, policies: Mapping[int, Policy]
+) -> tuple[TaxPart, ...]:
+    if line.vat_exempt:
+        return ()
+    policy = policies.get(line.policy_version, NO_POLICY)
+    return _taxes(policy, line.adjusted_charge - before.adjusted_charge, line.effective_on)
+
+
+def _taxes(policy: Policy, net: int, day: date) -> tuple[TaxPart, ...]:
+    return tuple(
+        TaxPart(tax.code, tax.rate_ppm, base, amount)
+        for tax, base, amount in policy.tax_parts(net, day)
+    )

@@ -1,0 +1,905 @@
+-- Rollforward: the whole book on one page.
+--
+-- Schema `book` is ours: amounts are bigint minor units, percentages parts per million,
+-- days half open in the business zone. Schema `report` is what others read.
+-- What must never happen is a constraint or a trigger here first, and a check in code second.
+
+CREATE SCHEMA book;
+CREATE SCHEMA report;
+
+-- Which migrations led here.
+CREATE TABLE book.migration (
+    name text PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The fleet as a whole: one row. The partition count is set once: it places every customer.
+CREATE TABLE book.fleet (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    partitions smallint NOT NULL CHECK (partitions > 0),
+    zone text NOT NULL,
+    business_date date
+);
+
+-- Policy versions, append-only: `source` is the file as it was applied.
+CREATE TABLE book.policy (
+    version integer PRIMARY KEY CHECK (version > 0),
+    source text NOT NULL,
+    grace_days integer NOT NULL CHECK (grace_days >= 0),
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- A customer: what the signup said, and the dated terms since. Money is not here.
+CREATE TABLE book.account (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    bucket smallint NOT NULL,
+    joined_on date NOT NULL,
+    bill_from date NOT NULL CHECK (bill_from >= joined_on),
+    opening_due bigint NOT NULL,
+    terms jsonb NOT NULL,
+    contact jsonb NOT NULL,
+    next_change_on date
+);
+CREATE INDEX account_bucket ON book.account (bucket, customer_id);
+CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
+    WHERE next_change_on IS NOT NULL;
+
+-- The ledger, append-only: the totals of one period after one command. The columns up to
+-- `hash` are the contract's; those up to `granted_vat` let a later command read a period from
+-- its latest line alone. (xid, position) is the order in which the relay publishes.
+CREATE TABLE book.line (
+    customer_id text COLLATE "C" NOT NULL,
+    seq integer NOT NULL CHECK (seq > 0),
+    period text COLLATE "C" NOT NULL,
+    revision integer NOT NULL CHECK (revision >= 0),
+    kind text NOT NULL CHECK (kind IN ('bill', 'skip', 'extension', 'proration', 'discount',
+        'adjustment', 'payment', 'refund', 'reversal', 'restatement')),
+    previous_due bigint NOT NULL,
+    charge bigint NOT NULL,
+    discount bigint NOT NULL,
+    vat bigint NOT NULL,
+    paid bigint NOT NULL,
+    due bigint NOT NULL,
+    coverage_from date NOT NULL,
+    coverage_to date NOT NULL,
+    command_id text COLLATE "C" NOT NULL,
+    reverses text COLLATE "C",
+    effective_on date NOT NULL,
+    actor text,
+    reason text,
+    policy_version integer NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    hash bytea NOT NULL CHECK (length(hash) = 32),
+    anchor_day smallint NOT NULL CHECK (anchor_day BETWEEN 1 AND 31),
+    discount_ppm integer NOT NULL,
+    vat_exempt boolean NOT NULL,
+    bill_policy_version integer NOT NULL,
+    standing boolean NOT NULL,
+    bill_seq integer NOT NULL CHECK (bill_seq BETWEEN 0 AND seq AND NOT (standing AND bill_seq = 0)),
+    adjusted_charge bigint NOT NULL,
+    adjusted_vat bigint NOT NULL,
+    granted_discount bigint NOT NULL,
+    granted_vat bigint NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (customer_id, seq),
+    CONSTRAINT line_revision UNIQUE (customer_id, period, revision),
+    CONSTRAINT line_rolls_forward CHECK (due = previous_due + charge - discount + vat - paid),
+    CONSTRAINT line_covers_days CHECK (coverage_from < coverage_to)
+);
+CREATE INDEX line_outbox ON book.line (xid, position);
+CREATE INDEX line_posting ON book.line (customer_id, period)
+    WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
+
+-- The outcome of each command, append-only, for ever. `content` is what was asked, as
+-- canonical JSON: a second coming is compared with it.
+CREATE TABLE book.command (
+    command_id text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C",
+    type text NOT NULL,
+    content text NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
+    reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
+    recorded_at timestamptz NOT NULL
+);
+CREATE INDEX command_customer ON book.command (customer_id, recorded_at);
+
+-- Commands that came too early, in the order they came.
+CREATE TABLE book.parked (
+    command_id text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C" NOT NULL,
+    type text NOT NULL,
+    content text NOT NULL,
+    reason text NOT NULL,
+    parked_at timestamptz NOT NULL,
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+);
+CREATE INDEX parked_customer ON book.parked (customer_id, position);
+
+-- Customers that wait for a person: what comes for them is parked, runs go on without them.
+CREATE TABLE book.quarantine (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    reason text NOT NULL,
+    since timestamptz NOT NULL
+);
+
+-- Which live payment holds a reference. A cancelled payment frees its own.
+CREATE TABLE book.payment_reference (
+    method text NOT NULL,
+    reference text NOT NULL,
+    payment text COLLATE "C" NOT NULL,
+    PRIMARY KEY (method, reference)
+);
+
+-- How far each consumer group has come; moves in the batch's own transaction, from the
+-- offset that the batch started at, so that a zombie finds no row and must abort.
+CREATE TABLE book.position (
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (consumer, topic, partition)
+);
+
+-- A run per accepted tick. Claiming is the first lock: one claimed run a month at a time.
+CREATE TABLE book.run (
+    tick_id text COLLATE "C" PRIMARY KEY,
+    period text COLLATE "C" NOT NULL,
+    as_of date NOT NULL,
+    trigger text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    claimed_at timestamptz,
+    finished_at timestamptz
+);
+CREATE UNIQUE INDEX run_period_claimed ON book.run (period)
+    WHERE claimed_at IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX run_unfinished ON book.run (started_at) WHERE finished_at IS NULL;
+
+-- A run's pages: one per bucket. `after` is how far a page has come.
+CREATE TABLE book.page (
+    tick_id text COLLATE "C" NOT NULL REFERENCES book.run,
+    bucket smallint NOT NULL,
+    sent_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    after text COLLATE "C" NOT NULL DEFAULT '',
+    billed bigint NOT NULL DEFAULT 0,
+    skipped bigint NOT NULL DEFAULT 0,
+    already_billed bigint NOT NULL DEFAULT 0,
+    quarantined bigint NOT NULL DEFAULT 0,
+    finished_at timestamptz,
+    PRIMARY KEY (tick_id, bucket)
+);
+
+-- What else leaves: refusals, notifications, entitlements, dead letters, rechecks. The relay
+-- publishes rows in (xid, position) order and then deletes them; what must last is elsewhere.
+CREATE TABLE book.outgoing (
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    topic text NOT NULL,
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL,
+    PRIMARY KEY (xid, position)
+);
+
+-- Where the relay has come to, per stream.
+CREATE TABLE book.relay (
+    stream text PRIMARY KEY CHECK (stream IN ('line', 'outgoing')),
+    xid xid8 NOT NULL DEFAULT '0',
+    position bigint NOT NULL DEFAULT 0
+);
+
+-- What customers were told. One notice of kind `due` a customer and period.
+CREATE TABLE book.notice (
+    notice_id text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C" NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('due', 'receipt', 'correction')),
+    period text COLLATE "C" NOT NULL,
+    amount bigint NOT NULL,
+    text text NOT NULL,
+    segments smallint NOT NULL,
+    status text NOT NULL DEFAULT 'requested',
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX notice_due_once ON book.notice (customer_id, period) WHERE kind = 'due';
+
+-- The entitlement last published of each customer.
+CREATE TABLE book.entitlement (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    expires_on date,
+    status text NOT NULL,
+    seq integer NOT NULL
+);
+
+-- Guards ---------------------------------------------------------------------------------------
+
+-- Append-only for everyone, the owner included, replicas too (ENABLE ALWAYS).
+CREATE FUNCTION book.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Append a correction instead.';
+END $$;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.line
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.line
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.command
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.command
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.policy
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+
+-- The chain holds: each new line follows the customer's last one, opens with what the period
+-- before it closed, follows its period's last revision, and puts no bill on a standing one.
+CREATE FUNCTION book.check_chain() RETURNS trigger LANGUAGE plpgsql
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT added.customer_id, added.seq INTO broken
+    FROM appended AS added
+    LEFT JOIN book.line AS last ON last.customer_id = added.customer_id AND last.seq = added.seq - 1
+    WHERE (added.seq > 1 AND last.seq IS NULL)
+        OR (added.revision = 0 AND added.seq > 1 AND added.previous_due IS DISTINCT FROM
+            CASE WHEN last.coverage_to = added.coverage_from THEN last.due
+            ELSE (
+                SELECT head.due FROM book.line AS head
+                WHERE head.customer_id = added.customer_id AND head.period < added.period
+                    AND head.seq < added.seq AND head.coverage_to = added.coverage_from
+                ORDER BY head.period DESC, head.revision DESC LIMIT 1
+            ) END)
+        OR (added.revision > 0 AND (
+            NOT EXISTS (
+                SELECT FROM book.line AS prior
+                WHERE prior.customer_id = added.customer_id AND prior.period = added.period
+                    AND prior.revision = added.revision - 1 AND prior.seq < added.seq
+                    AND NOT (added.kind IN ('bill', 'skip') AND prior.standing)
+            )
+            OR added.previous_due IS DISTINCT FROM coalesce(
+                (
+                    SELECT head.due FROM book.line AS head
+                    WHERE head.customer_id = added.customer_id AND head.period < added.period
+                        AND head.seq < added.seq
+                    ORDER BY head.period DESC, head.revision DESC LIMIT 1
+                ),
+                (
+                    SELECT account.opening_due FROM book.account
+                    WHERE account.customer_id = added.customer_id
+                )
+            )
+        ))
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'line % of customer % does not follow its chain',
+            broken.seq, broken.customer_id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER chain_holds AFTER INSERT ON book.line REFERENCING NEW TABLE AS appended
+    FOR EACH STATEMENT EXECUTE FUNCTION book.check_chain();
+
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER chain_holds;
+ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
+
+INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');
+-- What others read: schema `report`, the views of the contract (§6), and who may do what.
+--
+-- Applied after schema.sql. Amounts leave as numeric(18,2): `x * 0.01` is exact, a division
+-- would not be. Views named `book.…` are steps on the way, in minor units, for ourselves.
+-- Ranges of days are half open, [day_from, day_to), as everywhere.
+
+-- Steps ----------------------------------------------------------------------------------------
+
+-- What a timeline, [[day or null, value], ...], says on a day: the last entry begun by then.
+-- Without a day (before the first tick) only what the signup said counts.
+CREATE FUNCTION book.value_on(timeline jsonb, day date) RETURNS jsonb LANGUAGE sql STABLE
+RETURN jsonb_path_query_array(
+    timeline,
+    'strict $[*] ? (@[0] == null || @[0] <= $day)[1]',
+    jsonb_build_object('day', to_char(day, 'YYYY-MM-DD'))
+) -> -1;
+
+-- Months on one line of integers, so that neighbours differ by one.
+CREATE FUNCTION book.month_number(day date) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN (extract(year FROM day) * 12 + extract(month FROM day))::integer;
+
+-- The first day of the oldest period not fully paid; null when all is paid. Money settles what
+-- is oldest first, so what is open is the newest: the walk goes back from the last period and
+-- stops where the total due is used up. What then remains is opening due, if there was one.
+CREATE FUNCTION book.open_from(customer text) RETURNS date LANGUAGE plpgsql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    line record;
+    rest bigint;
+    seen text;
+    opened date;
+    first_day date;
+BEGIN
+    FOR line IN
+        SELECT period, due, charge - discount + vat AS billed, coverage_from
+        FROM book.line
+        WHERE customer_id = customer
+        ORDER BY period DESC, revision DESC
+    LOOP
+        CONTINUE WHEN line.period = seen; -- an older revision
+        rest := coalesce(rest, line.due);
+        EXIT WHEN rest <= 0;
+        IF line.billed > 0 THEN
+            opened := line.coverage_from;
+            rest := rest - line.billed;
+        END IF;
+        seen := line.period;
+        first_day := line.coverage_from;
+    END LOOP;
+    IF rest > 0 AND (SELECT opening_due > 0 FROM book.account WHERE customer_id = customer) THEN
+        RETURN first_day;
+    END IF;
+    RETURN opened;
+END $$;
+
+-- The latest line of each period. Read backwards, the index on (customer, period, revision)
+-- gives it without a sort.
+CREATE VIEW book.head AS
+SELECT DISTINCT ON (customer_id, period) *
+FROM book.line
+ORDER BY customer_id DESC, period DESC, revision DESC;
+
+-- Each customer today: the terms in force on the business date, the last period, what is open.
+CREATE VIEW book.customer AS
+SELECT
+    account.customer_id,
+    book.value_on(account.contact -> 'name', today.day) #>> '{}' AS name,
+    book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
+    book.value_on(account.contact -> 'language', today.day) #>> '{}' AS language,
+    book.value_on(account.terms -> 'mode', today.day) #>> '{}' AS mode,
+    book.value_on(account.terms -> 'cycle', today.day) ->> 0 AS cycle_kind,
+    (book.value_on(account.terms -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
+    book.value_on(account.terms -> 'vip', today.day)::boolean AS vip,
+    book.value_on(account.terms -> 'shown', today.day) #>> '{}' AS status,
+    coalesce(last.due, account.opening_due) AS due,
+    coalesce(last.coverage_to, account.bill_from) AS billed_through,
+    CASE WHEN NOT book.value_on(account.terms -> 'vip', today.day)::boolean THEN
+        CASE
+            WHEN last.due <= 0 THEN last.coverage_to
+            WHEN last.due <= last.billed THEN last.coverage_from
+            ELSE coalesce(book.open_from(account.customer_id), last.coverage_to)
+        END + coalesce((SELECT grace_days FROM book.policy ORDER BY version DESC LIMIT 1), 10)
+    END AS expires_on,
+    last.period,
+    last.billed,
+    last.standing,
+    last.bill_seq
+FROM book.account
+CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
+LEFT JOIN LATERAL (
+    SELECT
+        line.period,
+        line.charge - line.discount + line.vat AS billed,
+        line.due,
+        line.coverage_from,
+        line.coverage_to,
+        line.standing,
+        line.bill_seq
+    FROM book.line
+    WHERE line.customer_id = account.customer_id
+    ORDER BY line.period DESC, line.revision DESC
+    LIMIT 1
+) AS last ON true;
+
+-- The ledger and the statements ----------------------------------------------------------------
+
+CREATE VIEW report.ledger AS
+SELECT
+    customer_id,
+    seq,
+    period,
+    revision,
+    kind,
+    (previous_due * 0.01)::numeric(18,2) AS previous_due,
+    (charge * 0.01)::numeric(18,2) AS charge,
+    (discount * 0.01)::numeric(18,2) AS discount,
+    (vat * 0.01)::numeric(18,2) AS vat,
+    ((charge - discount + vat) * 0.01)::numeric(18,2) AS billed,
+    (paid * 0.01)::numeric(18,2) AS paid,
+    (due * 0.01)::numeric(18,2) AS due,
+    coverage_from,
+    coverage_to,
+    command_id,
+    reverses,
+    effective_on,
+    actor,
+    reason,
+    policy_version,
+    recorded_at,
+    hash
+FROM book.line;
+
+CREATE VIEW report.statement AS
+SELECT
+    customer_id,
+    period,
+    coverage_from,
+    coverage_to,
+    (previous_due * 0.01)::numeric(18,2) AS previous_due,
+    (charge * 0.01)::numeric(18,2) AS charge,
+    (discount * 0.01)::numeric(18,2) AS discount,
+    (vat * 0.01)::numeric(18,2) AS vat,
+    ((charge - discount + vat) * 0.01)::numeric(18,2) AS billed,
+    (paid * 0.01)::numeric(18,2) AS paid,
+    (due * 0.01)::numeric(18,2) AS due,
+    revision,
+    standing
+FROM book.head;
+
+-- The statement as it was known at an instant: the same answer for ever, once that instant is
+-- past. A line bears the clock's time from under its writer's bucket lock (lock_buckets.sql), so
+-- whoever has passed that lock knows of every line up to now. The lock is given back at once: a
+-- reader who lingers in his transaction must not hold up the billing. A customer unknown yet
+-- may be signing up in any bucket, so all are passed. What is read next needs a snapshot newer
+-- than the lock, and that only READ COMMITTED gives.
+CREATE FUNCTION report.statement_as_of(customer_id text, as_of timestamptz)
+RETURNS SETOF report.statement LANGUAGE plpgsql VOLATILE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    asked CONSTANT text := statement_as_of.customer_id;
+    passed integer;
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'statement_as_of reads at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                HINT = 'An older snapshot may miss lines recorded by then.';
+    END IF;
+    FOR passed IN
+        SELECT bucket FROM book.account WHERE customer_id = asked
+        UNION ALL
+        SELECT generate_series(0, partitions - 1) FROM book.fleet
+        WHERE NOT EXISTS (SELECT FROM book.account WHERE customer_id = asked)
+    LOOP
+        PERFORM pg_advisory_lock_shared(7283, passed);
+        PERFORM pg_advisory_unlock_shared(7283, passed);
+    END LOOP;
+    RETURN QUERY
+    SELECT DISTINCT ON (period)
+        customer_id,
+        period,
+        coverage_from,
+        coverage_to,
+        (previous_due * 0.01)::numeric(18,2),
+        (charge * 0.01)::numeric(18,2),
+        (discount * 0.01)::numeric(18,2),
+        (vat * 0.01)::numeric(18,2),
+        ((charge - discount + vat) * 0.01)::numeric(18,2),
+        (paid * 0.01)::numeric(18,2),
+        (due * 0.01)::numeric(18,2),
+        revision,
+        standing
+    FROM book.line
+    WHERE customer_id = asked AND recorded_at <= as_of
+    ORDER BY period, revision DESC;
+END $$;
+
+CREATE VIEW report.customer AS
+SELECT
+    customer_id,
+    name,
+    phone,
+    mode,
+    cycle_kind,
+    cycle_day,
+    vip,
+    status,
+    (due * 0.01)::numeric(18,2) AS due,
+    billed_through,
+    expires_on
+FROM book.customer;
+
+-- Money settles the opening due first, then the bills oldest first, whatever the mode; the mode
+-- only says what is asked for.
+CREATE VIEW report.invoice AS
+SELECT
+    customer_id,
+    period,
+    (billed * 0.01)::numeric(18,2) AS amount,
+    (settled * 0.01)::numeric(18,2) AS paid,
+    ((greatest(billed, 0) - settled) * 0.01)::numeric(18,2) AS open,
+    CASE
+        WHEN cancelled AND billed <= 0 THEN 'cancelled'
+        WHEN billed <= 0 THEN 'nothing_due'
+        WHEN settled = billed THEN 'paid'
+        WHEN settled = 0 THEN 'open'
+        ELSE 'partial'
+    END AS status,
+    (CASE mode
+        WHEN 'monthly' THEN greatest(billed, 0) - settled
+        ELSE greatest(due_total, 0)
+    END * 0.01)::numeric(18,2) AS amount_to_pay
+FROM (
+    SELECT
+        customer_id,
+        period,
+        billed,
+        cancelled,
+        mode,
+        due_total,
+        least(
+            greatest(billed, 0),
+            greatest(greatest(money, 0) - settled_before, 0)
+        ) AS settled
+    FROM (
+        SELECT
+            head.customer_id,
+            head.period,
+            bill.billed,
+            head.bill_seq > 0 AND NOT head.standing AS cancelled,
+            book.value_on(
+                account.terms -> 'mode', (SELECT business_date FROM book.fleet)
+            ) #>> '{}' AS mode,
+            last_value(head.due) OVER whole AS due_total,
+            greatest(-account.opening_due, 0)
+                + sum(head.paid + greatest(-bill.billed, 0)) OVER whole AS money,
+            greatest(account.opening_due, 0)
+                + sum(greatest(bill.billed, 0)) OVER so_far
+                - greatest(bill.billed, 0) AS settled_before
+        FROM book.head
+        JOIN book.account USING (customer_id)
+        CROSS JOIN LATERAL (SELECT head.charge - head.discount + head.vat AS billed) AS bill
+        WINDOW
+            whole AS (
+                PARTITION BY head.customer_id ORDER BY head.period
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+            ),
+            so_far AS (PARTITION BY head.customer_id ORDER BY head.period ROWS UNBOUNDED PRECEDING)
+    ) AS priced
+) AS settling;
+
+-- What became of what was asked ----------------------------------------------------------------
+
+CREATE VIEW report.command AS
+SELECT command_id, customer_id, outcome, reason, recorded_at FROM book.command;
+
+CREATE VIEW report.parked AS
+SELECT command_id, customer_id, type, parked_at, reason FROM book.parked;
+
+CREATE VIEW report.run AS
+SELECT
+    run.tick_id,
+    run.period,
+    run.as_of,
+    run.trigger,
+    run.started_at,
+    run.finished_at,
+    CASE WHEN run.finished_at IS NULL THEN 'running' ELSE 'done' END AS status,
+    coalesce(pages.billed, 0)::bigint AS billed,
+    coalesce(pages.skipped, 0)::bigint AS skipped,
+    coalesce(pages.already_billed, 0)::bigint AS already_billed,
+    coalesce(pages.quarantined, 0)::bigint AS quarantined
+FROM book.run
+LEFT JOIN LATERAL (
+    SELECT
+        sum(billed) AS billed,
+        sum(skipped) AS skipped,
+        sum(already_billed) AS already_billed,
+        sum(quarantined) AS quarantined
+    FROM book.page
+    WHERE page.tick_id = run.tick_id
+) AS pages ON true;
+
+CREATE VIEW report.quarantine AS
+SELECT customer_id, reason, since FROM book.quarantine;
+
+CREATE VIEW report.notice AS
+SELECT
+    notice_id,
+    customer_id,
+    kind,
+    period,
+    (amount * 0.01)::numeric(18,2) AS amount,
+    text,
+    segments,
+    status,
+    created_at
+FROM book.notice;
+
+-- Each day in exactly one state ----------------------------------------------------------------
+
+-- Every stretch of days, cut where a period ends or the charged status changes: the periods,
+-- and the days after them up to and including the business date.
+CREATE VIEW book.stretch AS
+SELECT
+    account.customer_id,
+    greatest(span.day_from, era.day_from) AS day_from,
+    least(span.day_to, era.day_to) AS day_to,
+    CASE
+        WHEN span.state = 'billed' AND era.status <> 'active' THEN era.status
+        WHEN span.state = 'not_yet_billed' AND era.status = 'left' THEN 'left'
+        ELSE span.state
+    END AS state
+FROM book.account
+CROSS JOIN LATERAL (
+    SELECT
+        head.coverage_from AS day_from,
+        head.coverage_to AS day_to,
+        CASE WHEN head.bill_seq > 0 AND NOT head.standing THEN 'cancelled' ELSE 'billed' END
+            AS state
+    FROM book.head
+    WHERE head.customer_id = account.customer_id
+    UNION ALL
+    SELECT customer.billed_through, fleet.business_date + 1, 'not_yet_billed'
+    FROM book.customer
+    CROSS JOIN book.fleet
+    WHERE customer.customer_id = account.customer_id
+) AS span
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce((entry ->> 0)::date, '-infinity') AS day_from,
+        coalesce(lead((entry ->> 0)::date) OVER (ORDER BY place), 'infinity') AS day_to,
+        entry ->> 1 AS status
+    FROM jsonb_array_elements(account.terms -> 'status') WITH ORDINALITY AS e (entry, place)
+) AS era
+WHERE greatest(span.day_from, era.day_from) < least(span.day_to, era.day_to);
+
+-- Neighbours in the same state are one row.
+CREATE VIEW report.coverage AS
+SELECT customer_id, min(day_from) AS day_from, max(day_to) AS day_to, state
+FROM (
+    SELECT *, count(*) FILTER (WHERE parted) OVER by_day AS island
+    FROM (
+        SELECT
+            *,
+            (state, day_from) IS DISTINCT FROM (lag(state) OVER by_day, lag(day_to) OVER by_day)
+                AS parted
+        FROM book.stretch
+        WINDOW by_day AS (PARTITION BY customer_id ORDER BY day_from)
+    ) AS marked
+    WINDOW by_day AS (PARTITION BY customer_id ORDER BY day_from)
+) AS counted
+GROUP BY customer_id, island, state;
+
+-- What must be nothing -------------------------------------------------------------------------
+-- Each view names the culprits; `report.reconciliation` counts them.
+
+-- Lines out of step: a gap in seq or revision, an amount that does not add up, and last lines
+-- that do not open with what the period before them closed.
+CREATE VIEW book.broken_chain AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        seq,
+        coalesce(lag(seq) OVER by_seq, 0) + 1 AS seq_expected,
+        revision,
+        coalesce(lag(revision) OVER by_revision, -1) + 1 AS revision_expected,
+        lag(seq) OVER by_revision AS seq_before,
+        due,
+        previous_due + charge - discount + vat - paid AS due_expected
+    FROM book.line
+    WINDOW
+        by_seq AS (PARTITION BY customer_id ORDER BY seq),
+        by_revision AS (PARTITION BY customer_id, period ORDER BY revision)
+) AS line
+WHERE seq <> seq_expected
+    OR revision <> revision_expected
+    OR seq_before > seq
+    OR due <> due_expected
+UNION
+SELECT customer_id, seq
+FROM (
+    SELECT
+        head.customer_id,
+        head.seq,
+        head.previous_due,
+        lag(head.due, 1, account.opening_due)
+            OVER (PARTITION BY head.customer_id ORDER BY head.period) AS closed
+    FROM book.head
+    LEFT JOIN book.account USING (customer_id)
+) AS head
+WHERE previous_due IS DISTINCT FROM closed;
+
+-- Lines whose hash is not that of their predecessor's hash and their own canonical form. The form
+-- is that of shared/ledger/line.py, written a second time on purpose.
+CREATE VIEW book.hash_break AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        *,
+        lag(hash, 1, decode(repeat('00', 32), 'hex'))
+            OVER (PARTITION BY customer_id ORDER BY seq) AS hash_before
+    FROM book.line
+) AS line
+WHERE hash <> sha256(hash_before || convert_to(concat_ws(
+    E'\n',
+    customer_id,
+    seq,
+    period,
+    revision,
+    kind,
+    previous_due,
+    charge,
+    discount,
+    vat,
+    paid,
+    due,
+    to_char(coverage_from, 'YYYY-MM-DD'),
+    to_char(coverage_to, 'YYYY-MM-DD'),
+    command_id,
+    coalesce(reverses, E'\\N'),
+    to_char(effective_on, 'YYYY-MM-DD'),
+    coalesce(replace(replace(actor, E'\\', E'\\\\'), E'\n', E'\\n'), E'\\N'),
+    coalesce(replace(replace(reason, E'\\', E'\\\\'), E'\n', E'\\n'), E'\\N'),
+    policy_version,
+    to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    anchor_day,
+    discount_ppm,
+    CASE WHEN vat_exempt THEN 't' ELSE 'f' END,
+    bill_policy_version,
+    CASE WHEN standing THEN 't' ELSE 'f' END,
+    bill_seq,
+    adjusted_charge,
+    adjusted_vat,
+    granted_discount,
+    granted_vat
+), 'UTF8'));
+
+-- A bill laid on a standing one, and more than one standing bill that begins in a month.
+CREATE VIEW book.double_bill AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        seq,
+        bill_seq,
+        lag(standing) OVER (PARTITION BY customer_id, period ORDER BY revision) AS stood
+    FROM book.line
+) AS line
+WHERE seq = bill_seq AND stood
+UNION
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        seq,
+        row_number() OVER (
+            PARTITION BY customer_id, to_char(coverage_from, 'YYYY-MM') ORDER BY period
+        ) AS place
+    FROM book.head
+    WHERE standing
+) AS bill
+WHERE place > 1;
+
+-- Days and months between the periods of a customer that none of them has, or two have.
+CREATE VIEW book.gap AS
+SELECT customer_id, period, days, months
+FROM (
+    SELECT
+        head.customer_id,
+        head.period,
+        abs(head.coverage_from - lag(head.coverage_to, 1, account.bill_from) OVER by_period)
+            AS days,
+        abs(
+            month.number
+            - coalesce(lag(month.number) OVER by_period + 1, book.month_number(account.bill_from))
+        ) AS months
+    FROM book.head
+    LEFT JOIN book.account USING (customer_id)
+    CROSS JOIN LATERAL (
+        SELECT book.month_number((head.period || '-01')::date) AS number
+    ) AS month
+    WINDOW by_period AS (PARTITION BY head.customer_id ORDER BY head.period)
+) AS step
+WHERE days <> 0 OR months <> 0;
+
+-- Days and months after a customer's last period that a run, now done, should have billed. Who
+-- has left with no return known is not billed, and who is quarantined is shown there.
+CREATE VIEW book.behind AS
+SELECT
+    customer.customer_id,
+    run.as_of + 1 - customer.billed_through AS days,
+    book.month_number(run.as_of) - book.month_number(customer.billed_through) + 1 AS months
+FROM book.customer
+JOIN book.account USING (customer_id)
+JOIN (SELECT max(as_of) AS as_of FROM book.run WHERE finished_at IS NOT NULL) AS run
+    ON customer.billed_through <= run.as_of
+WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = customer.customer_id)
+    AND (
+        book.value_on(account.terms -> 'status', customer.billed_through) #>> '{}' <> 'left'
+        OR EXISTS (
+            SELECT FROM jsonb_array_elements(account.terms -> 'status') AS entry
+            WHERE (entry ->> 0)::date > customer.billed_through AND entry ->> 1 <> 'left'
+        )
+    );
+
+CREATE VIEW report.reconciliation AS
+SELECT
+    (SELECT count(*) FROM book.broken_chain) AS broken_chains,
+    (SELECT coalesce(sum(days), 0) FROM book.gap)::bigint
+        + (SELECT coalesce(sum(days), 0) FROM book.behind)::bigint AS uncovered_days,
+    (SELECT coalesce(sum(months), 0) FROM book.gap)::bigint
+        + (SELECT coalesce(sum(months), 0) FROM book.behind)::bigint AS missing_months,
+    (SELECT count(*) FROM book.double_bill) AS double_bills,
+    (SELECT count(*) FROM book.hash_break) AS hash_breaks;
+
+-- Roles ----------------------------------------------------------------------------------------
+-- They belong to the whole server, the grants to this database.
+
+DO $$
+DECLARE
+    role record;
+BEGIN
+    FOR role IN
+        SELECT * FROM (VALUES
+            ('rollforward_owner', 'NOLOGIN'),
+            ('rollforward_writer', 'NOLOGIN'),
+            ('rollforward_reader', 'LOGIN')
+        ) AS wanted (name, login)
+        WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
+    LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I %s', role.name, role.login);
+            IF role.login = 'LOGIN' THEN
+                EXECUTE format('ALTER ROLE %I SET default_transaction_read_only = on', role.name);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL; -- another database of this server was set up meanwhile
+        END;
+    END LOOP;
+END $$;
+
+-- Nothing here is owned by who installed it, and nothing is open to everyone.
+DO $$
+DECLARE
+    object regclass;
+    routine regprocedure;
+BEGIN
+    IF NOT pg_has_role('rollforward_owner', 'MEMBER') THEN
+        EXECUTE format('GRANT rollforward_owner, rollforward_writer TO %I', current_user);
+    END IF;
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    ALTER SCHEMA book OWNER TO rollforward_owner;
+    ALTER SCHEMA report OWNER TO rollforward_owner;
+    FOR object IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace IN ('book'::regnamespace, 'report'::regnamespace)
+            AND relkind IN ('r', 'v')
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO rollforward_owner', object);
+    END LOOP;
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace IN ('book'::regnamespace, 'report'::regnamespace)
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO rollforward_owner', routine);
+    END LOOP;
+END $$;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA book, report FROM PUBLIC;
+
+-- The reader calls the functions inside the views too, and so may execute them; without the
+-- use of schema `book` he cannot name them himself.
+GRANT USAGE ON SCHEMA report TO rollforward_reader, rollforward_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA report TO rollforward_reader, rollforward_writer;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforward_writer;
+GRANT EXECUTE ON FUNCTION
+    book.value_on(jsonb, date), book.month_number(date), book.open_from(text)
+    TO rollforward_reader, rollforward_writer;
+
+-- The writer appends. What is append-only he cannot change; what is not, only as workers do.
+GRANT USAGE ON SCHEMA book TO rollforward_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
+GRANT INSERT ON book.line, book.command, book.policy TO rollforward_writer;
+GRANT INSERT, UPDATE ON
+    book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
+    book.entitlement
+    TO rollforward_writer;
+GRANT INSERT, UPDATE, DELETE ON
+    book.parked, book.quarantine, book.payment_reference, book.outgoing
+    TO rollforward_writer;

@@ -1,2 +1,0 @@
--- The business zone that the fleet was set up with.
-SELECT zone FROM book.fleet;

@@ -1,0 +1,27 @@
+-- What telling a customer asks about him as he is now, and the entitlement that was told last.
+SELECT
+    customer.customer_id,
+    customer.phone,
+    customer.language,
+    customer.mode,
+    customer.status,
+    customer.expires_on,
+    customer.due,
+    customer.period,
+    customer.billed,
+    customer.standing,
+    customer.bill_seq,
+    coalesce(last.seq, 0) AS seq,
+    entitlement.expires_on AS told_expires_on,
+    entitlement.status AS told_status,
+    entitlement.seq AS told_seq
+FROM book.customer
+LEFT JOIN LATERAL (
+    SELECT line.seq FROM book.line
+    WHERE line.customer_id = customer.customer_id
+    ORDER BY line.seq DESC
+    LIMIT 1
+) AS last ON true
+LEFT JOIN book.entitlement ON entitlement.customer_id = customer.customer_id
+WHERE customer.customer_id = ANY($1::text[])
+ORDER BY customer.customer_id;

@@ -1,0 +1,8 @@
+-- The amounts of payments by their lines: what each added to its period.
+SELECT line.customer_id, line.seq, line.paid - before.paid AS amount
+FROM unnest($1::text[], $2::integer[]) AS told (customer_id, seq)
+JOIN book.line USING (customer_id, seq)
+JOIN book.line AS before
+    ON before.customer_id = line.customer_id
+    AND before.period = line.period
+    AND before.revision = line.revision - 1;

@@ -1,0 +1,127 @@
+"""A live fleet for a test: real Kafka, real PostgreSQL, every worker, in this process.
+
+Topics and database are fresh, so the business date starts anew. Where a test is about
+processes that die, it uses `shared.runtime.supervisor.Fleet` instead.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shared.runtime.broker import create_topics
+from shared.runtime.settings import Settings
+from shared.runtime.settle import settle
+from shared.runtime.worker import WORKERS, Context, Part, parts_of
+from shared.schemas.envelope import Message
+from shared.schemas.publish import structured
+from shared.schemas.topics import TOPICS
+
+
+class Live:
+    """What a test does with a fleet: publish, wait, look."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        assert settings.kafka is not None and settings.database_url is not None
+        self.settings = settings
+        self.kafka = settings.kafka
+        self.url = settings.database_url
+        self.producer = producer
+
+    async def publish(self, type: str, data: Mapping[str, Any], ce_id: str | None = None) -> None:
+        event = {
+            "specversion": "1.0",
+            "id": ce_id or uuid4().hex,
+            "source": "test",
+            "type": type,
+            "data": dict(data),
+        }
+        await self.send(structured(event))
+
+    async def send(self, message: Message) -> None:
+        topic, key, value, headers = message
+        await self.producer.send_and_wait(topic, value, key, headers=headers)
+
+    async def settle(self, timeout: float = 60) -> None:
+        await settle(self.kafka, self.url, timeout)
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def records(self, *topics: str) -> list[Any]:
+        """Return every record of these topics, each partition in its order."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            await consumer._client.force_metadata_update()
+            held = [p for t in topics for p in _partitions(consumer, t)]
+            consumer.assign(held)
+            ends = await consumer.end_offsets(held)
+            found: list[Any] = []
+            for partition in held:
+                await consumer.seek_to_beginning(partition)
+            while any(await consumer.position(p) < end for p, end in ends.items()):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+            return found
+        finally:
+            await consumer.stop()
+
+
+def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
+    from aiokafka import TopicPartition
+
+    count = next(t for t in TOPICS if t.name == topic).partition_count(12)
+    return [TopicPartition(topic, number) for number in range(count)]
+
+
+@asynccontextmanager
+async def live(
+    kafka: str, database: str, workers: Iterable[str] = WORKERS
+) -> AsyncIterator[Live]:
+    """Run workers on fresh topics and a fresh database until the block ends."""
+    await _fresh_topics(kafka)
+    settings = Settings(kafka=kafka, database_url=database)
+    contexts = [Context(name, settings) for name in workers]
+    parts: list[Part] = [part for each in contexts for part in parts_of(each)]
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True)
+    await producer.start()
+    try:
+        yield Live(settings, producer)
+        died = [task.exception() for task in tasks if task.done()]
+        assert not died, died
+    finally:
+        await producer.stop()
+        for part in parts:
+            part.stop()
+        await asyncio.wait(tasks, timeout=20)
+        for context in contexts:
+            for each in context.databases:
+                await each.close()
+
+
+async def _fresh_topics(kafka: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        ours = {topic.name for topic in TOPICS}
+        existing = ours & set(await admin.list_topics())
+        if existing:
+            await admin.delete_topics(sorted(existing))
+        while ours & set(await admin.list_topics()):
+            await asyncio.sleep(0.02)
+    finally:
+        await admin.close()
+    await create_topics(kafka, 12)
