@@ -2,8 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -19,49 +19,71 @@ VALUE_BYTES_MAX = 1_000_000
 async def publish(
     kafka: str, messages: Iterable[Message], progress: Callable[[int], None] | None = None
 ) -> int:
-    """Send messages and return how many, once the broker has them all on every replica.
+    """Send messages and return how many, once the broker has them all.
 
     One customer's messages keep their order; `progress` is told the count now and then.
     Raises Unreachable when the broker is away or takes no more: what was sent stays sent, and
     sending all of it again does no harm, for every event has its command id.
     """
     count = 0
-    waiting: deque[object] = deque()
-    async with _producer(kafka) as producer:
-        for topic, key, value, headers in messages:
-            waiting.append(await producer.send(topic, value=value, key=key, headers=headers))
+    waiting: deque[Awaitable[object]] = deque()
+    async with Publisher(kafka) as publisher:
+        for message in messages:
+            waiting.append(await publisher.put(message))
             count += 1
             if len(waiting) >= IN_FLIGHT_MAX:
                 await _acknowledged(waiting, IN_FLIGHT_MAX // 2)
                 if progress is not None:
                     progress(count)
-        await producer.flush()
         await _acknowledged(waiting, 0)
     return count
 
 
-@asynccontextmanager
-async def _producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
-    # What it says while the broker is away, we say better.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka,
-        enable_idempotence=True,
-        acks="all",
-        linger_ms=2,
-        max_batch_size=1 << 17,
-        max_request_size=VALUE_BYTES_MAX + 48_000,
-    )
-    try:
-        await producer.start()
-        yield producer
-    except (KafkaError, OSError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
-    finally:
-        await producer.stop()
+class Publisher:
+    """A connection to the broker that sends events; Unreachable when that fails."""
+
+    def __init__(self, kafka: str) -> None:
+        # What it says while the broker is away, we say better.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        self._kafka = kafka
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=kafka,
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=1 << 17,
+            max_request_size=VALUE_BYTES_MAX + 48_000,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._producer.start()
+        except (KafkaError, OSError) as error:
+            await self._producer.stop()
+            raise self._away(error) from error
+        return self
+
+    async def __aexit__(self, _kind: object, error: object, _trace: object) -> None:
+        await self._producer.stop()
+        if isinstance(error, KafkaError | OSError):
+            raise self._away(error) from error
+
+    async def put(self, message: Message) -> Awaitable[object]:
+        """Hand a message over; what is returned can be awaited for the broker's word."""
+        topic, key, value, headers = message
+        sent: Awaitable[object] = await self._producer.send(
+            topic, value=value, key=key, headers=headers
+        )
+        return sent
+
+    async def send(self, message: Message) -> None:
+        """Send a message and return when the broker has it."""
+        await (await self.put(message))
+
+    def _away(self, error: Exception) -> Unreachable:
+        return Unreachable(f"Kafka at {self._kafka} cannot be reached: {error}")
 
 
-async def _acknowledged(waiting: deque[object], left: int) -> None:
+async def _acknowledged(waiting: "deque[Awaitable[object]]", left: int) -> None:
     """Wait for the oldest messages until only so many are left; an error of one is raised."""
     while len(waiting) > left:
-        await waiting.popleft()  # type: ignore[misc]
+        await waiting.popleft()

@@ -81,7 +81,12 @@ class Story(NamedTuple):
 
 def read(path: Path) -> Story:
     """Read a story from its file."""
-    return Story(path.stem, _Reader().read(path.read_text(encoding="utf-8")))
+    return understood(path.stem, path.read_text(encoding="utf-8"))
+
+
+def understood(name: str, text: str) -> Story:
+    """Read a story from its text."""
+    return Story(name, _Reader().read(text))
 
 
 class _Reader:

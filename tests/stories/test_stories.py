@@ -8,9 +8,14 @@ import pytest
 from tests.stories.grammar import NotUnderstood, read
 from tests.stories.play import Engine, play
 from tests.support.naive_views import NaiveBooks
+from tests.support.rules import Rules, StoredRules
 
 STORIES = sorted(Path(__file__).parent.glob("*.story"))
-ENGINES: dict[str, Callable[[], Engine]] = {"naive": NaiveBooks}
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "naive": NaiveBooks,
+    "rules": Rules,
+    "rules as stored": StoredRules,
+}
 
 
 @pytest.fixture(params=list(ENGINES))

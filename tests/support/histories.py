@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from shared.ledger import commands as c
 from shared.ledger.policy import PERMISSIONS, Policy, Staff, Tax
 from shared.ledger.terms import Cycle, Package
-from tests.support.naive import Naive
+from tests.support.naive import Naive, Outcome
 from tests.support.naive_account import Account, Period
 from tests.support.naive_prices import anchor_day, month_after, month_of
 from tests.support.tangles import tangle
@@ -53,13 +53,26 @@ class History(NamedTuple):
     steps: list[Any]
 
 
+class Telling(NamedTuple):
+    """A history with what the naive model said: to each command at once, and in the end."""
+
+    history: History
+    outcomes: list[Outcome]
+    model: Naive
+
+
 def history(seed: int, size: int = 30, customers: int = 3) -> History:
     """Make a history of `size` steps; equal arguments make equal histories."""
+    return telling(seed, size, customers).history
+
+
+def telling(seed: int, size: int = 30, customers: int = 3) -> Telling:
+    """Make a history together with the naive model that it was made on."""
     maker = _Maker(seed, customers)
     steps: list[Any] = [maker.policy(), *maker.signups()]
     while len(steps) < size:
         steps.append(maker.step())
-    return History(seed, steps)
+    return Telling(History(seed, steps), maker.outcomes, maker.model)
 
 
 def played(told: History) -> Naive:
@@ -99,6 +112,7 @@ class _Maker:
         self.customers = [f"c-{n + 1}" for n in range(customers)]
         self.today = STARTS + timedelta(days=self.random.randrange(60))
         self.made: list[Any] = []
+        self.outcomes: list[Outcome] = []
         self.serial = 0
         self.tangled: list[Any] = []
         self.makers: dict[Callable[[], Any], int] = {
@@ -355,7 +369,7 @@ class _Maker:
     # -- choices ---------------------------------------------------------------------------
 
     def _play(self, command: Any) -> Any:
-        self.model.apply(command)
+        self.outcomes.append(self.model.apply(command))
         self.made.append(command)
         return command
 

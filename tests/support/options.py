@@ -1,12 +1,22 @@
-"""Options of our own for pytest."""
+"""Options of the test run: how many random histories, and from which seed on."""
 
 import pytest
 
+HISTORIES = 2000
+FIRST_SEED = 1
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--histories",
-        type=int,
-        default=3000,
-        help="How many random histories the property tests play.",
+    group = parser.getgroup("rollforward")
+    group.addoption(
+        "--histories", type=int, default=HISTORIES, help="how many random histories to play"
     )
+    group.addoption(
+        "--seed", type=int, default=FIRST_SEED, help="the seed of the first random history"
+    )
+
+
+def seeds(config: pytest.Config) -> range:
+    """Return the seeds of the random histories to play."""
+    first = config.getoption("seed", FIRST_SEED)
+    return range(first, first + config.getoption("histories", HISTORIES))

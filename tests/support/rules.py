@@ -218,8 +218,8 @@ class StoredRules(Rules):
         super()._save(fold)
         for customer_id in fold.opened | fold.changed:
             account = fold.accounts[customer_id]
-            assert account.contact is not None
-            self.kept[customer_id] = Kept(account, encode(account.terms), account.contact)
+            contact = account.contact or self.kept[customer_id].contact
+            self.kept[customer_id] = Kept(account, encode(account.terms), contact)
         for judged in fold.judged:
             arrival = judged.arrival
             if judged.outcome in ("duplicate", "conflict"):

@@ -1,0 +1,78 @@
+"""What the benchmark compares with: the same rows written with none of our safeguards."""
+
+import time
+from collections.abc import Sequence
+
+import asyncpg
+
+from shared.ledger.line import Line
+from shared.ledger.postgres.statements import sql
+
+COPY_ROWS = 5000
+SINGLE_MAX = 2000
+"""One transaction per line is slow; so many are enough to know how slow."""
+
+
+async def last_position(connection: asyncpg.Connection) -> int:
+    return int(await connection.fetchval(sql("last_position")))
+
+
+async def lines_after(connection: asyncpg.Connection, position: int) -> list[Line]:
+    """Return the lines written after a place, in the order in which they were written."""
+    return [Line(*row) for row in await connection.fetch(sql("lines_after"), position)]
+
+
+async def make_twin(connection: asyncpg.Connection, position: int) -> None:
+    """Make the twin table, with all lines up to a place in it."""
+    await connection.execute(sql("baseline_twin"))
+    await connection.execute(sql("baseline_before"), position)
+    await connection.execute("CHECKPOINT")
+
+
+async def copy_per_second(
+    connection: asyncpg.Connection, position: int, lines: Sequence[Line]
+) -> float:
+    """Return how many of the lines a second COPY writes into the twin, 5,000 a transaction."""
+    await make_twin(connection, position)
+    began = time.perf_counter()
+    for at in range(0, len(lines), COPY_ROWS):
+        await connection.copy_records_to_table(
+            "line",
+            schema_name="baseline",
+            columns=Line._fields,
+            records=lines[at : at + COPY_ROWS],
+        )
+    return len(lines) / (time.perf_counter() - began)
+
+
+async def single_per_second(
+    connection: asyncpg.Connection, position: int, lines: Sequence[Line]
+) -> float:
+    """Return how many lines a second one transaction per line writes, as a job with an ORM does:
+    lock the customer, read his last line, insert, commit."""
+    await make_twin(connection, position)
+    some = lines[:SINGLE_MAX]
+    account = await connection.prepare(sql("baseline_account"))
+    head = await connection.prepare(sql("baseline_head"))
+    places = ", ".join(f"${place}" for place in range(1, len(Line._fields) + 1))
+    insert = await connection.prepare(
+        f"INSERT INTO baseline.line ({', '.join(Line._fields)}) VALUES ({places})"
+    )
+    began = time.perf_counter()
+    for line in some:
+        async with connection.transaction():
+            await account.fetchrow(line.customer_id)
+            await head.fetchrow(line.customer_id)
+            await insert.fetch(*line)
+    return len(some) / (time.perf_counter() - began)
+
+
+async def insert_seconds(connection: asyncpg.Connection, lines: Sequence[Line]) -> float:
+    """Return how long a bare insert of the lines into the twin takes, in one transaction."""
+    places = ", ".join(f"${place}" for place in range(1, len(Line._fields) + 1))
+    began = time.perf_counter()
+    async with connection.transaction():
+        await connection.executemany(
+            f"INSERT INTO baseline.line ({', '.join(Line._fields)}) VALUES ({places})", lines
+        )
+    return time.perf_counter() - began

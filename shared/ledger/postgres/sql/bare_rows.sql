@@ -1,0 +1,2 @@
+-- How many rows the bare loop has committed.
+SELECT count(*) FROM baseline.bare;

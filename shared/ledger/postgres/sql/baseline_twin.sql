@@ -1,0 +1,9 @@
+-- A twin of the ledger's table: same columns, checks and keys, no triggers, no other index.
+DROP SCHEMA IF EXISTS baseline CASCADE;
+CREATE SCHEMA baseline;
+CREATE TABLE baseline.line (
+    LIKE book.line INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING CONSTRAINTS,
+    PRIMARY KEY (customer_id, seq),
+    UNIQUE (customer_id, period, revision)
+);
+CREATE TABLE baseline.bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, said bytea);

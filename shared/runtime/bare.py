@@ -1,0 +1,39 @@
+"""The bare loop that the latency benchmark compares with: consume, insert, commit, no more.
+
+`python -m shared.runtime.bare KAFKA DATABASE_URL TOPIC`, until it is killed.
+"""
+
+import asyncio
+import sys
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.ledger.postgres.statements import sql
+
+
+async def create_topic(kafka: str, topic: str) -> None:
+    """Create the loop's topic, of one partition."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+    finally:
+        await admin.close()
+
+
+async def loop(kafka: str, database_url: str, topic: str) -> None:
+    """Insert each record of a topic, a transaction each."""
+    connection = await asyncpg.connect(database_url)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka, group_id="bare", auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    async for record in consumer:
+        async with connection.transaction():
+            await connection.execute(sql("insert_bare"), record.value)
+
+
+if __name__ == "__main__":
+    asyncio.run(loop(*sys.argv[1:4]))

@@ -1,0 +1,136 @@
+"""Who may do what: the reader sees reports and nothing else, the writer appends."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.postgres.kept import Kept, pay, signup, tick
+
+VIEWS = (
+    "ledger statement customer invoice command parked run quarantine coverage notice reconciliation"
+).split()
+TABLES = (
+    "fleet policy account line command parked quarantine payment_reference position run page"
+    " outgoing relay notice entitlement"
+).split()
+APPEND_ONLY = ("line", "command", "policy")
+Denied = asyncpg.InsufficientPrivilegeError
+
+
+@pytest_asyncio.fixture
+async def reader(books: Kept, database: str) -> AsyncIterator[asyncpg.Connection]:
+    await books.play(signup("rahim", "2026-01-01"), tick("2026-02-01"))
+    await books.play(pay("p-1", "rahim", 100, "2026-01-05"))
+    connection = await asyncpg.connect(database, server_settings={"role": "rollforward_reader"})
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def writer(books: Kept, database: str) -> AsyncIterator[asyncpg.Connection]:
+    await books.play(signup("rahim", "2026-01-01"))
+    connection = await asyncpg.connect(database, server_settings={"role": "rollforward_writer"})
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_the_reader_reads_every_report(reader: asyncpg.Connection, view: str) -> None:
+    await reader.fetch(f"SELECT * FROM report.{view}")
+
+
+async def test_the_reader_reads_past_statements(reader: asyncpg.Connection) -> None:
+    rows = await reader.fetch("SELECT * FROM report.statement_as_of('rahim', now())")
+
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize("table", [*TABLES, "head", "customer", "hash_break"])
+async def test_the_reader_sees_nothing_of_the_book(reader: asyncpg.Connection, table: str) -> None:
+    with pytest.raises(Denied):
+        await reader.fetch(f"SELECT * FROM book.{table}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT book.open_from('rahim')",
+        "CREATE TABLE report.mine (id integer)",
+        "CREATE TABLE public.mine (id integer)",
+        "CREATE TEMPORARY TABLE mine (id integer)",
+        "CREATE SCHEMA mine",
+        "DELETE FROM report.parked",
+        "UPDATE report.notice SET status = 'sent'",
+        "INSERT INTO report.quarantine VALUES ('rahim', 'why not', now())",
+    ],
+)
+async def test_the_reader_can_do_nothing_but_read(
+    reader: asyncpg.Connection, statement: str
+) -> None:
+    with pytest.raises(Denied):
+        await reader.execute(statement)
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_the_writer_reads_and_truncates_nothing(
+    writer: asyncpg.Connection, table: str
+) -> None:
+    await writer.fetch(f"SELECT * FROM book.{table}")
+
+    with pytest.raises(Denied):
+        await writer.execute(f"TRUNCATE book.{table} CASCADE")
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+async def test_the_writer_changes_nothing_that_is_append_only(
+    writer: asyncpg.Connection, table: str
+) -> None:
+    column = {"line": "paid", "command": "reason", "policy": "source"}[table]
+
+    with pytest.raises(Denied, match="permission denied"):
+        await writer.execute(f"UPDATE book.{table} SET {column} = {column}")
+    with pytest.raises(Denied, match="permission denied"):
+        await writer.execute(f"DELETE FROM book.{table}")
+
+
+async def test_the_writer_cannot_lift_the_guards(writer: asyncpg.Connection) -> None:
+    for statement in (
+        "ALTER TABLE book.line DISABLE TRIGGER USER",
+        "DROP TRIGGER append_only ON book.line",
+        "SET session_replication_role = replica",
+        "CREATE TABLE book.mine (id integer)",
+    ):
+        with pytest.raises(Denied):
+            await writer.execute(statement)
+
+
+async def test_the_writer_keeps_a_book(writer: asyncpg.Connection, books: Kept) -> None:
+    books.connection = writer
+
+    await books.play(signup("karim", "2026-01-01"), tick("2026-02-01"))
+    await books.play(pay("p-1", "karim", 100, "2026-01-05"))
+
+    assert len(await books.rows("SELECT FROM report.statement WHERE customer_id = 'karim'")) == 2
+
+
+async def test_the_book_belongs_to_its_owner_and_not_to_who_installed_it(books: Kept) -> None:
+    owners = await books.rows(
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class"
+        " WHERE relnamespace IN ('book'::regnamespace, 'report'::regnamespace)"
+        " UNION SELECT DISTINCT proowner::regrole::text FROM pg_proc"
+        " WHERE pronamespace IN ('book'::regnamespace, 'report'::regnamespace)"
+    )
+
+    assert owners == [("rollforward_owner",)]
+
+
+async def test_no_function_is_open_to_everyone(books: Kept) -> None:
+    open_ones = await books.rows(
+        "SELECT oid::regprocedure::text FROM pg_proc"
+        " WHERE pronamespace IN ('book'::regnamespace, 'report'::regnamespace)"
+        " AND has_function_privilege('public', oid, 'EXECUTE')"
+    )
+
+    assert open_ones == []
