@@ -2,10 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _print(measured: Coroutine[Any, Any, dict[str, Any]]) -> None:
@@ -32,7 +34,7 @@ WHOLE_FLEET = click.option(
 )
 
 
-def age_option(default: int) -> Any:
+def age_option(default: int) -> Callable[[F], F]:
     return click.option(
         "--age",
         type=click.IntRange(min=1, max=240),
@@ -43,7 +45,7 @@ def age_option(default: int) -> Any:
     )
 
 
-def count_option(default: int, what: str) -> Any:
+def count_option(default: int, what: str) -> Callable[[F], F]:
     return click.option(
         "--count",
         type=click.IntRange(min=1),

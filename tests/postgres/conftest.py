@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest_asyncio
 
-from tests.postgres.kept import Kept
+from tests.postgres.booked import Booked
 
 
 @pytest_asyncio.fixture
@@ -17,5 +17,5 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest_asyncio.fixture
-async def books(connection: asyncpg.Connection) -> Kept:
-    return Kept(connection)
+async def books(connection: asyncpg.Connection) -> Booked:
+    return Booked(connection)

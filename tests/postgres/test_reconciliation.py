@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.ledger.line import GENESIS, Line, chained
-from tests.postgres.kept import BOSS, Kept, adjust, change, day, pay, signup, tick
+from tests.postgres.booked import BOSS, Booked, adjust, change, day, pay, signup, tick
 
 ZERO = {
     "broken_chains": 0,
@@ -17,13 +17,13 @@ ZERO = {
 AWKWARD = "back\\slash, \\n no feed,\na feed\r\n, ৳ টাকা, 🙂, \\N and \\\\N"
 
 
-async def found(books: Kept) -> dict[str, int]:
+async def found(books: Booked) -> dict[str, int]:
     """Return the figures that are not 0."""
     row = await books.connection.fetchrow("SELECT * FROM report.reconciliation")
     return {name: count for name, count in dict(row).items() if count}
 
 
-async def planted(books: Kept, *statements: str) -> dict[str, int]:
+async def planted(books: Booked, *statements: str) -> dict[str, int]:
     """Change the ledger as only one who removes its guards can; return what is found."""
     await books.connection.execute("ALTER TABLE book.line DISABLE TRIGGER USER")
     for statement in statements:
@@ -31,13 +31,13 @@ async def planted(books: Kept, *statements: str) -> dict[str, int]:
     return await found(books)
 
 
-async def three_months(books: Kept) -> None:
+async def three_months(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), signup("karim", "2026-01-10"))
     await books.play(tick("2026-03-31"), pay("p-1", "rahim", 100, "2026-01-05"))
     assert await found(books) == {}
 
 
-async def test_a_sound_book_has_nothing_to_find(books: Kept) -> None:
+async def test_a_sound_book_has_nothing_to_find(books: Booked) -> None:
     await three_months(books)
 
     row = await books.connection.fetchrow("SELECT * FROM report.reconciliation")
@@ -45,7 +45,7 @@ async def test_a_sound_book_has_nothing_to_find(books: Kept) -> None:
     assert dict(row) == ZERO
 
 
-async def test_a_changed_amount_breaks_the_hash(books: Kept) -> None:
+async def test_a_changed_amount_breaks_the_hash(books: Booked) -> None:
     await three_months(books)
 
     assert await planted(
@@ -53,7 +53,7 @@ async def test_a_changed_amount_breaks_the_hash(books: Kept) -> None:
     ) == {"hash_breaks": 1}
 
 
-async def test_a_due_that_does_not_follow_breaks_the_chain(books: Kept) -> None:
+async def test_a_due_that_does_not_follow_breaks_the_chain(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(
@@ -65,7 +65,7 @@ async def test_a_due_that_does_not_follow_breaks_the_chain(books: Kept) -> None:
     assert figures == {"broken_chains": 1, "hash_breaks": 1}
 
 
-async def test_a_line_taken_out_is_missed(books: Kept) -> None:
+async def test_a_line_taken_out_is_missed(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(books, "DELETE FROM book.line WHERE customer_id = 'rahim' AND seq = 4")
@@ -75,7 +75,7 @@ async def test_a_line_taken_out_is_missed(books: Kept) -> None:
     assert figures["hash_breaks"] == 1
 
 
-async def test_a_last_month_taken_out_is_missed(books: Kept) -> None:
+async def test_a_last_month_taken_out_is_missed(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(books, "DELETE FROM book.line WHERE customer_id = 'karim' AND seq = 3")
@@ -83,7 +83,7 @@ async def test_a_last_month_taken_out_is_missed(books: Kept) -> None:
     assert figures == {"missing_months": 1, "uncovered_days": 31}
 
 
-async def test_a_month_taken_out_of_the_middle_is_missed(books: Kept) -> None:
+async def test_a_month_taken_out_of_the_middle_is_missed(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(
@@ -94,7 +94,7 @@ async def test_a_month_taken_out_of_the_middle_is_missed(books: Kept) -> None:
     assert figures["uncovered_days"] == 28
 
 
-async def test_a_customer_without_a_bill_is_missed_once_a_run_is_done(books: Kept) -> None:
+async def test_a_customer_without_a_bill_is_missed_once_a_run_is_done(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(books, "DELETE FROM book.line WHERE customer_id = 'karim'")
@@ -102,7 +102,7 @@ async def test_a_customer_without_a_bill_is_missed_once_a_run_is_done(books: Kep
     assert figures == {"missing_months": 3, "uncovered_days": 81}
 
 
-async def test_a_second_bill_on_a_standing_one_is_found(books: Kept) -> None:
+async def test_a_second_bill_on_a_standing_one_is_found(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(
@@ -119,7 +119,7 @@ async def test_a_second_bill_on_a_standing_one_is_found(books: Kept) -> None:
     assert figures["double_bills"] == 1
 
 
-async def test_two_labels_that_begin_in_one_month_are_a_double_bill(books: Kept) -> None:
+async def test_two_labels_that_begin_in_one_month_are_a_double_bill(books: Booked) -> None:
     await three_months(books)
 
     figures = await planted(
@@ -132,7 +132,7 @@ async def test_two_labels_that_begin_in_one_month_are_a_double_bill(books: Kept)
     assert figures["uncovered_days"] == 9
 
 
-async def test_who_left_or_is_quarantined_is_not_behind(books: Kept) -> None:
+async def test_who_left_or_is_quarantined_is_not_behind(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), signup("karim", "2026-01-10"))
     await books.play(change("h-1", "rahim", "2026-01-12", status="left"))
     await books.connection.execute("INSERT INTO book.quarantine VALUES ('karim', 'Broken', now())")
@@ -142,7 +142,7 @@ async def test_who_left_or_is_quarantined_is_not_behind(books: Kept) -> None:
     assert await found(books) == {}
 
 
-async def test_a_run_not_done_yet_leaves_nobody_behind(books: Kept) -> None:
+async def test_a_run_not_done_yet_leaves_nobody_behind(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), tick("2026-01-31"))
     await books.connection.execute(
         "INSERT INTO book.run (tick_id, period, as_of, trigger)"
@@ -154,7 +154,7 @@ async def test_a_run_not_done_yet_leaves_nobody_behind(books: Kept) -> None:
 
 
 @pytest.mark.parametrize("reason", [AWKWARD, "", "\\", "\n", "\\n"])
-async def test_python_and_sql_hash_the_same_bytes(books: Kept, reason: str) -> None:
+async def test_python_and_sql_hash_the_same_bytes(books: Booked, reason: str) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-31", opening_due=-7), tick("2026-02-28"))
     await books.play(adjust("a-1", "rahim", -99_999_999_999_99, "2026-02", reason))
     rows = await books.connection.fetch("SELECT * FROM book.line ORDER BY seq")
@@ -168,7 +168,7 @@ async def test_python_and_sql_hash_the_same_bytes(books: Kept, reason: str) -> N
     assert await found(books) == {}
 
 
-async def test_the_hash_depends_on_no_setting_of_the_session(books: Kept) -> None:
+async def test_the_hash_depends_on_no_setting_of_the_session(books: Booked) -> None:
     await three_months(books)
     await books.connection.execute(
         "SET DateStyle = 'German'; SET TimeZone = 'America/New_York'; SET bytea_output = 'escape'"
@@ -177,8 +177,8 @@ async def test_the_hash_depends_on_no_setting_of_the_session(books: Kept) -> Non
     assert await found(books) == {}
 
 
-async def test_a_fraction_of_a_second_counts_in_the_hash(books: Kept) -> None:
-    books.instants = iter([datetime(2026, 1, 1, 23, 59, 59, 9, tzinfo=UTC)])
+async def test_a_fraction_of_a_second_counts_in_the_hash(books: Booked) -> None:
+    books.now = datetime(2026, 1, 1, 23, 59, 59, 9, tzinfo=UTC)
     await books.play(signup("rahim", "2026-01-01"))
 
     assert await found(books) == {}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared.ledger.policy import Policy
-from tests.postgres.kept import (
+from tests.postgres.booked import (
     BOSS,
-    Kept,
+    Booked,
     adjust,
     bill_up_to,
     cancel,
@@ -69,7 +69,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("view", COLUMNS)
-async def test_a_view_has_the_columns_of_the_contract_in_order(books: Kept, view: str) -> None:
+async def test_a_view_has_the_columns_of_the_contract_in_order(books: Booked, view: str) -> None:
     found = await books.rows(
         "SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE attrelid = $1::text::regclass AND attnum > 0 ORDER BY attnum",
@@ -79,12 +79,12 @@ async def test_a_view_has_the_columns_of_the_contract_in_order(books: Kept, view
     assert ", ".join(column for (column,) in found) == COLUMNS[view]
 
 
-async def customer(books: Kept, *columns: str) -> tuple[Any, ...]:
+async def customer(books: Booked, *columns: str) -> tuple[Any, ...]:
     (row,) = await books.rows(f"SELECT {', '.join(columns)} FROM report.customer")
     return row
 
 
-async def invoices(books: Kept) -> list[tuple[Any, ...]]:
+async def invoices(books: Booked) -> list[tuple[Any, ...]]:
     """Rows as (period, amount, paid, open, status, amount_to_pay), whole amounts."""
     rows = await books.rows(
         "SELECT period, amount, paid, open, status, amount_to_pay FROM report.invoice"
@@ -98,7 +98,7 @@ async def invoices(books: Kept) -> list[tuple[Any, ...]]:
 
 
 async def test_the_ledger_shows_every_line_and_the_statement_the_last_of_each_period(
-    books: Kept,
+    books: Booked,
 ) -> None:
     await books.play(signup("rahim", "2026-01-17"), tick("2026-02-01"))
     await books.play(pay("p-1", "rahim", 20_000, "2026-01-20"))
@@ -128,7 +128,7 @@ async def test_the_ledger_shows_every_line_and_the_statement_the_last_of_each_pe
 
 
 async def test_before_the_first_tick_the_customer_shows_the_terms_of_the_signup(
-    books: Kept,
+    books: Booked,
 ) -> None:
     await books.play(
         signup("rahim", "2026-01-17"),
@@ -138,7 +138,7 @@ async def test_before_the_first_tick_the_customer_shows_the_terms_of_the_signup(
     assert await customer(books, "name", "mode", "vip") == ("Rahim", "cumulative", False)
 
 
-async def test_the_customer_shows_the_terms_in_force_on_the_business_date(books: Kept) -> None:
+async def test_the_customer_shows_the_terms_in_force_on_the_business_date(books: Booked) -> None:
     await books.play(
         signup("rahim", "2026-01-17"),
         tick("2026-01-20"),
@@ -153,7 +153,7 @@ async def test_the_customer_shows_the_terms_in_force_on_the_business_date(books:
 
 
 async def test_a_customer_without_a_period_expires_never_and_owes_what_he_brought(
-    books: Kept,
+    books: Booked,
 ) -> None:
     await books.play(
         signup("rahim", "2026-01-17", bill_from=day("2026-03-05"), opening_due=12_345)
@@ -166,7 +166,7 @@ async def test_a_customer_without_a_period_expires_never_and_owes_what_he_brough
     )
 
 
-async def test_expiry_counts_from_the_oldest_period_not_fully_paid(books: Kept) -> None:
+async def test_expiry_counts_from_the_oldest_period_not_fully_paid(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), tick("2026-03-01"))
     owing_all = await customer(books, "expires_on")
     await books.play(pay("p-1", "rahim", 100_000, "2026-03-02"))
@@ -181,7 +181,7 @@ async def test_expiry_counts_from_the_oldest_period_not_fully_paid(books: Kept) 
     assert await customer(books, "expires_on") == (date(2026, 4, 11),)
 
 
-async def test_an_open_opening_due_expires_with_the_first_period(books: Kept) -> None:
+async def test_an_open_opening_due_expires_with_the_first_period(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01", opening_due=5_000), tick("2026-02-01"))
     await books.play(pay("p-1", "rahim", 4_999, "2026-02-02"))
     open_still = await customer(books, "expires_on")
@@ -191,13 +191,13 @@ async def test_an_open_opening_due_expires_with_the_first_period(books: Kept) ->
     assert await customer(books, "expires_on") == (date(2026, 2, 11),)
 
 
-async def test_a_vip_never_expires(books: Kept) -> None:
+async def test_a_vip_never_expires(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01", vip=True), tick("2026-03-01"))
 
     assert await customer(books, "due", "expires_on") == (Decimal("3000.00"), None)
 
 
-async def test_grace_is_that_of_the_latest_policy(books: Kept) -> None:
+async def test_grace_is_that_of_the_latest_policy(books: Booked) -> None:
     await books.play(Policy(1, grace_days=3), signup("rahim", "2026-01-01"))
     before = await customer(books, "expires_on")
     await books.play(Policy(2, grace_days=0))
@@ -209,7 +209,7 @@ async def test_grace_is_that_of_the_latest_policy(books: Kept) -> None:
 # Invoices ------------------------------------------------------------------------------------
 
 
-async def test_money_settles_the_oldest_invoice_first(books: Kept) -> None:
+async def test_money_settles_the_oldest_invoice_first(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01", mode="monthly"), tick("2026-03-01"))
     await books.play(pay("p-1", "rahim", 150_000, "2026-03-02"))
 
@@ -220,7 +220,7 @@ async def test_money_settles_the_oldest_invoice_first(books: Kept) -> None:
     ]
 
 
-async def test_switching_the_mode_changes_what_is_asked_and_no_amount(books: Kept) -> None:
+async def test_switching_the_mode_changes_what_is_asked_and_no_amount(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), tick("2026-02-01"))
     await books.play(pay("p-1", "rahim", 150_000, "2026-02-02"))
     statement = await books.rows("SELECT * FROM report.statement")
@@ -234,7 +234,7 @@ async def test_switching_the_mode_changes_what_is_asked_and_no_amount(books: Kep
     assert await books.rows("SELECT * FROM report.statement") == statement
 
 
-async def test_opening_due_is_settled_before_any_invoice(books: Kept) -> None:
+async def test_opening_due_is_settled_before_any_invoice(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01", opening_due=30_000))
     await books.play(pay("p-1", "rahim", 50_000, "2026-01-02"))
 
@@ -243,7 +243,7 @@ async def test_opening_due_is_settled_before_any_invoice(books: Kept) -> None:
     ]
 
 
-async def test_opening_credit_and_a_negative_bill_are_money(books: Kept) -> None:
+async def test_opening_credit_and_a_negative_bill_are_money(books: Booked) -> None:
     await books.play(
         BOSS, signup("rahim", "2026-01-01", opening_due=-30_000, mode="monthly"), tick("2026-02-01")
     )
@@ -255,7 +255,7 @@ async def test_opening_credit_and_a_negative_bill_are_money(books: Kept) -> None
     ]
 
 
-async def test_a_cancelled_invoice_says_so_until_an_adjustment_makes_it_due(books: Kept) -> None:
+async def test_a_cancelled_invoice_says_so_until_an_adjustment_makes_it_due(books: Booked) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-01"), tick("2026-01-02"))
     await books.play(cancel("x-1", "rahim", "bill/rahim/2026-01", "2026-01-05"))
     cancelled = await invoices(books)
@@ -265,7 +265,7 @@ async def test_a_cancelled_invoice_says_so_until_an_adjustment_makes_it_due(book
     assert await invoices(books) == [("2026-01", "7.00", "0.00", "7.00", "open", "7.00")]
 
 
-async def test_a_customer_in_credit_is_asked_for_nothing(books: Kept) -> None:
+async def test_a_customer_in_credit_is_asked_for_nothing(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"))
     await books.play(pay("p-1", "rahim", 500_000, "2026-01-02"))
 
@@ -275,14 +275,14 @@ async def test_a_customer_in_credit_is_asked_for_nothing(books: Kept) -> None:
 # Coverage ------------------------------------------------------------------------------------
 
 
-async def coverage(books: Kept) -> list[tuple[str, str, str]]:
+async def coverage(books: Booked) -> list[tuple[str, str, str]]:
     return await books.rows(  # type: ignore[return-value]
         "SELECT day_from::text, day_to::text, state FROM report.coverage ORDER BY day_from"
     )
 
 
 async def test_each_day_is_in_one_state_through_suspension_leaving_and_cancelling(
-    books: Kept,
+    books: Booked,
 ) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-17"), tick("2026-03-01"))
     await books.play(
@@ -303,14 +303,14 @@ async def test_each_day_is_in_one_state_through_suspension_leaving_and_cancellin
     ]
 
 
-async def test_billed_ahead_is_one_stretch_and_the_business_date_is_no_end(books: Kept) -> None:
+async def test_billed_ahead_is_one_stretch_and_the_business_date_is_no_end(books: Booked) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-01"), tick("2026-01-05"))
     await books.play(bill_up_to("u-1", "rahim", "2026-06-30", "2026-01-05"))
 
     assert await coverage(books) == [("2026-01-01", "2026-07-01", "billed")]
 
 
-async def test_days_that_a_run_has_not_reached_are_not_yet_billed(books: Kept) -> None:
+async def test_days_that_a_run_has_not_reached_are_not_yet_billed(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), tick("2026-01-31"))
     await books.connection.execute("UPDATE book.fleet SET business_date = '2026-02-02'")
 
@@ -323,7 +323,7 @@ async def test_days_that_a_run_has_not_reached_are_not_yet_billed(books: Kept) -
 # Outcomes and runs ---------------------------------------------------------------------------
 
 
-async def test_commands_parked_runs_and_quarantine_are_shown(books: Kept) -> None:
+async def test_commands_parked_runs_and_quarantine_are_shown(books: Booked) -> None:
     await books.play(pay("p-1", "karim", 100, "2026-01-01"), signup("rahim", "2026-01-01"))
     await books.play(adjust("a-1", "rahim", 100, "2026-01"), tick("2026-01-31"))
     await books.connection.execute(

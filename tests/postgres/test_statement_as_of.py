@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.buckets import bucket_of
-from tests.postgres.kept import Kept, pay, signup
+from tests.postgres.booked import Booked, pay, signup
 
 AS_OF = "SELECT period, paid::text, due::text FROM report.statement_as_of($1, $2)"
 
@@ -38,7 +38,7 @@ async def _asked(connection: asyncpg.Connection, customer_id: str) -> list[tuple
 
 @pytest.mark.parametrize("customer_id", ["rahim", "karim"], ids=["known", "signing up"])
 async def test_a_reader_waits_for_the_writer_whose_lines_bear_an_earlier_instant(
-    books: Kept, other: asyncpg.Connection, customer_id: str
+    books: Booked, other: asyncpg.Connection, customer_id: str
 ) -> None:
     await books.play(signup("rahim", "2026-01-01"))
     writing = books.connection.transaction()
@@ -56,7 +56,7 @@ async def test_a_reader_waits_for_the_writer_whose_lines_bear_an_earlier_instant
 
 
 async def test_a_reader_who_lingers_holds_up_no_writer(
-    books: Kept, other: asyncpg.Connection
+    books: Booked, other: asyncpg.Connection
 ) -> None:
     await books.play(signup("rahim", "2026-01-01"))
 
@@ -69,14 +69,14 @@ async def test_a_reader_who_lingers_holds_up_no_writer(
 
 
 async def test_an_old_snapshot_is_refused_for_it_may_miss_lines(
-    books: Kept, other: asyncpg.Connection
+    books: Booked, other: asyncpg.Connection
 ) -> None:
     async with other.transaction(isolation="repeatable_read"):
         with pytest.raises(asyncpg.InvalidTransactionStateError, match="READ COMMITTED"):
             await _asked(other, "rahim")
 
 
-async def test_before_the_first_line_there_is_no_statement(books: Kept) -> None:
+async def test_before_the_first_line_there_is_no_statement(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"))
 
     assert await books.rows(AS_OF, "rahim", datetime(2000, 1, 1, tzinfo=UTC)) == []

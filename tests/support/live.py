@@ -87,9 +87,7 @@ def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
 
 
 @asynccontextmanager
-async def live(
-    kafka: str, database: str, workers: Iterable[str] = WORKERS
-) -> AsyncIterator[Live]:
+async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> AsyncIterator[Live]:
     """Run workers on fresh topics and a fresh database until the block ends."""
     await _fresh_topics(kafka)
     settings = Settings(kafka=kafka, database_url=database)

@@ -8,7 +8,6 @@
 do, and makes them anew from what the book would hold, only as far back as `reach` says.
 """
 
-import itertools
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -35,7 +34,7 @@ class Rules(Books):
         self.policies = {NO_POLICY.version: NO_POLICY, policy.version: policy}
         self.policy = policy
         self.business_date: date | None = None
-        self.instants = (STARTS_AT + timedelta(seconds=n) for n in itertools.count())
+        self.batches = 0
         self.accounts: dict[str, Account] = {}
         self.references: dict[tuple[str, str], str] = {}
         self.seen: dict[str, Seen] = {}
@@ -68,7 +67,8 @@ class Rules(Books):
     def outcomes(self) -> dict[str, Outcome]:
         """The outcome of every command id seen, as it is now."""
         return {
-            command_id: _outcome(seen.outcome, seen.reason) for command_id, seen in self.seen.items()
+            command_id: _outcome(seen.outcome, seen.reason)
+            for command_id, seen in self.seen.items()
         }
 
     # -- what the coordinator and a page of a bill run do ------------------------------------
@@ -93,8 +93,9 @@ class Rules(Books):
     # -- the book: here everything stays in memory --------------------------------------------
 
     def _world(self) -> World:
+        self.batches += 1
         return World(
-            next(self.instants),
+            STARTS_AT + timedelta(seconds=self.batches),
             self.business_date or date.min,
             self.policy,
             self.policies,
@@ -252,9 +253,7 @@ def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
         customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
         known = reaches.get(customer_id, wanted)
         sinces = [each.since for each in (known, wanted) if each.since is not None]
-        reaches[customer_id] = Reach(
-            min(sinces, default=None), known.postings or wanted.postings
-        )
+        reaches[customer_id] = Reach(min(sinces, default=None), known.postings or wanted.postings)
     return reaches
 
 

@@ -13,7 +13,6 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-import asyncpg
 import psutil
 
 from shared.runtime.embedded.folder import DataFolder
@@ -154,12 +153,12 @@ class Postgres:
             )
 
     async def _answers(self) -> bool:
+        """Whether the server says so in its own file, the way `pg_ctl` asks it."""
         try:
-            connection = await asyncpg.connect(self.admin_url, timeout=5)
-        except (OSError, asyncpg.PostgresError):
+            said = (self._data / "postmaster.pid").read_text("utf-8").splitlines()
+        except FileNotFoundError:
             return False
-        await connection.close()
-        return True
+        return said[:1] == [str(self.pid)] and said[7:8] != [] and said[7].strip() == "ready"
 
     async def _end_survivors(self) -> None:
         """End what an owner that was killed left running: the server, or its last sessions."""

@@ -1,18 +1,19 @@
 """The rules in memory with everything they decide kept in a real book.
 
-    books = Kept(connection)
+    books = Booked(connection)
     await books.play(signup("rahim", "2026-01-17"), tick("2026-02-01"))
     await books.rows("SELECT * FROM report.statement")
 """
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import asyncpg
 
 from shared.ledger import commands as c
+from shared.ledger.account import World
 from shared.ledger.decide import Fold
 from shared.ledger.period import label_of
 from shared.ledger.policy import PERMISSIONS, Policy, Staff
@@ -25,12 +26,13 @@ from tests.support.rules import Rules
 BOSS = Policy(1, staff={"boss": Staff(PERMISSIONS)})  # type: ignore[arg-type]
 
 
-class Kept(Rules):
+class Booked(Rules):
     """Plays steps one after another; each is committed a second after the one before it."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         super().__init__()
         self.connection = connection
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.unsaved: list[Fold] = []
 
     async def play(self, *steps: Any) -> list[Outcome]:
@@ -65,6 +67,12 @@ class Kept(Rules):
             lines_before,
         )
         return [json.loads(json.dumps(dict(line))) for line in lines]
+
+    def _world(self) -> World:
+        world = super()._world()
+        self.now += timedelta(seconds=1)
+        world.recorded_at = self.now
+        return world
 
     def _save(self, fold: Fold) -> None:
         super()._save(fold)

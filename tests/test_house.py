@@ -1,0 +1,99 @@
+"""The house's own rules: who may import whom, where SQL lives, and what a folder must have."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PURE = ROOT / "shared" / "ledger"
+MODULES = sorted(p for top in ("shared", "services") for p in (ROOT / top).rglob("*.py"))
+SERVICES = sorted(p.name for p in (ROOT / "services").iterdir() if (p / "__init__.py").exists())
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+
+
+def place(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    where = place(path)
+    for name in imports(path):
+        top = name.partition(".")[0]
+        library = top not in sys.stdlib_module_names and top not in ("shared", "services")
+        if where.startswith("shared/ledger/") and "/postgres/" not in where:
+            assert not library, f"rules are pure: {name}"
+            assert top != "services", name
+            assert top != "shared" or name.startswith("shared.ledger"), name
+            assert not name.startswith("shared.ledger.postgres"), name
+            assert top not in ("os", "asyncio", "logging", "time", "random", "socket"), name
+        if where.startswith("shared/schemas/"):
+            assert not library or top in ("pydantic", "pydantic_core"), name
+            assert not name.startswith(("shared.runtime", "shared.ledger.postgres")), name
+        if where.startswith("shared/"):
+            assert top != "services", "shared knows no service"
+        if where.startswith("services/"):
+            own = "services." + where.split("/")[1]
+            assert not name.startswith("services") or name.startswith(own), f"another's: {name}"
+        if top == "faust":
+            assert where.startswith("services/coordinator/"), "Faust is the coordinator's"
+        if top == "prometheus_client":
+            assert where in ("shared/runtime/metrics.py", "shared/runtime/health.py")
+
+
+def test_only_settings_read_the_environment() -> None:
+    readers = [
+        place(path)
+        for path in MODULES
+        if re.search(r"\bos\.(environ|getenv)\b", path.read_text("utf-8"))
+    ]
+    assert readers == ["shared/runtime/settings.py"]
+
+
+def test_sql_lives_in_the_book() -> None:
+    statement = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b[^\n]*\b(FROM|VALUES|SET)\b")
+    elsewhere = [
+        place(path)
+        for path in MODULES
+        if "/postgres/" not in place(path) and statement.search(path.read_text("utf-8"))
+    ]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PURE / "postgres" / "sql").glob("*.sql")), ids=lambda path: path.stem
+)
+def test_a_statement_says_what_it_is_for_and_is_used(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.startswith("-- ")
+    assert text.rstrip().count(";") == 1
+    used = re.compile(rf'sql\(\s*"{path.stem}"')
+    code = [*MODULES, *(ROOT / "tests").rglob("*.py")]
+    assert any(used.search(each.read_text("utf-8")) for each in code)
+
+
+def test_every_room_has_a_readme() -> None:
+    rooms = {path.parent for path in MODULES} - {ROOT / "shared"}
+    rooms |= {path.parent for path in (ROOT / "tests").rglob("*.py")}
+    small = {ROOT / "services" / name for name in ("generator", "collector", "coordinator", "relay")}
+    without = [place(room) for room in rooms - small if not (room / "README.md").exists()]
+    assert without == [], "services/README.md speaks for the small services"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_a_module_says_its_duty_and_stays_small(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert not tree.body or ast.get_docstring(tree)
+    assert len(path.read_text("utf-8").splitlines()) <= 520
