@@ -23,7 +23,7 @@ from shared.runtime.settings import Settings
 from shared.runtime.supervisor import Fleet
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary
-from shared.schemas.topics import SIGNUPS
+from shared.schemas.topics import RECHECKS, SIGNUPS
 
 ALL = ("coordinator", "generator", "collector", "notifier", "relay")
 LAST = "2026-01"
@@ -52,7 +52,7 @@ async def fleet_of(
         counts = {name: 1 for name in ALL if name in seeding or name in workers}
         async with Fleet(Path(at), counts, prepare=prepare(settings), settings=settings) as fleet:
             connection = await asyncpg.connect(fleet.database_admin)
-            await reports.apply_policy(connection, POLICY)
+            await reports.apply_policy(connection, POLICY, RECHECKS)
             began = time.perf_counter()
             await _seed(fleet, connection, customers, age)
             for name in seeding - set(workers):

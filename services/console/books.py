@@ -48,6 +48,7 @@ def apply_policy(file: Path, data: Path | None) -> None:
     from shared.ledger.errors import PolicyError
     from shared.ledger.policy_file import parse_policy
     from shared.ledger.postgres import reports
+    from shared.schemas.topics import RECHECKS
 
     source = _text(file)
     try:
@@ -56,7 +57,7 @@ def apply_policy(file: Path, data: Path | None) -> None:
         for fault in str(error).splitlines():
             click.echo(f"{file.name}:{fault}", err=True)
         raise Problem(f"{file.name} is refused; no policy was changed") from error
-    applied = ask(find(data), lambda connection: reports.apply_policy(connection, source))
+    applied = ask(find(data), lambda connection: reports.apply_policy(connection, source, RECHECKS))
     said = "applied" if applied.new else "unchanged: it is the latest already"
     click.echo(f"policy version {applied.version} {said}")
 
@@ -252,4 +253,4 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
     if as_json:
         print_json(story.as_values(steps))
     else:
-        click.echo(story.told(steps))
+        click.echo(story.told(steps, ZoneInfo(zone)))

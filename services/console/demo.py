@@ -7,9 +7,10 @@ February 2026 whatever the clock says.
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
+from shared.schemas.topics import RECHECKS
 
 SEED = 2026
 MONTH = date(2026, 1, 1)
@@ -49,7 +51,7 @@ grace_days = 10
 PACKAGES = (("home-10", "500.00"), ("home-20", "1000.00"), ("office-50", "2500.00"))
 NAMES = ("Rahim", "Karim", "Fatema", "Ayesha", "Jamal", "Nasrin", "Hasan", "Shirin", "Tarek")
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
-SHOWN = ("c-00001", "c-00002", "c-00003")
+SHOWN = ("c-00001", "c-00003", "c-00008")
 
 
 async def play(customers: int) -> None:
@@ -59,16 +61,14 @@ async def play(customers: int) -> None:
     async with _fleet() as fleet:
         progress(f"ready after {time.perf_counter() - began:.0f} s")
         async with database(fleet.database_admin) as connection:
-            await reports.apply_policy(connection, POLICY)
+            await reports.apply_policy(connection, POLICY, RECHECKS)
         isp = Isp(customers)
-        await _step(fleet, f"{customers:,} signups", isp.signups())
-        for day in range(1, DAYS + 1):
-            events = [*isp.payments_on(MONTH + timedelta(days=day - 1))]
-            events.append(isp.tick(MONTH + timedelta(days=day - 1)))
-            await publish(fleet.kafka, events)
-            if day in (10, 20, DAYS):
-                await _step(fleet, f"January up to the {day}th: ticks and payments", ())
-        await _step(fleet, "1 February: every customer's new month", [isp.tick(date(2026, 2, 1))])
+        await _step(fleet, "December's customers sign up", isp.signups(before=MONTH))
+        for ten in (range(1, 11), range(11, 21), range(21, DAYS + 1)):
+            days = [MONTH.replace(day=day) for day in ten]
+            events = [event for day in days for event in isp.day(day)]
+            await _step(fleet, f"January {ten[0]} to {ten[-1]}: signups, payments, ticks", events)
+        await _step(fleet, "1 February: a new month for everyone", [isp.tick(date(2026, 2, 1))])
         await _show(fleet, time.perf_counter() - began)
 
 
@@ -77,52 +77,69 @@ class Isp:
 
     def __init__(self, customers: int) -> None:
         self._chance = random.Random(SEED)
-        self._ids = [f"c-{number:05d}" for number in range(1, customers + 1)]
-        self._paying: dict[date, list[str]] = {}
-        for customer_id in self._ids:
-            if self._chance.random() < 0.7:
-                day = MONTH + timedelta(days=self._chance.randrange(DAYS))
-                self._paying.setdefault(day, []).append(customer_id)
+        december = MONTH - timedelta(days=31)
+        self._joining: dict[date, list[int]] = {}
+        self._paying: dict[date, list[int]] = {}
+        for number in range(1, customers + 1):
+            joined = (MONTH if number % 8 == 0 else december) + self._days()
+            self._joining.setdefault(joined, []).append(number)
+            if self._chance.random() < 0.8:
+                pays = max(joined, MONTH + self._days())
+                self._paying.setdefault(pays, []).append(number)
 
-    def signups(self) -> Iterator[Message]:
+    def day(self, day: date) -> Iterator[Message]:
+        """What a day brings: signups, payments, and the nightly tick."""
+        for number in self._joining.get(day, ()):
+            yield self._signup(number, day)
+        for number in self._paying.get(day, ()):
+            yield self._payment(number, day)
+        yield self.tick(day)
+
+    def signups(self, before: date) -> Iterator[Message]:
+        for day in sorted(self._joining):
+            if day < before:
+                for number in self._joining[day]:
+                    yield self._signup(number, day)
+
+    def _signup(self, number: int, joined: date) -> Message:
         """Customers of every sort: three cycles, three packages, some exempt, some VIP."""
-        for number, customer_id in enumerate(self._ids, start=1):
-            joined = date(2025, 12, 1) + timedelta(days=self._chance.randrange(31))
-            code, price = PACKAGES[number % len(PACKAGES)]
-            said: dict[str, Any] = {
-                "customer_id": customer_id,
-                "signed_up_at": f"{joined}T10:00:00+06:00",
-                "joined_on": joined.isoformat(),
-                "name": f"{NAMES[number % len(NAMES)]} {number}",
-                "phone": f"+88017{number:08d}",
-                "language": "bn" if number % 2 else "en",
-                "package": {"code": code, "price": price},
-                "cycle": self._cycle(number),
-                "mode": "monthly" if number % 4 == 0 else "cumulative",
-                "vip": number % 200 == 0,
-                "actor": "manager",
-            }
-            if number % 20 == 0:
-                said["vat_exempt"] = True
-            if number % 15 == 0:
-                said["discount_percent"] = "10"
-            yield _event("billing.customer.signed_up.v1", f"signup-{customer_id}", said)
+        code, price = PACKAGES[number % len(PACKAGES)]
+        said: dict[str, Any] = {
+            "customer_id": _customer_id(number),
+            "signed_up_at": f"{joined}T10:00:00+06:00",
+            "joined_on": joined.isoformat(),
+            "name": f"{NAMES[number % len(NAMES)]} {number}",
+            "phone": f"+88017{number:08d}",
+            "language": "bn" if number % 2 else "en",
+            "package": {"code": code, "price": price},
+            "cycle": self._cycle(number),
+            "mode": "monthly" if number % 4 == 0 else "cumulative",
+            "vip": number % 200 == 0,
+            "actor": "manager",
+        }
+        if number % 20 == 0:
+            said["vat_exempt"] = True
+        if number % 15 == 0:
+            said["discount_percent"] = "10"
+        return _event("billing.customer.signed_up.v1", f"signup-{number}", said)
 
-    def payments_on(self, day: date) -> Iterator[Message]:
-        for customer_id in self._paying.get(day, ()):
-            online = self._chance.random() < 0.6
-            payment_id = f"{customer_id}-{day}"
-            said = {
-                "payment_id": payment_id,
-                "customer_id": customer_id,
-                "amount": f"{self._chance.choice((200, 500, 1000, 1500))}.00",
-                "method": "bkash" if online else "cash",
-                "channel": "online" if online else "field",
-                "received_at": f"{day}T{self._chance.randrange(9, 20):02d}:00:00+06:00",
-                "reference": payment_id,
-                "actor": "gateway" if online else "field-3",
-            }
-            yield _event("billing.payment.received.v1", f"payment-{payment_id}", said)
+    def _payment(self, number: int, day: date) -> Message:
+        """Most pay a month's bill, some what they have at hand."""
+        online = self._chance.random() < 0.6
+        _, price = PACKAGES[number % len(PACKAGES)]
+        month = Decimal(price) * Decimal("1.155")
+        amount = month if self._chance.random() < 0.8 else Decimal(price) / 2
+        said = {
+            "payment_id": f"{number}-{day}",
+            "customer_id": _customer_id(number),
+            "amount": f"{amount:.2f}",
+            "method": "bkash" if online else "cash",
+            "channel": "online" if online else "field",
+            "received_at": f"{day}T{self._chance.randrange(11, 20):02d}:00:00+06:00",
+            "reference": f"receipt {number}",
+            "actor": "gateway" if online else "field-3",
+        }
+        return _event("billing.payment.received.v1", f"payment-{number}", said)
 
     def tick(self, day: date) -> Message:
         said = {
@@ -133,10 +150,17 @@ class Isp:
         }
         return _event("billing.tick.v1", f"nightly-{day}", said)
 
+    def _days(self) -> timedelta:
+        return timedelta(days=self._chance.randrange(DAYS))
+
     def _cycle(self, number: int) -> dict[str, Any]:
         if number % 5 == 0:
             return {"kind": "custom", "day": self._chance.randrange(1, 32)}
         return {"kind": "anniversary" if number % 3 == 0 else "start_of_month"}
+
+
+def _customer_id(number: int) -> str:
+    return f"c-{number:05d}"
 
 
 def _event(kind: str, event_id: str, data: dict[str, Any]) -> Message:
@@ -155,15 +179,20 @@ async def _fleet() -> AsyncIterator[Fleet]:
             yield fleet
 
 
-async def _step(
-    fleet: Fleet, what: str, events: "Iterator[Message] | list[Message] | tuple[()]"
-) -> None:
-    """Publish, wait until the fleet has settled, and say how long that took."""
-    began = time.perf_counter()
-    count = await publish(fleet.kafka, events)
-    await settle(fleet.kafka, fleet.database_admin, timeout=120)
-    sent = f"{count:,} events, " if count else ""
-    progress(f"{what}: {sent}settled in {time.perf_counter() - began:.1f} s")
+async def _step(fleet: Fleet, what: str, events: Iterable[Message]) -> None:
+    """Publish, wait until the fleet has settled, and say what came of it and how long it took."""
+    async with database(fleet.database_admin) as connection:
+        before = await reports.counts(connection)
+        began = time.perf_counter()
+        events_sent = await publish(fleet.kafka, events)
+        await settle(fleet.kafka, fleet.database_admin, timeout=120)
+        seconds = time.perf_counter() - began
+        after = await reports.counts(connection)
+    lines, notices = (after[name] - before[name] for name in ("lines", "notices"))
+    progress(
+        f"{what}: {events_sent:,} events, {lines:,} ledger lines, {notices:,} notices"
+        f" in {seconds:.1f} s ({lines / seconds:,.0f} lines a second)"
+    )
 
 
 async def _show(fleet: Fleet, seconds: float) -> None:
@@ -178,7 +207,13 @@ async def _show(fleet: Fleet, seconds: float) -> None:
         totals = await reports.totals(connection)
         click.echo("\nthe whole ISP, a row per period")
         heads = ["period", "customers", "billed", "paid", "due"]
-        print_table(heads, [[row[head] for head in heads] for row in totals])
+        print_table(
+            [*heads, "paid %"],
+            [
+                [*(row[head] for head in heads), round(100 * row["paid"] / row["billed"], 1)]
+                for row in totals
+            ],
+        )
         counts = await reports.counts(connection)
     click.echo(
         f"\n{counts['lines']:,} ledger lines and {counts['notices']:,} notices from "

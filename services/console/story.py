@@ -4,27 +4,28 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from shared.ledger.charge import Piece
 from shared.ledger.explain import Pricing, Step, TaxPart
 from shared.ledger.money import decimal, percent, round_half_up
 
 FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
-WIDTH = 46
+WIDTH = 62
 
 
 # For people ---------------------------------------------------------------------------------
 
 
-def told(steps: Sequence[Step]) -> str:
-    """Return the whole story of a period, a paragraph a line of the ledger."""
-    return "\n\n".join("\n".join(_paragraph(step)) for step in steps)
+def told(steps: Sequence[Step], zone: ZoneInfo) -> str:
+    """Return the whole story of a period, a paragraph a line; instants are shown in `zone`."""
+    return "\n\n".join("\n".join(_paragraph(step, zone)) for step in steps)
 
 
-def _paragraph(step: Step) -> Iterator[str]:
+def _paragraph(step: Step, zone: ZoneInfo) -> Iterator[str]:
     line = step.line
     yield f"{line.period}  line {line.seq}  {line.kind}: {_what(step)}"
-    yield f"    {_who(step)}"
+    yield f"    {_who(step, zone)}"
     if step.pricing is not None:
         yield from _priced(step.pricing)
     for tax in step.taxes:
@@ -32,7 +33,7 @@ def _paragraph(step: Step) -> Iterator[str]:
     if step.before is not None:
         for name in FIGURES[:-1]:
             was, now = getattr(step.before, name), getattr(line, name)
-            if was != now and not (name == "billed" and line.kind == "restatement"):
+            if was != now:
                 yield _row(f"{name.replace('_', ' ')} was {decimal(was)}, is", decimal(now))
     yield (
         f"    due = {decimal(line.previous_due)} previous + {decimal(line.billed)} billed"
@@ -83,10 +84,11 @@ def _moved(step: Step, name: str, sign: int = 1) -> str:
     return decimal(sign * (getattr(step.line, name) - before))
 
 
-def _who(step: Step) -> str:
+def _who(step: Step, zone: ZoneInfo) -> str:
     line = step.line
+    written = line.recorded_at.astimezone(zone)
     words = [f"by {line.actor}" if line.actor else "by a run", f"command {line.command_id}"]
-    words.append(f"written {line.recorded_at:%Y-%m-%d %H:%M:%S %Z}")
+    words.append(f"written {written:%Y-%m-%d %H:%M:%S %z}")
     if line.reason:
         words.append(f'because "{line.reason}"')
     return ", ".join(words)

@@ -1,8 +1,8 @@
 """The rules in memory with everything they decide kept in a real book.
 
-    books = Booked(connection)
-    await books.play(signup("rahim", "2026-01-17"), tick("2026-02-01"))
-    await books.rows("SELECT * FROM report.statement")
+books = Booked(connection)
+await books.play(signup("rahim", "2026-01-17"), tick("2026-02-01"))
+await books.rows("SELECT * FROM report.statement")
 """
 
 import json
@@ -79,7 +79,9 @@ class Booked(Rules):
         self.unsaved.append(fold)
 
     async def _run(self, tick: c.Ticked, outcome: str) -> None:
-        await self.connection.execute("UPDATE book.fleet SET business_date = $1", self.business_date)
+        await self.connection.execute(
+            "UPDATE book.fleet SET business_date = $1", self.business_date
+        )
         if outcome == "accepted":
             await self.connection.execute(
                 "INSERT INTO book.run (tick_id, period, as_of, trigger, finished_at)"
@@ -164,6 +166,4 @@ def adjust(
 
 
 def bill_up_to(bill_up_to_id: str, customer_id: str, up_to: str, on: str) -> c.BillUpToSet:
-    return c.BillUpToSet(
-        f"bill_up_to/{bill_up_to_id}", customer_id, day(up_to), day(on), "boss"
-    )
+    return c.BillUpToSet(f"bill_up_to/{bill_up_to_id}", customer_id, day(up_to), day(on), "boss")

@@ -11,12 +11,35 @@ import pytest_asyncio
 from tests.postgres.booked import Booked, pay, signup, tick
 
 VIEWS = (
-    "ledger statement customer invoice command parked run quarantine coverage notice reconciliation"
-).split()
+    "ledger",
+    "statement",
+    "customer",
+    "invoice",
+    "command",
+    "parked",
+    "run",
+    "quarantine",
+    "coverage",
+    "notice",
+    "reconciliation",
+)
 TABLES = (
-    "fleet policy account line command parked quarantine payment_reference position run page"
-    " outgoing relay notice entitlement"
-).split()
+    "fleet",
+    "policy",
+    "account",
+    "line",
+    "command",
+    "parked",
+    "quarantine",
+    "payment_reference",
+    "position",
+    "run",
+    "page",
+    "outgoing",
+    "relay",
+    "notice",
+    "entitlement",
+)
 APPEND_ONLY = {"line": "paid", "command": "reason", "policy": "source"}
 Denied = asyncpg.InsufficientPrivilegeError
 

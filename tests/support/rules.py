@@ -16,7 +16,7 @@ from typing import Any
 from shared.ledger.account import BEGINNING, Account, Contact, Head, Posting, World
 from shared.ledger.commands import PaymentReceived, RefundMade, SignedUp, Ticked
 from shared.ledger.decide import Arrival, Fold, Reach, Seen, judge_tick, reach, references_asked
-from shared.ledger.line import GENESIS, Line
+from shared.ledger.line import Line
 from shared.ledger.period import label_of
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.terms import decode, encode
@@ -49,8 +49,10 @@ class Rules(Books):
 
     def apply(self, command: Any, content: Hashable = None) -> Outcome:
         """Judge one event. `content` decides sameness (by default the command itself)."""
-        arrival = Arrival(type(command).__name__, command, repr(content or command))
-        return self._tick(arrival) if isinstance(command, Ticked) else self.take([arrival])[0]
+        said = repr(command if content is None else content)
+        if isinstance(command, Ticked):
+            return self._tick(command, said)
+        return self.take([Arrival(type(command).__name__, command, said)])[0]
 
     def take(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Judge one batch of commands about customers; return what came of each at once."""
@@ -73,15 +75,13 @@ class Rules(Books):
 
     # -- what the coordinator and a page of a bill run do ------------------------------------
 
-    def _tick(self, arrival: Arrival) -> Outcome:
-        tick = arrival.command
-        assert isinstance(tick, Ticked)
+    def _tick(self, tick: Ticked, content: str) -> Outcome:
         first = self.seen.get(tick.command_id)
         if first is not None:
-            return DUPLICATE if first.content == arrival.content else CONFLICT
+            return DUPLICATE if first.content == content else CONFLICT
         reason = judge_tick(tick, self.business_date)
         outcome = "accepted" if reason is None else "refused"
-        self.seen[tick.command_id] = Seen(arrival.type, arrival.content, outcome, reason)
+        self.seen[tick.command_id] = Seen("Ticked", content, outcome, reason)
         if reason is None:
             self.business_date = max(self.business_date or tick.as_of, tick.as_of)
             fold = self._page()

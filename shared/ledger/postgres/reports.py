@@ -22,10 +22,12 @@ class Applied(NamedTuple):
     new: bool
 
 
-async def apply_policy(connection: asyncpg.Connection, source: str) -> Applied:
+async def apply_policy(connection: asyncpg.Connection, source: str, rechecks: str) -> Applied:
     """Append a policy version, unless it is the latest one word for word.
 
-    Raises PolicyError, and appends nothing, when the text is not a valid policy file.
+    Other days of grace move every `expires_on`, so each customer's entitlement is asked to be
+    looked at again: on the topic `rechecks`. Raises PolicyError, and appends nothing, when
+    the text is not a valid policy file.
     """
     async with connection.transaction():
         await connection.execute(sql("lock_policy"))
@@ -35,6 +37,9 @@ async def apply_policy(connection: asyncpg.Connection, source: str) -> Applied:
         policy = parse_policy(source, latest["version"] + 1 if latest else 1)
         version = await connection.fetchval(sql("add_policy"), source, policy.grace_days)
         assert version == policy.version
+        grace_days = latest["grace_days"] if latest else Policy().grace_days
+        if policy.grace_days != grace_days:
+            await connection.execute(sql("recheck_everyone"), rechecks)
     return Applied(version, new=True)
 
 

@@ -1,0 +1,193 @@
+"""The notifier's batch on a real book: what is kept, what leaves, and once only."""
+
+import asyncio
+import json
+from typing import Any
+
+import asyncpg
+
+from services.notifier.notifier import tell
+from shared.ledger.postgres.book import COPY_FROM_ROWS
+from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS
+from tests.postgres.booked import BOSS, Booked, cancel, change, pay, signup, tick
+
+
+async def sent(books: Booked, topic: str = NOTIFICATIONS) -> list[dict[str, Any]]:
+    """Return the data of what leaves for a topic, in the order of the relay."""
+    rows = await books.connection.fetch(
+        "SELECT key, value FROM book.outgoing WHERE topic = $1 ORDER BY xid, position", topic
+    )
+    data = [json.loads(row["value"]) for row in rows]
+    assert [row["key"].decode() for row in rows] == [each["customer_id"] for each in data]
+    return data
+
+
+async def notify(books: Booked, *rechecks: str, after: int = 0) -> None:
+    """Tell of every line after so many, in one batch."""
+    lines = await books.told(after)
+    async with books.connection.transaction():
+        await tell(books.connection, lines, rechecks)
+
+
+async def test_five_months_filled_forward_make_one_notice_of_all_that_is_due(
+    books: Booked,
+) -> None:
+    await books.play(tick("2026-05-10"), signup("rahim", "2026-01-17", language="bn"))
+
+    await notify(books)
+
+    (notice,) = await sent(books)
+    assert notice["notice_id"] == "due/rahim/2026-05"
+    assert notice["amount"] == "4483.87"
+    assert "4483.87" in notice["text"]
+    assert (notice["kind"], notice["language"], notice["phone"]) == ("due", "bn", "+8801711000001")
+    kept = await books.rows(
+        "SELECT notice_id, customer_id, kind, period, amount::text, text, segments, status"
+        " FROM report.notice"
+    )
+    assert kept == [
+        (
+            "due/rahim/2026-05",
+            "rahim",
+            "due",
+            "2026-05",
+            "4483.87",
+            notice["text"],
+            notice["segments"],
+            "requested",
+        )
+    ]
+
+
+async def test_lines_that_come_again_are_told_of_once(books: Booked) -> None:
+    await books.play(BOSS, signup("rahim", "2026-01-01"), pay("p-1", "rahim", 500, "2026-01-02"))
+    await books.play(cancel("x-1", "rahim", "payment/p-1", "2026-01-03"))
+    lines = await books.told()
+
+    async with books.connection.transaction():
+        await tell(books.connection, [*lines, *lines], [])
+    await notify(books)
+
+    ids = [notice["notice_id"] for notice in await sent(books)]
+    assert ids == ["due/rahim/2026-01", "receipt/p-1", "correction/x-1"]
+    assert len(await sent(books, ENTITLEMENTS)) == 1
+
+
+async def test_a_receipt_names_what_this_payment_brought_and_not_the_sum(books: Booked) -> None:
+    await books.play(signup("rahim", "2026-01-01"), pay("p-1", "rahim", 500, "2026-01-02"))
+    await books.play(pay("p-2", "rahim", 70_000, "2026-01-02"))
+
+    await notify(books, after=1)
+
+    assert [(each["notice_id"], each["amount"]) for each in await sent(books)] == [
+        ("receipt/p-1", "5.00"),
+        ("receipt/p-2", "700.00"),
+    ]
+
+
+async def test_monthly_asks_for_the_invoice_and_cumulative_for_all(books: Booked) -> None:
+    await books.play(signup("rahim", "2026-01-01", mode="monthly"), signup("karim", "2026-01-01"))
+    await books.play(tick("2026-02-01"))
+
+    await notify(books)
+
+    assert {each["customer_id"]: each["amount"] for each in await sent(books)} == {
+        "rahim": "1000.00",
+        "karim": "2000.00",
+    }
+    asked = await books.rows(
+        "SELECT customer_id, amount_to_pay::text FROM report.invoice WHERE period = '2026-02'"
+    )
+    assert dict(asked) == {"rahim": "1000.00", "karim": "2000.00"}
+
+
+async def test_a_rebilled_month_that_was_told_of_is_not_told_of_again(books: Booked) -> None:
+    await books.play(BOSS, signup("rahim", "2026-01-01"))
+    await notify(books)
+    await books.play(cancel("x-1", "rahim", "bill/rahim/2026-01", "2026-01-02"))
+    await books.play(cancel("x-2", "rahim", "cancellation/x-1", "2026-01-02"))
+
+    await notify(books, after=1)
+
+    assert [(each["notice_id"], each["amount"]) for each in await sent(books)] == [
+        ("due/rahim/2026-01", "1000.00"),
+        ("correction/x-1", "1000.00"),
+        ("correction/x-2", "1000.00"),
+    ]
+
+
+async def test_entitlements_follow_payment_suspension_and_grace(books: Booked) -> None:
+    await books.play(BOSS, signup("rahim", "2026-01-01"), tick("2026-01-05"))
+    await notify(books)
+    await books.play(pay("p-1", "rahim", 100_000, "2026-01-06"))
+    await notify(books, after=1)
+    await notify(books, "rahim", after=2)
+    await books.play(change("h-1", "rahim", "2026-01-10", status="suspended"))
+    await notify(books, "rahim", after=2)
+    await books.play(tick("2026-01-10"))
+    await notify(books, "rahim", after=2)
+    await books.play(BOSS.__class__(2, grace_days=0))
+    await notify(books, "rahim", after=2)
+
+    told = await sent(books, ENTITLEMENTS)
+
+    assert [(each["expires_on"], each["status"], each["seq"]) for each in told] == [
+        ("2026-01-11", "active", 1),
+        ("2026-02-11", "active", 2),
+        ("2026-02-11", "suspended", 3),
+        ("2026-02-01", "suspended", 4),
+    ]
+
+
+async def test_a_customer_with_no_bill_yet_is_told_by_a_recheck(books: Booked) -> None:
+    await books.play(signup("rahim", "2026-01-01", bill_from=books.now.date().replace(month=6)))
+
+    await notify(books, "rahim", "nobody")
+
+    assert await sent(books) == []
+    assert [each["expires_on"] for each in await sent(books, ENTITLEMENTS)] == [None]
+
+
+async def test_two_batches_about_one_customer_tell_in_the_order_in_which_they_read(
+    books: Booked, database: str
+) -> None:
+    await books.play(signup("rahim", "2026-01-01"))
+    lines = await books.told()
+    other = await asyncpg.connect(database)
+    first = books.connection.transaction()
+    await first.start()
+    await tell(books.connection, lines, [])
+
+    async def second() -> None:
+        async with other.transaction():
+            await tell(other, lines, ["rahim"])
+
+    waiting = asyncio.create_task(second())
+    while not await books.connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
+        other.get_server_pid(),
+    ):
+        await asyncio.sleep(0.01)
+    await first.commit()
+    await waiting
+    await other.close()
+
+    assert len(await sent(books)) == 1
+    assert len(await sent(books, ENTITLEMENTS)) == 1
+
+
+async def test_a_great_batch_takes_as_many_statements_as_a_small_one(books: Booked) -> None:
+    counts = []
+    for first, last in ((0, COPY_FROM_ROWS), (COPY_FROM_ROWS, COPY_FROM_ROWS * 4)):
+        await books.play(*(signup(f"c-{n}", "2026-01-01") for n in range(first, last)))
+        lines = await books.told(first)
+        statements: list[str] = []
+
+        with books.connection.query_logger(lambda log, kept=statements: kept.append(log.query)):
+            async with books.connection.transaction():
+                made = await tell(books.connection, lines, [])
+
+        assert len(made) == last - first
+        counts.append(len(statements))
+
+    assert counts[1] <= counts[0] < 12

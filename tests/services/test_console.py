@@ -1,0 +1,154 @@
+"""The command line by itself: usage, exit codes, and what needs no fleet."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from services.console.events import Day
+from services.console.main import main
+from services.console.printing import table
+
+NOWHERE = {
+    "ROLLFORWARD_KAFKA": "",
+    "ROLLFORWARD_DATABASE_URL": "",
+    "ROLLFORWARD_DATA": "",
+    "ROLLFORWARD_ZONE": "",
+}
+AWAY = {
+    **NOWHERE,
+    "ROLLFORWARD_KAFKA": "127.0.0.1:1",
+    "ROLLFORWARD_DATABASE_URL": "postgresql://clerk:very-secret@127.0.0.1:1/book",
+}
+TICK = {
+    "specversion": "1.0",
+    "id": "t1",
+    "source": "test",
+    "type": "billing.tick.v1",
+    "data": {"tick_id": "t1", "period": "2026-01", "as_of": "2026-01-01", "trigger": "manual"},
+}
+
+
+def run(*arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, env=env or NOWHERE, input=stdin)
+
+
+def test_help_names_every_command_of_the_contract() -> None:
+    said = run("--help").stdout
+
+    for name in ["demo", "up", "migrate", "worker", "policy", "publish", "tick", "settle", "statement", "explain", "verify", "export", "parked", "dlq", "quarantine", "bench"]:
+        assert f"  {name} " in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("settle",),
+        ("statement", "c-1"),
+        ("policy", "show"),
+        ("tick", "--as-of", "2026-01-01"),
+        ("verify",),
+        ("export", "--format", "csv"),
+        ("dlq", "list"),
+        ("quarantine", "retry"),
+        ("worker", "relay"),
+        ("up",),
+        ("settle", "--timeout", "0"),
+        ("tick", "--as-of", "2026-02-30"),
+        ("tick", "--as-of", "1999-12-31"),
+        ("statement", "c-1", "--as-of", "2026-02-01T00:00:00"),
+        ("nothing-like-this",),
+    ],
+)
+def test_wrong_usage_or_configuration_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr != ""
+    assert isinstance(result.exception, SystemExit), "no traceback"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("settle",), ("statement", "c-1"), ("policy", "show"), ("parked",), ("verify",)],
+)
+def test_a_database_that_is_away_is_exit_code_3(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, env=AWAY)
+
+    assert result.exit_code == 3
+    assert "127.0.0.1:1/book cannot be reached" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "very-secret" not in result.output
+
+
+def test_a_broker_that_is_away_is_exit_code_3() -> None:
+    result = run("publish", "-", env=AWAY, stdin=json.dumps(TICK))
+
+    assert result.exit_code == 3
+    assert "Kafka at 127.0.0.1:1 cannot be reached" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ROLLFORWARD_ZONE", "Asia/Dacca-on-Sea"),
+        ("ROLLFORWARD_KAFKA", "no-port"),
+        ("ROLLFORWARD_DATABASE_URL", "mysql://x"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:
+    result = run("settle", env={**AWAY, name: value})
+
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_a_fleet_says_how_to_start_one(tmp_path: Path) -> None:
+    result = run("settle", "--data", str(tmp_path))
+
+    assert result.exit_code == 2
+    assert f"rollforward up --data {tmp_path}" in result.stderr
+
+
+def test_a_policy_file_with_faults_is_refused_line_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[[tax]]\ncode = "VAT"\nrate = 5\nfrom = 2026-01-01\n[billing]\ndays = 3\n')
+
+    result = run("policy", "apply", str(file))
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[:2] == [
+        'policy.toml:3: tax[1] rate: must be a string such as "12.5"',
+        "policy.toml:6: billing days: is not a key; known are grace_days",
+    ]
+
+
+def test_a_line_that_cannot_be_routed_stops_the_whole_file(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    lines = [json.dumps(TICK), "", "{", json.dumps({**TICK, "type": "x"}), json.dumps(TICK)]
+    file.write_text("\n".join(lines))
+
+    # Kafka is away: had anything been sent, the exit code would be 3.
+    result = run("publish", str(file), env=AWAY)
+
+    assert result.exit_code == 1
+    first, second, last = result.stderr.splitlines()
+    assert first.startswith(f"{file}:3: not JSON")
+    assert second == f"{file}:4: type: 'x' is not known"
+    assert last.endswith("2 of the lines cannot be routed; nothing was sent")
+
+
+def test_a_day_is_read_as_the_events_read_it() -> None:
+    assert Day().convert("2026-02-01", None, None) == date(2026, 2, 1)
+
+
+def test_a_table_puts_numbers_to_the_right_and_texts_to_the_left() -> None:
+    assert table(["who", "count"], [("a", 5), ("bcde", None), ("", 1234)]) == (
+        "who   count\na         5\nbcde      -\n       1234"
+    )
