@@ -1,7 +1,6 @@
 """The fleet itself: `demo`, `up`, `migrate`, `worker`, `settle`."""
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import click
 
 from services.console.finding import data_option, find, json_option
 from services.console.printing import print_json, progress
-from services.console.problems import Problem
+from services.console.problems import Misconfigured, Problem
 from shared.runtime.settings import Settings
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
@@ -51,6 +50,10 @@ def up(data: Path | None) -> None:
     folder = data or settings.data
     if folder is None:
         raise click.UsageError("say where to keep everything: --data DIR, or ROLLFORWARD_DATA")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"{folder} cannot be used: {error.strerror}") from error
     from shared.runtime.setting_up import prepare
     from shared.runtime.supervisor import Fleet, run_until_interrupted
 
@@ -79,11 +82,11 @@ def worker(name: str) -> None:
     where, ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
     """
     from shared.runtime.orphan import end_with_supervisor
-    from shared.runtime.worker import work
+    from shared.runtime.worker import run
 
     settings = Settings.from_environment()
     end_with_supervisor(settings.supervisor)
-    sys.exit(asyncio.run(work(name, settings)))
+    run(name, settings)
 
 
 @click.command()

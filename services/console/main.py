@@ -4,7 +4,6 @@ Commands are thin: each finds the fleet, asks one function, prints. What heavy w
 imported by the command that does it, so that every other one answers at once.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
@@ -25,17 +24,10 @@ class Door(click.Group):
             return super().invoke(context)
 
 
-def _version() -> str:
-    try:
-        return version("rollforward")
-    except PackageNotFoundError:  # a tree that was never installed
-        return "not installed"
-
-
 @click.group(
     cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(_version(), prog_name="rollforward")
+@click.version_option(package_name="rollforward", prog_name="rollforward")
 def main() -> None:
     """Bills the customers of internet service providers: events in over Kafka, an append-only
     ledger in PostgreSQL.

@@ -1,8 +1,7 @@
 """For those who check: `verify` recomputes everything, `export` hands everything out."""
 
-import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 
@@ -50,31 +49,24 @@ def verify(data: Path | None, as_json: bool) -> None:
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.File("wb", lazy=False),
+    default="-",
     metavar="FILE",
     help="Write to FILE, not to stdout.",
 )
 @data_option
-def export(kind: str, output: Path | None, data: Path | None) -> None:
+def export(kind: str, output: IO[bytes], data: Path | None) -> None:
     """Write the whole ledger, a row per line: the columns of report.ledger.
 
     Rows are ordered by customer and seq, all as of one instant; memory stays flat.
     """
     servers = find(data)
-    if output is None:
-        _export(servers, kind, sys.stdout.buffer)
-        return
-    with output.open("wb") as file:
-        _export(servers, kind, file)
-
-
-def _export(servers: Any, kind: str, file: IO[bytes]) -> None:
     if kind == "csv":
         from shared.ledger.postgres.auditing import copy_csv
 
-        ask(servers, lambda connection: copy_csv(connection, file.write))
+        ask(servers, lambda connection: copy_csv(connection, output.write))
     else:
         from services.console.parquet import write_parquet
 
-        ask(servers, lambda connection: write_parquet(connection, file))
-    file.flush()
+        ask(servers, lambda connection: write_parquet(connection, output))
+    output.flush()

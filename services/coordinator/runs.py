@@ -28,6 +28,8 @@ STALE_SECONDS = 10.0
 WATCH_SECONDS = 5.0
 RECONCILE_SECONDS = 3600.0
 CLOCK_SECONDS = 20.0
+STOP_SECONDS = 2.0
+SESSION_SECONDS = 10
 NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
 
@@ -51,6 +53,8 @@ class Runs:
             topic_allow_declare=False,
             topic_disable_leader=True,
             consumer_auto_offset_reset="earliest",
+            broker_session_timeout=SESSION_SECONDS,
+            broker_heartbeat_interval=SESSION_SECONDS / 5,
         )
         self._runs = self.app.topic(RUNS, key_type=bytes, value_type=bytes)
         self._pages = self.app.topic(PAGES, key_type=bytes, value_type=bytes)
@@ -64,11 +68,19 @@ class Runs:
         self._stopping.set()
 
     async def run(self) -> None:
-        await self.app.start()
+        """Run the app until `stop`. Starting waits for the group, so a stop may come before it
+        is done; what Faust leaves undone then, the next timer finds."""
+        starting = asyncio.create_task(self.app.start())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+        starting.cancel()
         try:
-            await self._stopping.wait()
-        finally:
-            await self.app.stop()
+            await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
+        except asyncio.TimeoutError:
+            log.warning("Faust did not stop in %s s and is left behind", STOP_SECONDS)
 
     def accepted(self, period: str, tick_id: str) -> None:
         """Tell the month's agent of a new run; when the word is lost the timer finds it."""

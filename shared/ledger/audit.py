@@ -13,6 +13,9 @@ from shared.ledger.money import decimal, share
 from shared.ledger.period import label_of, months_after
 from shared.ledger.policy import Policy
 
+Wrong = tuple[str, str, str]
+"""What is wrong, what was found, what was expected."""
+
 
 class Fault(NamedTuple):
     """The first thing wrong with a customer's lines: where, what was found, what was expected."""
@@ -46,21 +49,21 @@ class Audit:
         self._hash = GENESIS
         self._heads: dict[str, Line] = {}
         self._last_label = ""
-        self._command = ""
 
     def fault(self, line: Line) -> Fault | None:
         """Check the customer's next line against all before it."""
-        for what, found, expected in (
-            *self._place(line),
-            *self._amounts(line),
-            *self._chain(line),
-        ):
-            if found != expected:
-                return Fault(line.customer_id, line.seq, what, str(found), str(expected))
+        before = self._heads.get(line.period)
+        wrong = (
+            self._place(line, before)
+            or self._amounts(line)
+            or _differs("hash", line.hash.hex(), chained(line, self._hash).hex())
+        )
+        if wrong is not None:
+            return Fault(line.customer_id, line.seq, *wrong)
         self._seq, self._hash = line.seq, line.hash
         self._heads[line.period] = line
-        self._last_label = max(self._last_label, line.period)
-        self._command = line.command_id
+        if before is None:
+            self._last_label = line.period
         return None
 
     def end(self) -> Fault | None:
@@ -79,62 +82,67 @@ class Audit:
             due = head.due
         return None
 
-    def _place(self, line: Line) -> list[tuple[str, object, object]]:
+    def _place(self, line: Line, before: Line | None) -> Wrong | None:
         """Where the line stands: seq, revision, label, coverage."""
-        before = self._heads.get(line.period)
-        checks: list[tuple[str, object, object]] = [
-            ("seq", line.seq, self._seq + 1),
-            ("revision", line.revision, before.revision + 1 if before else 0),
-            ("period", line.period, label_of(line.coverage_from)),
-        ]
-        if before is not None:
-            checks.append(("coverage_from", line.coverage_from, before.coverage_from))
-            if line.kind != "extension":
-                checks.append(("coverage_to", line.coverage_to, before.coverage_to))
-            return checks
-        if self._last_label:
-            last = self._heads[self._last_label]
-            checks += [
-                ("period", line.period, months_after(self._last_label, 1)),
-                ("coverage_from", line.coverage_from, last.coverage_to),
-            ]
-        elif self._bill_from is None:
-            checks.append(("the customer's account", "missing", "there"))
-        else:
-            checks.append(("coverage_from", line.coverage_from, self._bill_from))
-        ends_in = months_after(line.period, 1)
-        checks.append(("the month that coverage_to lies in", label_of(line.coverage_to), ends_in))
-        return checks
+        wrong = (
+            _differs("seq", line.seq, self._seq + 1)
+            or _differs("revision", line.revision, before.revision + 1 if before else 0)
+            or _differs("period", line.period, label_of(line.coverage_from))
+        )
+        if wrong is not None:
+            return wrong
+        if before is None:
+            return self._begins(line)
+        if line.coverage_from != before.coverage_from or line.kind != "extension":
+            covers = (before.coverage_from, before.coverage_to)
+            return _differs("coverage", (line.coverage_from, line.coverage_to), covers)
+        return None
 
-    def _amounts(self, line: Line) -> list[tuple[str, object, object]]:
+    def _begins(self, line: Line) -> Wrong | None:
+        """A period's first line: it goes on where the period before it ends."""
+        if self._last_label:
+            label = months_after(self._last_label, 1)
+            begins: date | None = self._heads[self._last_label].coverage_to
+        else:
+            label, begins = line.period, self._bill_from
+        ends_in = months_after(line.period, 1)
+        return (
+            _differs("period", line.period, label)
+            or _differs("coverage_from", line.coverage_from, begins)
+            or _differs("the month of coverage_to", label_of(line.coverage_to), ends_in)
+        )
+
+    def _amounts(self, line: Line) -> Wrong | None:
         """The arithmetic of the line, and of the bill frozen in it."""
-        billed = line.charge - line.discount + line.vat
-        due = line.previous_due + billed - line.paid
-        checks: list[tuple[str, object, object]] = [
-            ("previous_due", decimal(line.previous_due), decimal(self._opens_with(line))),
-            ("due", decimal(line.due), decimal(due)),
-        ]
+        before = self._heads.get(months_after(line.period, -1))
+        opens_with = before.due if before is not None else self._opening_due or 0
         policy = self._policies.get(line.bill_policy_version)
         if policy is None:
-            checks.append(("its bill's policy version", line.bill_policy_version, "in the book"))
-        elif line.standing or line.bill_seq == 0:
-            discount = share(line.recurring_charge, line.discount_ppm)
-            net = line.recurring_charge - discount
-            vat = policy.vat(net, line.coverage_from, line.vat_exempt)
-            checks += [
-                ("discount by terms", decimal(line.recurring_discount), decimal(discount)),
-                ("VAT of the bill", decimal(line.recurring_vat), decimal(vat)),
-            ]
-        else:
-            recurring = (line.recurring_charge, line.recurring_discount, line.recurring_vat)
-            checks.append(("what the cancelled bill still charges", recurring, (0, 0, 0)))
-        return checks
+            return "its bill's policy version", str(line.bill_policy_version), "one in the book"
+        discount = vat = charge = 0
+        if line.standing or line.bill_seq == 0:
+            charge = line.recurring_charge
+            discount = share(charge, line.discount_ppm)
+            vat = policy.vat(charge - discount, line.coverage_from, line.vat_exempt)
+        due = line.previous_due + line.charge - line.discount + line.vat - line.paid
+        return (
+            _wrong_amount("previous_due", line.previous_due, opens_with)
+            or _wrong_amount("charge of the cancelled bill", line.recurring_charge, charge)
+            or _wrong_amount("discount by terms", line.recurring_discount, discount)
+            or _wrong_amount("VAT of the bill", line.recurring_vat, vat)
+            or _wrong_amount("due", line.due, due)
+        )
 
-    def _chain(self, line: Line) -> list[tuple[str, object, object]]:
-        """The hash, last: it differs whatever else was changed, and says least."""
-        return [("hash", line.hash.hex(), chained(line, self._hash).hex())]
 
-    def _opens_with(self, line: Line) -> int:
-        """The due of the period before, or the opening due."""
-        before = self._heads.get(months_after(line.period, -1))
-        return before.due if before is not None else self._opening_due or 0
+def _differs(what: str, found: object, expected: object) -> Wrong | None:
+    return None if found == expected else (what, _said(found), _said(expected))
+
+
+def _wrong_amount(what: str, found: int, expected: int) -> Wrong | None:
+    return None if found == expected else (what, decimal(found), decimal(expected))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return " to ".join(map(str, value))
+    return "not known: there is no account" if value is None else str(value)

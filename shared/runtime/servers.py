@@ -35,6 +35,8 @@ async def database(url: str, *, role: str | None = None) -> AsyncIterator[asyncp
         raise SettingsError(f"PostgreSQL at {_place(url)} does not let us in: {error}") from None
     try:
         yield connection
+    except BrokenPipeError:  # whoever reads our answer has gone, not the server
+        raise
     except (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError) as error:
         raise SettingsError(
             f"the database at {_place(url)} holds no book of this version ({error}): "

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 from importlib import import_module
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from shared.runtime import health, log
 from shared.runtime.database import Database
@@ -68,7 +69,7 @@ async def work(name: str, settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: [part.stop() for part in parts])
     tasks = [asyncio.create_task(part.run()) for part in parts]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for part in parts:
         part.stop()
     await asyncio.wait(tasks, timeout=10)
@@ -80,3 +81,18 @@ async def work(name: str, settings: Settings) -> int:
         logger.error("%s: a part ended", name, exc_info=task.exception())
     logger.info("%s: stopped", name)
     return 1 if failed else 0
+
+
+def run(name: str, settings: Settings) -> NoReturn:
+    """Run a worker as this process, and end the process with it.
+
+    Its work is committed or will be done again, so threads of libraries are not waited for.
+    """
+
+    async def to_the_end() -> None:
+        code = await work(name, settings)
+        logging.shutdown()
+        os._exit(code)
+
+    asyncio.run(to_the_end())
+    raise AssertionError("the process has ended")

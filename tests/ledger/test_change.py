@@ -18,27 +18,23 @@ def test_a_change_first_bills_what_was_due_under_the_terms_before_it() -> None:
 
 
 def test_a_late_tick_changes_no_amount() -> None:
-    tell("""
-        2026-01-01  signup  intime  3100.00 a month
-        2026-01-01  signup  late    3100.00 a month
-        2026-02-01  tick    2026-02
-        2026-02-10  terms   intime, discount 0 %, monthly
-        2026-02-10  terms   late, monthly
-        2026-02-10  tick    2026-02
-        statement intime
-        2026-01     due 3100.00
-        2026-02     due 6200.00
-        statement late
-        2026-01     due 3100.00
-        2026-02     due 6200.00
-    """)
-    tell("""
+    """On 10 February the price changes; February's tick came before that, or comes after it."""
+    in_time = """
+        2026-01-01  signup   rahim  3100.00 a month
+        2026-02-01  tick     2026-02
+        2026-02-10  package  rahim  6200.00, no proration
+        2026-01     charge 3100.00
+        2026-02     charge 3100.00
+    """
+    late = """
         2026-01-01  signup   rahim  3100.00 a month
         2026-02-10  package  rahim  6200.00, no proration
         2026-02-28  tick     2026-02
         2026-01     charge 3100.00
         2026-02     charge 3100.00
-    """)
+    """
+    tell(in_time)
+    tell(late)
 
 
 def test_a_package_change_reaches_back_by_default_with_one_proration_a_period() -> None:
@@ -98,6 +94,7 @@ def test_a_suspension_with_proration_takes_back_the_days_not_active() -> None:
 
 def test_a_bill_prorated_to_no_active_day_stays_the_periods_bill() -> None:
     tell("""
+        policy
         2026-01-01  signup   rahim  3100.00 a month
         2026-01-11  suspend  rahim, from 2026-01-01, prorate
         2026-01     charge 0.00  standing yes

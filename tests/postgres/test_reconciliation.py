@@ -75,6 +75,15 @@ async def test_a_line_taken_out_is_missed(books: Booked) -> None:
     assert figures["hash_breaks"] == 1
 
 
+async def test_a_line_taken_out_from_between_two_others_is_missed(books: Booked) -> None:
+    await books.play(signup("rahim", "2026-01-01"), pay("p-1", "rahim", 100, "2026-01-05"))
+    await books.play(pay("p-2", "rahim", 100, "2026-01-05"))
+
+    figures = await planted(books, "DELETE FROM book.line WHERE seq = 2")
+
+    assert figures == {"broken_chains": 1, "hash_breaks": 1}
+
+
 async def test_a_last_month_taken_out_is_missed(books: Booked) -> None:
     await three_months(books)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.ledger.policy import Policy
+from shared.ledger.terms import Package
 from tests.postgres.booked import (
     BOSS,
     Booked,
@@ -184,6 +185,21 @@ async def test_an_open_opening_due_expires_with_the_first_period(books: Booked) 
     await books.play(pay("p-1", "rahim", 4_999, "2026-02-02"))
     open_still = await customer(books, "expires_on")
     await books.play(pay("p-2", "rahim", 100_001, "2026-02-02"))
+
+    assert open_still == (date(2026, 1, 11),)
+    assert await customer(books, "expires_on") == (date(2026, 2, 11),)
+
+
+async def test_an_open_opening_due_counts_from_a_first_period_that_cost_nothing(
+    books: Booked,
+) -> None:
+    await books.play(
+        signup("rahim", "2026-01-01", opening_due=5_000, package=Package("trial", 0)),
+        change("h-1", "rahim", "2026-01-20", prorate=False, package=Package("home", 100_000)),
+        tick("2026-02-01"),
+    )
+    open_still = await customer(books, "expires_on")
+    await books.play(pay("p-1", "rahim", 5_000, "2026-02-02"))
 
     assert open_still == (date(2026, 1, 11),)
     assert await customer(books, "expires_on") == (date(2026, 2, 11),)

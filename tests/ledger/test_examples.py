@@ -1,13 +1,21 @@
-"""The contract's worked examples come out of the naive model to the last digit."""
+"""The contract's worked examples come out to the last digit, of the rules and the naive model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from shared.ledger.money import decimal
+from shared.ledger.policy import Policy
 from tests.support.examples import BESIDE, COPIED, Example, examples
 from tests.support.naive import Naive
+from tests.support.rules import Rules, StoredRules
 
+ENGINES: dict[str, Callable[[Policy], Any]] = {
+    "naive": Naive,
+    "rules": Rules,
+    "rules as stored": StoredRules,
+}
 EXAMPLES = examples()
 
 
@@ -22,19 +30,20 @@ def test_the_copied_examples_are_the_ones_beside_the_repository() -> None:
     assert {path.name: path.read_bytes() for path in COPIED.glob("*.json")} == beside
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_example_comes_out_of_the_naive_model(example: Example) -> None:
-    model = Naive(example.policy)
+def test_example_comes_out(example: Example, engine: str) -> None:
+    fleet = ENGINES[engine](example.policy)
 
-    outcomes = [model.apply(event.command, event.content) for event in example.events]
+    outcomes = [fleet.apply(event.command, event.content) for event in example.events]
 
     assert [(o.kind, o.reason) for o in outcomes] == [
         (event.outcome, event.reason) for event in example.events
     ]
     for customer_id, expected in example.statements.items():
-        assert [_written(row, expected[0]) for row in model.statement(customer_id)] == expected
+        assert [_written(row, expected[0]) for row in fleet.statement(customer_id)] == expected
     for customer_id, expected in example.lines.items():
-        assert [_written(line, expected[0]) for line in model.lines(customer_id)] == expected
+        assert [_written(line, expected[0]) for line in fleet.lines(customer_id)] == expected
 
 
 def _written(row: Any, like: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,251 @@
+"""The command line on a real fleet, as a clerk would use it."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pyarrow.parquet as pq
+from click.testing import CliRunner, Result
+
+from services.console.main import main
+from shared.runtime.embedded import Kafka
+from tests.support.live import Live, live
+
+POLICY = """\
+[[tax]]
+code = "VAT"
+rate = "5"
+from = 2020-01-01
+[[staff]]
+id = "boss"
+may = ["discount", "cancel"]
+"""
+SIGNUP = {
+    "customer_id": "rahim",
+    "signed_up_at": "2026-01-17T10:00:00+06:00",
+    "joined_on": "2026-01-17",
+    "name": "Rahim",
+    "phone": "+8801711000001",
+    "package": {"code": "home", "price": "1000.00"},
+    "cycle": {"kind": "start_of_month"},
+}
+PAYMENT = {
+    "payment_id": "p-1",
+    "customer_id": "rahim",
+    "amount": "200.00",
+    "method": "cash",
+    "channel": "field",
+    "received_at": "2026-01-20T10:00:00+06:00",
+    "actor": "field-3",
+}
+
+
+class Clerk:
+    """Presses keys: runs a command as a process of its own would, and looks at what it says."""
+
+    def __init__(self, fleet: Live) -> None:
+        self.fleet = fleet
+
+    async def runs(self, *arguments: str, stdin: str | bytes | None = None) -> Result:
+        env = {
+            "ROLLFORWARD_KAFKA": self.fleet.kafka,
+            "ROLLFORWARD_DATABASE_URL": self.fleet.url,
+            "ROLLFORWARD_DATA": "",
+        }
+        runner = CliRunner()
+        return await asyncio.to_thread(runner.invoke, main, arguments, env=env, input=stdin)
+
+    async def says(self, *arguments: str, stdin: str | bytes | None = None) -> str:
+        result = await self.runs(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    async def publishes(self, *events: Mapping[str, Any]) -> None:
+        lines = "\n".join(json.dumps(event) for event in events)
+        said = await self.says("publish", "-", "--json", stdin=lines)
+        assert json.loads(said) == {"published": len(events)}
+        await self.says("settle")
+
+
+@asynccontextmanager
+async def clerk(kafka: Kafka, database: str) -> AsyncIterator[Clerk]:
+    async with live(kafka.bootstrap, database) as fleet:
+        yield Clerk(fleet)
+
+
+def event(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    said = {"specversion": "1.0", "id": "e-1", "source": "test", "type": kind}
+    return {**said, "data": dict(data)}
+
+
+SIGNED_UP = event("billing.customer.signed_up.v1", SIGNUP)
+PAID = event("billing.payment.received.v1", PAYMENT)
+
+
+async def test_a_clerk_s_morning(kafka: Kafka, database: str, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY)
+
+    async with clerk(kafka, database) as at:
+        assert await at.says("policy", "apply", str(policy)) == "policy version 1 applied\n"
+        assert "unchanged" in await at.says("policy", "apply", str(policy))
+        assert (await at.says("policy", "show")).strip() == POLICY.strip()
+        await at.publishes(SIGNED_UP)
+        await at.publishes(PAID)
+        tick_id = (await at.says("tick", "--as-of", "2026-02-01")).strip()
+        await at.says("settle")
+
+        statement = json.loads(await at.says("statement", "rahim", "--json"))
+        told = await at.says("statement", "rahim")
+        explained = json.loads(await at.says("explain", "rahim", "2026-01", "--json"))
+        story = await at.says("explain", "rahim", "2026-01")
+
+        assert [row["due"] for row in statement] == ["308.06", "1358.06"]
+        assert "Rahim" in told
+        assert "1358.06" in told
+        assert [step["kind"] for step in explained] == ["bill", "payment"]
+        assert explained[0]["pricing"]["days"][0]["cost"] == "15000/31"
+        assert explained[0]["pricing"]["taxes"][0]["amount"] == "24.19"
+        assert "15 of 31 days of 1000.00 (home)" in story
+        (run,) = await at.fleet.rows("SELECT tick_id, status FROM report.run")
+        assert tuple(run) == (tick_id, "done")
+        assert "3 lines of 1 customers are right" in await at.says("verify")
+
+
+async def test_a_statement_as_of_an_instant_is_what_was_known_then(
+    kafka: Kafka, database: str
+) -> None:
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        (then,) = await at.fleet.rows("SELECT clock_timestamp() AS instant")
+        await at.publishes(PAID)
+
+        instant = then["instant"].isoformat()
+        known = json.loads(await at.says("statement", "rahim", "--as-of", instant, "--json"))
+        now = json.loads(await at.says("statement", "rahim", "--json"))
+
+    assert [row["paid"] for row in known] == ["0.00"]
+    assert [row["paid"] for row in now] == ["200.00"]
+
+
+async def test_what_is_not_there_is_exit_code_1(kafka: Kafka, database: str) -> None:
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+
+        for arguments in (
+            ("statement", "karim"),
+            ("explain", "karim", "2026-01"),
+            ("explain", "rahim", "2027-01"),
+            ("policy", "show", "--version", "7"),
+        ):
+            result = await at.runs(*arguments)
+
+            assert result.exit_code == 1
+            assert len(result.stderr.splitlines()) == 1
+
+
+async def test_a_day_after_today_needs_allow_gap(kafka: Kafka, database: str) -> None:
+    async with clerk(kafka, database) as at:
+        refused = await at.runs("tick", "--as-of", "2199-01-01")
+
+        assert refused.exit_code == 2
+        assert "--allow-gap" in refused.stderr
+        await at.says("tick", "--as-of", "2199-01-01", "--allow-gap")
+
+
+async def test_exports_hold_every_line(kafka: Kafka, database: str, tmp_path: Path) -> None:
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.publishes(PAID)
+        said = await at.says("export", "--format", "csv")
+        file = tmp_path / "ledger.parquet"
+        await at.says("export", "--format", "parquet", "--output", str(file))
+        rows = await at.fleet.rows("SELECT * FROM report.ledger ORDER BY seq")
+
+    read = list(csv.DictReader(io.StringIO(said)))
+    table = pq.read_table(file)
+    assert list(read[0]) == table.column_names == list(rows[0].keys())
+    assert [row["due"] for row in read] == [str(row["due"]) for row in rows]
+    assert table.column("due").to_pylist() == [row["due"] for row in rows]
+    assert [row["hash"] for row in read] == [row["hash"].hex() for row in rows]
+
+
+async def test_verify_names_a_line_that_was_edited_behind_our_back(
+    kafka: Kafka, database: str
+) -> None:
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.publishes(PAID)
+        await _tamper(database)
+
+        result = await at.runs("verify")
+
+    assert result.exit_code == 1
+    assert "customer rahim, line 2: hash is" in result.stderr
+
+
+async def _tamper(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await connection.execute("ALTER TABLE book.line DISABLE TRIGGER append_only")
+    await connection.execute("UPDATE book.line SET actor = 'someone' WHERE seq = 2")
+    await connection.close()
+
+
+async def test_settle_says_what_is_not_done(kafka: Kafka, database: str) -> None:
+    others = ("coordinator", "generator", "notifier", "relay")
+    async with live(kafka.bootstrap, database, workers=others) as fleet:
+        at = Clerk(fleet)
+        await at.says("publish", "-", stdin=json.dumps(PAID))
+
+        result = await at.runs("settle", "--timeout", "1", "--json")
+
+    assert result.exit_code == 1
+    missing = ["the collector has 1 records of billing.payments.v1 before it"]
+    assert json.loads(result.stdout) == {"settled": False, "missing": missing}
+
+
+async def test_a_dead_letter_is_listed_and_replayed_only_when_it_can_be_read(
+    kafka: Kafka, database: str
+) -> None:
+    broken = event("billing.payment.received.v1", {**PAYMENT, "amount": 200})
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.publishes(broken)
+
+        (letter,) = json.loads(await at.says("dlq", "list", "--json"))
+        pressed = [json.loads(await at.says("dlq", "replay", "--json")) for _ in range(2)]
+        await at.says("settle")
+        left = json.loads(await at.says("dlq", "list", "--json"))
+
+    assert letter["topic"] == "billing.payments.v1"
+    assert letter["now"] == "unreadable"
+    assert json.loads(letter["value"]) == broken
+    assert pressed == [{"replayed": 0, "applied_already": 0, "unreadable": 1}] * 2
+    assert len(left) == 1
+
+
+async def test_retry_releases_a_customer_and_applies_what_waited(
+    kafka: Kafka, database: str
+) -> None:
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.fleet.rows(
+            "INSERT INTO book.quarantine (customer_id, reason, since) VALUES ('rahim', 'x', now())"
+        )
+        await at.publishes(PAID)
+        parked = json.loads(await at.says("parked", "--json"))
+
+        (first,) = json.loads(await at.says("quarantine", "retry", "--json"))
+        second = json.loads(await at.says("quarantine", "retry", "--json"))
+        statement = json.loads(await at.says("statement", "rahim", "--json"))
+
+    assert [row["reason"] for row in parked] == ["quarantined"]
+    assert (first["result"], first["applied"]) == ("released", 1)
+    assert second == []
+    assert [row["paid"] for row in statement] == ["200.00"]
