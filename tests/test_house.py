@@ -63,7 +63,9 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_sql_lives_in_the_book() -> None:
-    statement = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b[^\n]*\b(FROM|VALUES|SET)\b")
+    statement = re.compile(
+        r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b[^\n]*\b(FROM|VALUES|SET)\b"
+    )
     elsewhere = [
         place(path)
         for path in MODULES
@@ -89,7 +91,9 @@ def test_a_statement_says_what_it_is_for_and_is_used(path: Path) -> None:
 def test_every_room_has_a_readme() -> None:
     rooms = {path.parent for path in MODULES} - {ROOT / "shared"}
     rooms |= {ROOT / "tests", ROOT / "deploy"}
-    small = {ROOT / "services" / name for name in ("generator", "collector", "coordinator", "relay")}
+    small = {
+        ROOT / "services" / name for name in ("generator", "collector", "coordinator", "relay")
+    }
     without = [place(room) for room in sorted(rooms - small) if not (room / "README.md").exists()]
     assert without == [], "services/README.md speaks for the small services"
 

@@ -9,6 +9,7 @@ import json
 import logging
 import tempfile
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import faust
@@ -79,7 +80,7 @@ class Runs:
         starting.cancel()
         try:
             await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             log.warning("Faust did not stop in %s s and is left behind", STOP_SECONDS)
 
     def accepted(self, period: str, tick_id: str) -> None:
@@ -167,6 +168,6 @@ class Runs:
         )
 
 
-def _note_failure(task: "asyncio.Future[object]") -> None:
+def _note_failure(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled() and task.exception() is not None:
         log.warning("a run waits for the timer: %s", task.exception())

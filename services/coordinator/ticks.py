@@ -42,9 +42,7 @@ class TickJudge:
         told, outcomes, runs = [], Counter[str](), []
         for record in records:
             try:
-                inbound = decode(
-                    record.topic, record.key, record.value, record.headers, self._zone
-                )
+                inbound = decode(record.topic, record.key, record.value, record.headers, self._zone)
             except Malformed as malformed:
                 told.append(outbox.dead_letter(record, str(malformed)))
                 outcomes["malformed"] += 1

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from datetime import date
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer
@@ -16,6 +17,7 @@ from aiokafka.errors import KafkaError
 from shared.ledger.decide import Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
+from shared.ledger.terms import decode
 from shared.runtime import metrics, outbox
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
@@ -148,11 +150,11 @@ class Pages:
         arrivals = [each for waiting in fold.parked.values() for each in waiting]
         await book.load_references(connection, fold.world, references_asked(arrivals, ()))
 
-    async def _recheck(self, connection: asyncpg.Connection, bucket: int, as_of: object) -> None:
+    async def _recheck(self, connection: asyncpg.Connection, bucket: int, as_of: date) -> None:
         """Let entitlements follow terms that were planned for a day that has come."""
         rows = await connection.fetch(sql("changes_due"), bucket, as_of)
         if rows:
-            days = [book.decode(row["terms"]).next_change_after(as_of) for row in rows]
+            days = [decode(row["terms"]).next_change_after(as_of) for row in rows]
             customers = [row["customer_id"] for row in rows]
             await connection.execute(sql("set_next_changes"), customers, days)
             await outbox.put(connection, [outbox.recheck(each) for each in customers])

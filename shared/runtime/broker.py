@@ -12,7 +12,7 @@ START_SECONDS_MAX = 30
 REPLICAS_MAX = 3
 
 
-class WrongTopics(Exception):  # noqa: N818 - reads as a finding
+class WrongTopics(Exception):
     """A topic exists with another partition count; it places customers, so it cannot change."""
 
 
@@ -60,7 +60,9 @@ async def _check(admin: AIOKafkaAdminClient, wanted: dict[str, int]) -> None:
     """Wait until every topic is there, and compare its count."""
     for _ in range(START_SECONDS_MAX * 10):
         told = await admin.describe_topics(list(wanted))
-        found = {topic["topic"]: len(topic["partitions"]) for topic in told if not topic["error_code"]}
+        found = {
+            topic["topic"]: len(topic["partitions"]) for topic in told if not topic["error_code"]
+        }
         if found.keys() == wanted.keys():
             break
         await asyncio.sleep(0.1)

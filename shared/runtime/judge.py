@@ -40,23 +40,17 @@ class Judge:
         await outbox.put(connection, letters)
         return partial(_observe, records, fold, letters)
 
-    def _read(
-        self, records: Iterable[ConsumerRecord]
-    ) -> tuple[list[Arrival], list[outbox.Row]]:
+    def _read(self, records: Iterable[ConsumerRecord]) -> tuple[list[Arrival], list[outbox.Row]]:
         arrivals, letters = [], []
         for record in records:
             try:
-                inbound = decode(
-                    record.topic, record.key, record.value, record.headers, self.zone
-                )
+                inbound = decode(record.topic, record.key, record.value, record.headers, self.zone)
                 arrivals.append(Arrival(*inbound))  # type: ignore[arg-type]
             except Malformed as malformed:
                 letters.append(outbox.dead_letter(record, str(malformed)))
         return arrivals, letters
 
-    async def judge(
-        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]
-    ) -> Fold:
+    async def judge(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
         """Judge arrivals within the transaction and save what came of them."""
         reaches = _reaches(arrivals)
         if not reaches:
@@ -97,9 +91,9 @@ class Judge:
         """Load what is parked for customers into the fold."""
         if not customers:
             return
-        for customer_id, type, content in await book.parked_of(connection, customers):
-            command = command_of(type, content, self.zone)
-            arrival = Arrival(type, command, content)  # type: ignore[arg-type]
+        for customer_id, kind, content in await book.parked_of(connection, customers):
+            command = command_of(kind, content, self.zone)
+            arrival = Arrival(kind, command, content)  # type: ignore[arg-type]
             fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
@@ -160,5 +154,3 @@ def _observe(records: Sequence[ConsumerRecord], fold: Fold, letters: Sequence[ou
         metrics.EVENTS.labels(letter_topic, "", "malformed").inc(count)
     for kind, count in Counter(line.kind for line in fold.lines).items():
         metrics.LEDGER_LINES.labels(kind).inc(count)
-
-

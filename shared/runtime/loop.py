@@ -6,10 +6,12 @@ at all; what the broker keeps is only for lag monitors.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import asyncpg
@@ -150,14 +152,14 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         records = [record for batch in batches.values() for record in batch]
         began = time.perf_counter()
         try:
-            await self._commit(connection, batches, lambda: self.handler(connection, records))
+            await self._commit(connection, batches, partial(self.handler, connection, records))
         except PASSING:
             raise
         except book.Fenced as fenced:
             self._failed("fenced", fenced)
             self._positions.clear()
             return
-        except Exception as error:  # noqa: BLE001 - one record in it is wrong: find which
+        except Exception as error:
             log.exception("%s: a batch failed, its records are tried one by one", self.name)
             metrics.RETRIES.labels(self.name, type(error).__name__).inc()
             await self._one_by_one(connection, batches)
@@ -175,7 +177,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 alone = {partition: [record]}
                 try:
                     await self._commit(
-                        connection, alone, lambda r=record: self.handler(connection, [r])
+                        connection, alone, partial(self.handler, connection, [record])
                     )
                 except (*PASSING, book.Fenced):
                     raise
@@ -184,7 +186,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._commit(
                         connection,
                         alone,
-                        lambda r=record, e=error: self.handler.set_apart(connection, r, e),
+                        partial(self.handler.set_apart, connection, record, error),
                     )
 
     async def _commit(
@@ -252,9 +254,12 @@ class Backoff:
         self._seconds = RETRY_SECONDS_MIN
 
     async def __call__(self, stopping: asyncio.Event) -> None:
-        seconds = self._seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        seconds = self._seconds * random.uniform(0.5, 1.0)
         self._seconds = min(self._seconds * 2, RETRY_SECONDS_MAX)
-        try:
-            await asyncio.wait_for(stopping.wait(), seconds)
-        except asyncio.TimeoutError:
-            pass
+        await pause(stopping, seconds)
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until told to stop."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)

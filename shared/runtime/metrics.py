@@ -45,7 +45,8 @@ RUN_CUSTOMERS = Counter(
 )
 RUN_RUNNING = Gauge(
     "billing_run_running",
-    "Runs not yet done. Above 0 for long: is a generator alive? Pages are sent again by themselves.",
+    "Runs not yet done. Above 0 for long: is a generator alive? Pages are sent again by "
+    "themselves.",
 )
 RUN_LAST_SUCCESS = Gauge(
     "billing_run_last_success_timestamp_seconds",
@@ -85,7 +86,9 @@ RELAY_PUBLISHED = Counter(
     ["topic"],
 )
 NOTICES = Counter(
-    "billing_notices_total", "Notices made, by kind. None after a run: look at the notifier.", ["kind"]
+    "billing_notices_total",
+    "Notices made, by kind. None after a run: look at the notifier.",
+    ["kind"],
 )
 RECONCILIATION = Gauge(
     "billing_reconciliation_difference",

@@ -28,7 +28,7 @@ def row_of(message: Message) -> Row:
     return message.topic, message.key, message.value, encode_headers(message.headers)
 
 
-def encode_headers(headers: Iterable[tuple[str, bytes]]) -> str:
+def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:
     """Write headers as JSON, [[name, base64 of the bytes], ...]: the bytes stay as they are."""
     return json.dumps(
         [[name, None if value is None else base64.b64encode(value).decode()]

@@ -19,7 +19,7 @@ from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
-from shared.runtime.loop import Backoff
+from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
 from shared.schemas.outbound import line_appended
 
@@ -76,14 +76,14 @@ class Relay:
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                 break
             self._health.good("relay")
-            await _pause(self._stopping, 0.5)
+            await pause(self._stopping, 0.5)
         while not self._stopping.is_set():
             lines = await self._lines(connection, producer)
             others = await self._others(connection, producer)
             wait.reset()
             self._health.good("relay")
             if max(lines, others) < ROWS_MAX:
-                await _pause(self._stopping, IDLE_SECONDS)
+                await pause(self._stopping, IDLE_SECONDS)
 
     async def _lines(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
         rows = await connection.fetch(sql("relay_lines"), ROWS_MAX)
@@ -124,10 +124,3 @@ async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
 async def _move(connection: asyncpg.Connection, stream: str, rows: list[Any]) -> None:
     if rows:
         await connection.execute(sql("relay_move"), stream, rows[-1]["xid"], rows[-1]["position"])
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except asyncio.TimeoutError:
-        pass

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol
 
@@ -47,9 +47,7 @@ class Context:
 
 def parts_of(context: Context) -> list[Part]:
     """Return the parts of a kind of worker, as `services.NAME.worker` makes them."""
-    build: Callable[[Context], list[Part]] = import_module(
-        f"services.{context.name}.worker"
-    ).parts
+    build: Callable[[Context], list[Part]] = import_module(f"services.{context.name}.worker").parts
     return build(context)
 
 
@@ -60,18 +58,15 @@ async def work(name: str, settings: Settings) -> int:
     """
     log.set_up(settings.log_level)
     context = Context(name, settings)
-    runner, port = await health.serve(
-        context.health, settings.metrics_host, settings.metrics_port
-    )
+    runner, port = await health.serve(context.health, settings.metrics_host, settings.metrics_port)
     logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
     parts = parts_of(context)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: [part.stop() for part in parts])
+        loop.add_signal_handler(number, _stop, parts)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for part in parts:
-        part.stop()
+    _stop(parts)
     await asyncio.wait(tasks, timeout=10)
     await runner.cleanup()
     for database in context.databases:
@@ -81,6 +76,11 @@ async def work(name: str, settings: Settings) -> int:
         logger.error("%s: a part ended", name, exc_info=task.exception())
     logger.info("%s: stopped", name)
     return 1 if failed else 0
+
+
+def _stop(parts: Sequence[Part]) -> None:
+    for part in parts:
+        part.stop()
 
 
 def run(name: str, settings: Settings) -> NoReturn:

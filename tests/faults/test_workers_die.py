@@ -76,15 +76,16 @@ async def pay(producer: AIOKafkaProducer, number: int, amount: int) -> None:
     await send(producer, "billing.payment.received.v1", data, data["payment_id"])
 
 
-async def send(producer: AIOKafkaProducer, type: str, data: dict[str, Any], ce_id: str) -> None:
-    topic, key, value, headers = binary(type, data, ce_id, "test")
+async def send(producer: AIOKafkaProducer, kind: str, data: dict[str, Any], ce_id: str) -> None:
+    topic, key, value, headers = binary(kind, data, ce_id, "test")
     await producer.send(topic, value, key, headers=headers)
 
 
 async def rows(fleet: Fleet, query: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(fleet.database_admin)
     try:
-        return await connection.fetch(query)
+        found: list[asyncpg.Record] = await connection.fetch(query)
+        return found
     finally:
         await connection.close()
 

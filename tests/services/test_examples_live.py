@@ -49,10 +49,7 @@ def _told(rows: list[asyncpg.Record], expected: list[dict[str, Any]]) -> list[di
     """Return the rows with the columns that are expected, as the examples write them."""
     columns = list(expected[0]) if expected else []
     return [
-        {
-            name: row[name] if isinstance(row[name], int) else str(row[name])
-            for name in columns
-        }
+        {name: row[name] if isinstance(row[name], int) else str(row[name]) for name in columns}
         for row in rows
     ]
 

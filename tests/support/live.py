@@ -27,18 +27,19 @@ class Live:
     """What a test does with a fleet: publish, wait, look."""
 
     def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
-        assert settings.kafka is not None and settings.database_url is not None
+        assert settings.kafka is not None
+        assert settings.database_url is not None
         self.settings = settings
         self.kafka = settings.kafka
         self.url = settings.database_url
         self.producer = producer
 
-    async def publish(self, type: str, data: Mapping[str, Any], ce_id: str | None = None) -> None:
+    async def publish(self, kind: str, data: Mapping[str, Any], ce_id: str | None = None) -> None:
         event = {
             "specversion": "1.0",
             "id": ce_id or uuid4().hex,
             "source": "test",
-            "type": type,
+            "type": kind,
             "data": dict(data),
         }
         await self.send(structured(event))
@@ -53,7 +54,8 @@ class Live:
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.url)
         try:
-            return await connection.fetch(query, *arguments)
+            found: list[asyncpg.Record] = await connection.fetch(query, *arguments)
+            return found
         finally:
             await connection.close()
 
@@ -71,7 +73,7 @@ class Live:
             found: list[Any] = []
             for partition in held:
                 await consumer.seek_to_beginning(partition)
-            while any(await consumer.position(p) < end for p, end in ends.items()):
+            while any([await consumer.position(p) < end for p, end in ends.items()]):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     found += records
             return found

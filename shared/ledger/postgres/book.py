@@ -11,9 +11,9 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING, GENESIS, NEVER, Account, Contact, Head, Posting, World
+from shared.ledger.account import BEGINNING, NEVER, Account, Contact, Head, Posting, World
 from shared.ledger.decide import Arrival, Fold, Judged, Reach, Seen
-from shared.ledger.line import Line
+from shared.ledger.line import GENESIS, Line
 from shared.ledger.period import label_of
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.policy_file import parse_policy
@@ -24,12 +24,11 @@ COPY_FROM_ROWS = 40
 """From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""
 LINE_WIDTH = len(Line._fields)
 
-Connection = asyncpg.Connection
 Partition = tuple[str, int]
 """A topic and a partition number."""
 
 
-class Fenced(Exception):  # noqa: N818 - says what happened to us
+class Fenced(Exception):
     """Another worker has taken these partitions over; this batch is not ours to commit."""
 
 
@@ -39,7 +38,7 @@ class Policies:
     def __init__(self) -> None:
         self.versions: dict[int, Policy] = {0: NO_POLICY}
 
-    async def up_to(self, connection: Connection, version: int | None) -> Policy:
+    async def up_to(self, connection: asyncpg.Connection, version: int | None) -> Policy:
         """Return the policy of a version (None: the empty one), reading what is new."""
         if version is None:
             return NO_POLICY
@@ -49,7 +48,7 @@ class Policies:
         return self.versions[version]
 
 
-async def world_of(connection: Connection, policies: Policies) -> World:
+async def world_of(connection: asyncpg.Connection, policies: Policies) -> World:
     """Return what the rules know besides accounts. Call it when the locks are held."""
     row = await connection.fetchrow(sql("world"))
     policy = await policies.up_to(connection, row["policy_version"])
@@ -61,7 +60,7 @@ async def world_of(connection: Connection, policies: Policies) -> World:
     )
 
 
-async def lock_buckets(connection: Connection, buckets: Iterable[int]) -> None:
+async def lock_buckets(connection: asyncpg.Connection, buckets: Iterable[int]) -> None:
     """Take the customers' locks, bucket by bucket in ascending order, until the commit."""
     await connection.execute(sql("lock_buckets"), sorted(set(buckets)))
 
@@ -70,7 +69,10 @@ async def lock_buckets(connection: Connection, buckets: Iterable[int]) -> None:
 
 
 async def load(
-    connection: Connection, fold: Fold, arrivals: Sequence[Arrival], reaches: Mapping[str, Reach]
+    connection: asyncpg.Connection,
+    fold: Fold,
+    arrivals: Sequence[Arrival],
+    reaches: Mapping[str, Reach],
 ) -> None:
     """Fill a fold with all that a batch may ask for. `reaches` says how far back, by customer."""
     customers = list(reaches)
@@ -83,7 +85,9 @@ async def load(
     fold.accounts |= await accounts(connection, reaches)
 
 
-async def accounts(connection: Connection, reaches: Mapping[str, Reach]) -> dict[str, Account]:
+async def accounts(
+    connection: asyncpg.Connection, reaches: Mapping[str, Reach]
+) -> dict[str, Account]:
     """Return the accounts that exist, each loaded as far back as its reach says."""
     loaded = {}
     for row in await connection.fetch(sql("accounts"), list(reaches)):
@@ -106,7 +110,7 @@ async def accounts(connection: Connection, reaches: Mapping[str, Reach]) -> dict
 
 
 async def _load_periods(
-    connection: Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
+    connection: asyncpg.Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
 ) -> None:
     billed = [customer_id for customer_id, account in loaded.items() if account.seq]
     if not billed:
@@ -128,7 +132,7 @@ async def _load_periods(
 
 
 async def _load_postings(
-    connection: Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
+    connection: asyncpg.Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
 ) -> None:
     wanted = [
         customer_id
@@ -153,7 +157,7 @@ async def _load_postings(
 
 
 async def parked_of(
-    connection: Connection, customers: Sequence[str]
+    connection: asyncpg.Connection, customers: Sequence[str]
 ) -> list[tuple[str, str, str]]:
     """Return (customer id, type, content) of what waits for these customers, oldest first."""
     rows = await connection.fetch(sql("parked_of"), customers)
@@ -161,7 +165,7 @@ async def parked_of(
 
 
 async def load_references(
-    connection: Connection, world: World, asked: Iterable[tuple[str, str]]
+    connection: asyncpg.Connection, world: World, asked: Iterable[tuple[str, str]]
 ) -> None:
     """Tell the world which of these references a live payment holds."""
     keys = sorted(set(asked))
@@ -172,7 +176,7 @@ async def load_references(
 
 
 async def bill_page(
-    connection: Connection, bucket: int, after: str, count: int
+    connection: asyncpg.Connection, bucket: int, after: str, count: int
 ) -> tuple[dict[str, Account], dict[str, str]]:
     """Return the next accounts of a bucket, ready to be billed on and for nothing else, and
     which of them are quarantined, with the reason."""
@@ -203,7 +207,7 @@ async def bill_page(
 # Saving -------------------------------------------------------------------------------------
 
 
-async def save(connection: Connection, fold: Fold, bucket_of: Any) -> None:
+async def save(connection: asyncpg.Connection, fold: Fold, bucket_of: Any) -> None:
     """Save all that a fold decided; `bucket_of` maps a customer id to his bucket."""
     at = fold.world.recorded_at
     await _save_accounts(connection, fold, bucket_of)
@@ -215,7 +219,7 @@ async def save(connection: Connection, fold: Fold, bucket_of: Any) -> None:
         await connection.execute(sql("quarantine"), list(fold.broken), reasons, at)
 
 
-async def _save_accounts(connection: Connection, fold: Fold, bucket_of: Any) -> None:
+async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: Any) -> None:
     business_date = fold.world.business_date
     opened = [fold.accounts[customer_id] for customer_id in sorted(fold.opened)]
     await insert(
@@ -253,7 +257,7 @@ async def _save_accounts(connection: Connection, fold: Fold, bucket_of: Any) -> 
 
 
 async def _save_outcomes(
-    connection: Connection, judged: Sequence[Judged], at: datetime
+    connection: asyncpg.Connection, judged: Sequence[Judged], at: datetime
 ) -> None:
     outcomes, waiting, released = [], [], []
     for arrival, outcome, reason, _, waited in judged:
@@ -283,7 +287,7 @@ async def _save_outcomes(
     )
 
 
-async def _save_references(connection: Connection, fold: Fold) -> None:
+async def _save_references(connection: asyncpg.Connection, fold: Fold) -> None:
     if fold.claims:
         methods, references = zip(*fold.claims, strict=True)
         await connection.execute(sql("free_references"), methods, references)
@@ -295,7 +299,10 @@ async def _save_references(connection: Connection, fold: Fold) -> None:
 
 
 async def insert(
-    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    connection: asyncpg.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
 ) -> None:
     """Append rows to a table of the book: by COPY when there are many."""
     if not rows:
@@ -315,7 +322,7 @@ async def insert(
 
 
 async def positions(
-    connection: Connection, consumer: str, partitions: Iterable[Partition]
+    connection: asyncpg.Connection, consumer: str, partitions: Iterable[Partition]
 ) -> dict[Partition, int]:
     """Return the next offset that a consumer is to read in each partition."""
     asked = sorted(partitions)
@@ -326,7 +333,7 @@ async def positions(
 
 
 async def advance(
-    connection: Connection, consumer: str, moves: Mapping[Partition, tuple[int, int]]
+    connection: asyncpg.Connection, consumer: str, moves: Mapping[Partition, tuple[int, int]]
 ) -> None:
     """Move a consumer on, {partition: (from, to)}, in this transaction; Fenced when another
     worker has moved it meanwhile."""
@@ -357,5 +364,3 @@ def decode_contact(text: str) -> Contact:
         for name, of in json.loads(text).items()
     }
     return Contact(**dated)
-
-
