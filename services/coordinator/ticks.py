@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -37,58 +38,56 @@ class TickJudge:
     async def __call__(
         self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
     ) -> Observe:
+        inbounds, told = self._read(records)
+        outcomes = Counter(malformed=len(told))
         business_date = await connection.fetchval(sql("lock_fleet"))
-        world = await book.world_of(connection, self._policies)
-        told, outcomes, runs = [], Counter[str](), []
-        for record in records:
-            try:
-                inbound = decode(record.topic, record.key, record.value, record.headers, self._zone)
-            except Malformed as malformed:
-                told.append(outbox.dead_letter(record, str(malformed)))
-                outcomes["malformed"] += 1
-                continue
+        ids = [inbound.command.command_id for inbound in inbounds]
+        fold = await book.open_fold(connection, self._policies, ids)
+        judged, runs = [], []
+        for inbound in inbounds:
             tick = inbound.command
             assert isinstance(tick, Ticked)
-            seen = await self._seen(connection, tick.command_id)
-            if seen is not None:
-                same = seen[:2] == (inbound.type, inbound.content)
-                outcomes["duplicate" if same else "conflict"] += 1
-                if not same:
-                    told.append(_refusal(inbound, tick, "conflicting_duplicate", seen, world))
-                continue
-            reason = judge_tick(tick, business_date)
-            outcome = "accepted" if reason is None else "refused"
+            seen = fold.seen.get(tick.command_id)
+            if seen is None:
+                reason = judge_tick(tick, business_date)
+                outcome = "refused" if reason else "accepted"
+                seen = Seen(inbound.type, inbound.content, outcome, reason)
+                fold.seen[tick.command_id] = seen
+                judged.append((tick.command_id, None, *seen, fold.world.recorded_at))
+                if reason:
+                    told.append(_refusal(inbound, reason, None, fold.world))
+                else:
+                    business_date = max(business_date or tick.as_of, tick.as_of)
+                    runs.append((tick.tick_id, tick.period, tick.as_of, tick.trigger))
+            elif seen[:2] == (inbound.type, inbound.content):
+                outcome = "duplicate"
+            else:
+                outcome = "conflict"
+                told.append(_refusal(inbound, "conflicting_duplicate", seen, fold.world))
             outcomes[outcome] += 1
-            await book.insert(
-                connection,
-                "command",
-                COMMAND,
-                [
-                    (tick.command_id, None, inbound.type, inbound.content, outcome, reason,
-                     world.recorded_at)
-                ],
-            )  # fmt: skip
-            if reason is not None:
-                told.append(_refusal(inbound, tick, reason, None, world))
-                continue
-            await connection.execute(sql("set_business_date"), tick.as_of)
-            business_date = max(business_date or tick.as_of, tick.as_of)
-            await connection.execute(
-                sql("add_run"), tick.tick_id, tick.period, tick.as_of, tick.trigger
-            )
-            runs.append((tick.period, tick.tick_id))
+        await book.insert(connection, "command", COMMAND, judged)
+        await book.insert(connection, "run", ("tick_id", "period", "as_of", "trigger"), runs)
+        if runs:
+            await connection.execute(sql("set_business_date"), business_date)
         await outbox.put(connection, told)
         return partial(self._observe, outcomes, runs)
 
-    async def _seen(self, connection: asyncpg.Connection, command_id: str) -> Seen | None:
-        rows = await connection.fetch(sql("seen_commands"), [command_id])
-        return Seen(*rows[0][1:]) if rows else None
+    def _read(self, records: Sequence[ConsumerRecord]) -> tuple[list[Inbound], list[outbox.Row]]:
+        inbounds, letters = [], []
+        for record in records:
+            try:
+                inbounds.append(
+                    decode(record.topic, record.key, record.value, record.headers, self._zone)
+                )
+            except Malformed as malformed:
+                letters.append(outbox.dead_letter(record, str(malformed)))
+        return inbounds, letters
 
-    def _observe(self, outcomes: Counter[str], runs: Sequence[tuple[str, str]]) -> None:
+    def _observe(self, outcomes: Counter[str], runs: Sequence[tuple[str, str, date, str]]) -> None:
         for outcome, count in outcomes.items():
             metrics.EVENTS.labels(TICKS, "billing.tick.v1", outcome).inc(count)
         metrics.DEAD_LETTERS.labels(TICKS).inc(outcomes["malformed"])
-        for period, tick_id in runs:
+        for tick_id, period, _, _ in runs:
             self._accepted(period, tick_id)
 
     async def set_apart(
@@ -98,9 +97,9 @@ class TickJudge:
         raise error
 
 
-def _refusal(
-    inbound: Inbound, tick: Ticked, reason: str, seen: Seen | None, world: World
-) -> outbox.Row:
+def _refusal(inbound: Inbound, reason: str, seen: Seen | None, world: World) -> outbox.Row:
+    tick = inbound.command
+    assert isinstance(tick, Ticked)
     told = CommandRefused(
         command_id=tick.command_id,
         customer_id=None,
@@ -111,5 +110,4 @@ def _refusal(
         event_id=inbound.ce_id,
         event_source=inbound.ce_source,
     )
-    message = command_refused(told, tick.period, inbound.content, world.recorded_at)
-    return outbox.row_of(message)
+    return outbox.row_of(command_refused(told, tick.period, inbound.content, world.recorded_at))

@@ -110,7 +110,7 @@ class Pages:
         if page is None or page["finished_at"] is not None:
             return False
         after, as_of = page["after"], page["as_of"]
-        fold = Fold(await book.world_of(connection, self._judge.policies))
+        fold = await book.open_fold(connection, self._judge.policies)
         fold.accounts, fold.quarantined = await book.bill_page(
             connection, bucket, after, CUSTOMERS_MAX
         )

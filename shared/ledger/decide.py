@@ -196,6 +196,7 @@ class Fold:
     changed: set[str] = field(default_factory=set)
     broken: dict[str, Exception] = field(default_factory=dict)
     claims: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    freed: set[tuple[str, str]] = field(default_factory=set)
 
     def take(self, arrivals: Iterable[Arrival]) -> None:
         """Judge arrivals in the order they came."""
@@ -290,6 +291,7 @@ class Fold:
         for reference, payment in after.claims:
             self.claims[reference] = payment
             if payment is None:
+                self.freed.add(reference)
                 self.world.references.pop(reference, None)
             else:
                 self.world.references[reference] = payment

@@ -66,7 +66,7 @@ def on_changed(account: Account, event: Changed, world: World) -> None:
         raise Refused("before_joining")
     until = max(world.business_date, event.changed_on)
     bills = account.bill_through(until, world, event.actor)
-    reaches_back = _take_terms(account, event)
+    reaches_back = take_terms(account, event)
     if reaches_back:
         _prorate(account, event, world)
     bills += account.bill_through(world.business_date, world, event.actor)
@@ -74,7 +74,7 @@ def on_changed(account: Account, event: Changed, world: World) -> None:
         raise Refused("too_many_periods")
 
 
-def _take_terms(account: Account, event: Changed) -> bool:
+def take_terms(account: Account, event: Changed) -> bool:
     """Replace what was known about each named field from its day on; tell whether charging
     is to reach back into periods already billed."""
     terms, day = account.terms, event.effective_on

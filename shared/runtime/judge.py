@@ -56,8 +56,9 @@ class Judge:
         if not reaches:
             return Fold(World(NEVER))
         await book.lock_buckets(connection, map(self.bucket_of, reaches))
-        fold = Fold(await book.world_of(connection, self.policies))
-        await book.load(connection, fold, arrivals, reaches)
+        ids = [arrival.command_id for arrival in arrivals]
+        fold = await book.open_fold(connection, self.policies, ids, list(reaches))
+        fold.accounts = await book.accounts(connection, reaches)
         await self._load_parked(connection, fold, arrivals, reaches)
         asked = references_asked(
             [*arrivals, *(each for waiting in fold.parked.values() for each in waiting)],
@@ -119,7 +120,7 @@ class Judge:
             raise error
         (arrival,) = arrivals
         await book.lock_buckets(connection, [self.bucket_of(arrival.command.customer_id)])
-        fold = Fold(await book.world_of(connection, self.policies))
+        fold = await book.open_fold(connection, self.policies, [arrival.command_id])
         fold.quarantined[arrival.command.customer_id] = f"{type(error).__name__}: {error}"[:500]
         fold.broken[arrival.command.customer_id] = error
         fold.take(arrivals)

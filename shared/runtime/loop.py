@@ -89,9 +89,14 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 try:
                     async with self.database.connection() as connection:
                         self.health.good("database")
+                        self.health.good("kafka")
                         await self._consume(connection, wait)
                 except PASSING as away:
                     self._failed("database", away)
+                    self._positions.clear()
+                    await wait(self._stopping)
+                except KafkaError as away:
+                    self._failed("kafka", away)
                     self._positions.clear()
                     await wait(self._stopping)
         finally:
@@ -109,6 +114,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 session_timeout_ms=SESSION_MS,
                 heartbeat_interval_ms=SESSION_MS // 5,
                 max_poll_interval_ms=POLL_INTERVAL_MS,
+                isolation_level="read_committed",
                 fetch_max_wait_ms=500,
                 max_partition_fetch_bytes=1 << 20,
             )
@@ -128,13 +134,49 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 timeout_ms=int(POLL_SECONDS * 1000), max_records=RECORDS_MAX
             )
             async with self._busy:
-                batches = {p: r for p, r in polled.items() if r and p in self._positions}
+                batches = {
+                    partition: records
+                    for partition, records in polled.items()
+                    if records
+                    and partition in self._positions
+                    and await self._follows(partition, records[0].offset)
+                }
                 if len(self._positions) < len(self._consumer.assignment()):
                     await self._seek(connection)
                 if batches:
                     await self._batch(connection, batches)
                     wait.reset()
+                await self._pass_markers(connection)
             await self._tell_broker()
+
+    async def _pass_markers(self, connection: asyncpg.Connection) -> None:
+        """Move on past what a broker keeps and never hands out: the marks of transactions."""
+        assert self._consumer is not None
+        moves = {}
+        for partition, offset in self._positions.items():
+            at = await self._consumer.position(partition)
+            if at > offset:
+                moves[partition] = (offset, at)
+        if moves:
+            async with connection.transaction():
+                await book.advance(connection, self.name, moves)
+            self._positions |= {partition: at for partition, (_, at) in moves.items()}
+
+    async def _follows(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether records from an offset follow the position. What the broker deleted before it
+        was read is not passed over in silence: the partition stands still until a person looks."""
+        assert self._consumer is not None
+        position = self._positions[partition]
+        if offset == position:
+            return True
+        first = (await self._consumer.beginning_offsets([partition]))[partition]
+        if offset > position >= first:
+            return True  # the marks of transactions lie between
+        self._consumer.pause(partition)
+        reason = f"reading is at {position}, but the broker has records from {first} on"
+        log.error("%s: %s-%d stands still: %s", self.name, *partition, reason)
+        self.health.bad(f"{partition.topic}-{partition.partition}", reason)
+        return False
 
     async def _seek(self, connection: asyncpg.Connection) -> None:
         """Start every newly assigned partition where PostgreSQL says."""
@@ -152,17 +194,18 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         records = [record for batch in batches.values() for record in batch]
         began = time.perf_counter()
         try:
-            await self._commit(connection, batches, partial(self.handler, connection, records))
-        except PASSING:
-            raise
+            try:
+                await self._commit(connection, batches, partial(self.handler, connection, records))
+            except (*PASSING, book.Fenced):
+                raise
+            except Exception as error:
+                log.exception("%s: a batch failed, its records are tried one by one", self.name)
+                metrics.RETRIES.labels(self.name, type(error).__name__).inc()
+                await self._one_by_one(connection, batches)
         except book.Fenced as fenced:
             self._failed("fenced", fenced)
             self._positions.clear()
             return
-        except Exception as error:
-            log.exception("%s: a batch failed, its records are tried one by one", self.name)
-            metrics.RETRIES.labels(self.name, type(error).__name__).inc()
-            await self._one_by_one(connection, batches)
         self.health.good("batch")
         metrics.BATCH_SECONDS.labels(self.name).observe(time.perf_counter() - began)
         metrics.BATCH_RECORDS.labels(self.name).observe(len(records))

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import asyncpg
 from aiokafka import ConsumerRecord
@@ -30,10 +31,12 @@ def row_of(message: Message) -> Row:
 
 def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:
     """Write headers as JSON, [[name, base64 of the bytes], ...]: the bytes stay as they are."""
-    return json.dumps(
-        [[name, None if value is None else base64.b64encode(value).decode()]
-         for name, value in headers]
-    )  # fmt: skip
+    return json.dumps([[name, _base64(value)] for name, value in headers])
+
+
+@lru_cache(maxsize=4096)
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
 
 
 def decode_headers(text: str) -> list[tuple[str, bytes]]:

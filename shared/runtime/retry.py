@@ -58,7 +58,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
 
 async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Fold:
     """Apply what is parked for the customer, and bill him up to the business date."""
-    fold = Fold(await book.world_of(connection, judge.policies))
+    fold = await book.open_fold(connection, judge.policies)
     whole = {customer_id: Reach(BEGINNING, postings=True)}
     fold.accounts |= await book.accounts(connection, whole)
     await judge.load_waiting(connection, fold, [customer_id])

@@ -46,6 +46,8 @@ def test_an_extension_is_re_priced_with_the_rates_and_percent_of_its_bill() -> N
           tax VAT 10 from 2020-01-01 until 2026-01-15
         2026-01-01  signup  rahim  2800.00 a month, discount 10 %
         2026-01-16  terms   rahim, discount 0 %
+        policy
+          tax VAT 20 from 2020-01-01
         2026-01-16  billto  rahim  2026-02-14
         2026-01     charge 4200.00  discount 420.00  vat 378.00
     """)
@@ -146,7 +148,14 @@ def test_the_cycle_in_force_on_the_new_end_decides_whether_the_anchor_moves() ->
         2026-01-10  signup  rahim  1000.00 a month, custom day 10
         2026-01-10  terms   rahim, start of month, from 2026-02-01
         2026-01-10  billto  rahim  2026-02-14
+        2026-01-10  signup  karim  1000.00 a month, custom day 10
+        2026-01-10  terms   karim, start of month, from 2026-02-15
+        2026-01-10  billto  karim  2026-02-14
         2026-02-20  tick    2026-02
+        statement rahim
+        2026-01     covers 2026-01-10..2026-02-15
+        2026-02     covers 2026-02-15..2026-03-01
+        statement karim
         2026-01     covers 2026-01-10..2026-02-15
         2026-02     covers 2026-02-15..2026-03-01
     """)

@@ -1,5 +1,8 @@
 """Cancellations and their undoing (contract §4, cancellation.requested)."""
 
+from datetime import date
+
+from shared.ledger.commands import CancellationRequested
 from tests.support.tell import tell
 
 
@@ -57,6 +60,61 @@ def test_an_undo_restores_a_bill_as_it_was_not_re_priced() -> None:
         2026-01-03  package  rahim  5000.00, from 2026-01-01
         2026-01-04  undo     rahim  c1
         2026-01     charge 1000.00  standing yes
+    """)
+
+
+def test_a_restored_bill_is_re_priced_with_its_own_percent_exemption_and_rates() -> None:
+    *_, rules = tell("""
+        policy
+          tax VAT 10 from 2020-01-01
+        2026-01-01  signup   rahim  1000.00 a month, discount 10 %
+        2026-01-01  billto   rahim  2026-02-28
+        2026-01-02  cancel   rahim  bill 2026-02, as c1
+        2026-01-02  terms    rahim, discount 50 %, vat exempt, from 2026-02-01
+        policy
+          tax VAT 20 from 2020-01-01
+        2026-01-02  rebill   rahim  2026-02
+        2026-01     due 990.00
+        2026-02     charge 1000.00  discount 500.00  vat   0.00  due 1490.00
+        2026-01-03  cancel   rahim  bill 2026-02
+        2026-01-03  undo     rahim  c1, as c3
+        2026-01     due 990.00
+        2026-02     charge 1000.00  discount 100.00  vat  90.00  due 1980.00
+        2026-01-04  package  rahim  2000.00, from 2026-02-01
+        2026-01     due 990.00
+        2026-02     charge 2000.00  discount 200.00  vat 180.00  due 2970.00
+        2026-01-04  adjust   rahim   100.00, period 2026-02
+        2026-01     due 990.00
+        2026-02     charge 2100.00  discount 200.00  vat 200.00  due 3090.00
+    """)
+
+    [undo] = [line for line in rules.lines("rahim") if line.command_id == "cancellation/c3"]
+    assert undo.policy_version == 1
+
+
+def test_an_undo_leaves_adjustments_made_meanwhile() -> None:
+    tell("""
+        policy
+          tax VAT 10 from 2020-01-01
+        2026-01-01  signup  rahim  1000.00 a month
+        2026-01-02  adjust  rahim   100.00, as before
+        2026-01-02  cancel  rahim  bill 2026-01, as c1
+        2026-01-03  adjust  rahim    10.00
+        2026-01-03  cancel  rahim  adjustment before
+        2026-01-04  undo    rahim  c1
+        2026-01     charge 1010.00  vat 101.00
+    """)
+
+
+def test_a_later_period_whose_due_does_not_move_gets_no_line() -> None:
+    tell("""
+        policy
+        2026-02-01  signup  rahim  0.00 a month, joined 2026-01-01
+        2026-02-02  cancel  rahim  bill 2026-01
+        lines rahim
+        1  2026-01  bill
+        2  2026-02  bill
+        3  2026-01  reversal
     """)
 
 
@@ -130,6 +188,19 @@ def test_a_target_must_be_this_customers_and_accepted() -> None:
         2026-01-03  cancel   rahim  bill 2026-02
         2026-01-03  cancel   rahim  cancellation none  => refused unknown_target
     """)
+
+
+def test_a_bill_of_another_customer_is_no_target() -> None:
+    *_, rules = tell("""
+        policy
+        2026-01-01  signup  rahim  1000.00 a month
+        2026-01-01  signup  karim  1000.00 a month
+    """)
+    day = date(2026, 1, 2)
+
+    for target in ("bill/karim/2026-01", "bill/rahim/2026-1", "bill/rahim", "bill/x/rahim/2026-01"):
+        other = CancellationRequested(f"cancellation/{target}", "rahim", target, day, "boss", "?")
+        assert rules.apply(other) == ("refused", "unknown_target")
 
 
 def test_a_skip_row_is_no_bill_to_cancel() -> None:

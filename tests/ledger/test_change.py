@@ -3,6 +3,11 @@
 January costs 3100.00 for 31 days, so each of its days costs 100.00.
 """
 
+from datetime import date
+
+from shared.ledger.commands import Changed
+from shared.ledger.terms import Package
+from tests.support.rules import Rules
 from tests.support.tell import tell
 
 
@@ -37,6 +42,20 @@ def test_a_late_tick_changes_no_amount() -> None:
     tell(late)
 
 
+def test_a_run_that_has_not_reached_a_customer_changes_no_amount() -> None:
+    """The business date is in March already, but nothing of it is billed to him yet."""
+    *_, rules = tell("""
+        2026-01-01  signup  rahim  3100.00 a month
+    """)
+    assert isinstance(rules, Rules)
+    rules.business_date, told_on = date(2026, 3, 1), date(2026, 1, 2)
+
+    dearer = Package("fast", 620_000)
+    rules.apply(Changed("change/c", "rahim", told_on, told_on, None, False, package=dearer))
+
+    assert [line.charge for line in rules.lines("rahim")] == [310_000, 310_000, 310_000]
+
+
 def test_a_package_change_reaches_back_by_default_with_one_proration_a_period() -> None:
     """Ten days at 200.00 instead of 100.00 in January; February whole at the new price."""
     tell("""
@@ -57,6 +76,16 @@ def test_a_package_change_without_proration_counts_from_the_end_of_the_billed_co
         2026-02-01  tick     2026-02
         2026-01     charge 3100.00
         2026-02     charge 6200.00
+    """)
+
+
+def test_what_is_not_to_reach_back_does_not_when_something_else_does() -> None:
+    """January is re-priced for its days not active, at the price that it was billed at."""
+    tell("""
+        2026-01-01  signup   rahim  3100.00 a month
+        2026-01-10  package  rahim  6200.00, no proration
+        2026-01-11  suspend  rahim, from 2026-01-22, prorate
+        2026-01     charge 2100.00
     """)
 
 
@@ -119,6 +148,22 @@ def test_a_resumption_reaches_back_by_default_and_makes_a_skip_row_the_bill() ->
     """)
 
 
+def test_a_re_priced_bill_keeps_its_anchor_percent_exemption_and_rates() -> None:
+    """February was billed ahead; what is said of it later counts for a new bill, not for this."""
+    tell("""
+        policy
+          tax VAT 10 from 2020-01-01
+        2026-01-01  signup   rahim  3100.00 a month, discount 10 %
+        2026-01-01  billto   rahim  2026-02-28
+        2026-01-02  terms    rahim, discount 50 %, vat exempt, custom day 15, from 2026-02-01
+        policy
+          tax VAT 20 from 2020-01-01
+        2026-01-03  package  rahim  6200.00, from 2026-02-01
+        2026-01     charge 3100.00  discount 310.00  vat 279.00
+        2026-02     charge 6200.00  discount 620.00  vat 558.00
+    """)
+
+
 def test_a_proration_leaves_periods_that_end_by_the_effective_day_alone() -> None:
     tell("""
         2026-01-01  signup   rahim  3100.00 a month
@@ -126,6 +171,15 @@ def test_a_proration_leaves_periods_that_end_by_the_effective_day_alone() -> Non
         2026-02-02  package  rahim  6200.00, from 2026-02-01
         2026-01     charge 3100.00
         2026-02     charge 6200.00
+    """)
+    tell("""
+        policy
+        2026-01-01  signup   rahim  1000.00 a month
+        2026-01-02  cancel   rahim  bill 2026-01, as c1
+        2026-01-03  package  rahim  5000.00, from 2026-01-01
+        2026-01-04  undo     rahim  c1
+        2026-01-05  package  rahim  7000.00, from 2026-02-01
+        2026-01     charge 1000.00
     """)
 
 

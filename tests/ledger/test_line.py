@@ -1,6 +1,7 @@
 """The canonical form of a line and the hash that chains it: golden, for ever."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_the_hash_is_golden() -> None:
 @pytest.mark.parametrize("name", [name for name in Line._fields if name != "hash"])
 def test_every_field_counts_in_the_hash(name: str) -> None:
     value = getattr(LINE, name)
-    others = {
+    others: dict[type, Any] = {
         str: "other", bool: not value, int: 77, date: date(2001, 1, 1),
         datetime: datetime(2001, 1, 1, tzinfo=UTC),
     }  # fmt: skip

@@ -14,8 +14,17 @@ from shared.ledger.money import (
 
 @pytest.mark.parametrize(
     ("numerator", "denominator", "rounded"),
-    [(1, 2, 1), (-1, 2, -1), (3, 2, 2), (-3, 2, -2), (49, 100, 0), (-49, 100, 0), (0, 7, 0)]
-    + [(10**30 + 1, 2, 5 * 10**29 + 1), (1500000, 31, 48387)],
+    [
+        (1, 2, 1),
+        (-1, 2, -1),
+        (3, 2, 2),
+        (-3, 2, -2),
+        (49, 100, 0),
+        (-49, 100, 0),
+        (0, 7, 0),
+        (1_500_000, 31, 48_387),
+        (10**30 + 1, 2, 5 * 10**29 + 1),
+    ],
 )
 def test_halves_go_away_from_zero(numerator: int, denominator: int, rounded: int) -> None:
     assert round_half_up(numerator, denominator) == rounded
@@ -30,8 +39,15 @@ def test_a_share_is_rounded_once() -> None:
 
 @pytest.mark.parametrize(
     ("text", "amount"),
-    [("1000.00", 100000), ("0", 0), ("0.1", 10), ("-216.13", -21613), ("9999999999.99", 10**12 - 1)]
-    + [("10", 1000), ("-0.05", -5)],
+    [
+        ("1000.00", 100_000),
+        ("0", 0),
+        ("10", 1_000),
+        ("0.1", 10),
+        ("-216.13", -21_613),
+        ("-0.05", -5),
+        ("9999999999.99", 10**12 - 1),
+    ],
 )
 def test_an_amount_is_read_exactly(text: str, amount: int) -> None:
     assert minor(text) == amount

@@ -51,6 +51,23 @@ def test_a_rebilled_bill_is_re_priced_with_what_was_frozen_anew() -> None:
     """)
 
 
+def test_a_rebilled_bill_freezes_percent_and_exemption_anew() -> None:
+    """February was billed ahead, so what is said of it in January counts when it is rebilled."""
+    tell("""
+        policy
+          tax VAT 5 from 2020-01-01
+        2026-01-01  signup   rahim  1000.00 a month
+        2026-01-01  billto   rahim  2026-02-28
+        2026-01-02  cancel   rahim  bill 2026-02
+        2026-01-02  terms    rahim, discount 50 %, vat exempt, from 2026-02-01
+        2026-01-02  rebill   rahim  2026-02
+        2026-01-03  package  rahim  2000.00, from 2026-02-01
+        2026-01-03  adjust   rahim   100.00, period 2026-02
+        2026-01     charge 1000.00  discount    0.00  vat 50.00
+        2026-02     charge 2100.00  discount 1000.00  vat  0.00
+    """)
+
+
 def test_a_rebill_keeps_adjustments_and_drops_discounts() -> None:
     tell("""
         policy
@@ -74,6 +91,22 @@ def test_a_rebill_with_no_active_day_is_a_skip_row() -> None:
         1  2026-01  bill
         2  2026-01  reversal
         3  2026-01  skip      billed 0.00
+    """)
+
+
+def test_a_skip_row_that_became_the_bill_is_cancelled_and_rebilled_like_any() -> None:
+    tell("""
+        policy
+        2025-12-01  signup    rahim  3100.00 a month
+        2025-12-20  suspend   rahim
+        2026-01-01  tick      2026-01
+        2026-01-20  resume    rahim, from 2026-01-22
+        2026-01-21  discount  rahim  100.00, period 2026-01, as d
+        2026-01-21  cancel    rahim  discount d
+        2026-01-21  cancel    rahim  bill 2026-01
+        2026-01-22  rebill    rahim  2026-01
+        2025-12     standing yes
+        2026-01     charge 1000.00  discount 0.00  standing yes
     """)
 
 

@@ -363,3 +363,17 @@ async def test_commands_parked_runs_and_quarantine_are_shown(books: Booked) -> N
     assert await books.rows("SELECT customer_id, reason FROM report.quarantine") == [
         ("karim", "Broken: oh")
     ]
+
+
+# What it costs -------------------------------------------------------------------------------
+
+
+async def test_a_statement_is_read_from_one_index_without_sorting_lines(books: Booked) -> None:
+    await books.connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+
+    plan = await books.rows("EXPLAIN SELECT * FROM report.statement WHERE customer_id = 'rahim'")
+
+    text = "\n".join(line for (line,) in plan)
+    assert "Index Scan Backward using line_revision on line" in text
+    assert "Index Cond: (customer_id = 'rahim'::text)" in text
+    assert "Sort" not in text

@@ -139,7 +139,7 @@ class StoredRules(Rules):
         signed_up = {a.command.customer_id for a in arrivals if isinstance(a.command, SignedUp)}
         for customer_id, wanted in reaches.items():
             if customer_id in self.kept:
-                fold.accounts[customer_id] = self._load(customer_id, wanted)
+                fold.accounts[customer_id] = self.load(customer_id, wanted)
             account = fold.accounts.get(customer_id)
             if customer_id in signed_up or (account is not None and account.head is None):
                 fold.parked[customer_id] = list(self.parked.get(customer_id, ()))
@@ -169,7 +169,8 @@ class StoredRules(Rules):
     def _seen(self, command_ids: Iterable[str]) -> dict[str, Seen]:
         return {each: self.seen[each] for each in command_ids if each in self.seen}
 
-    def _load(self, customer_id: str, wanted: Reach) -> Account:
+    def load(self, customer_id: str, wanted: Reach) -> Account:
+        """Make an account anew from the book, as far back as wanted."""
         account = self._end_of(customer_id, self.kept[customer_id])
         if account.seq:
             periods = self._periods(customer_id)
@@ -241,7 +242,7 @@ class StoredRules(Rules):
             else:
                 self.references[key] = payment
         self.accounts |= {
-            customer_id: self._load(customer_id, Reach(BEGINNING, postings=True))
+            customer_id: self.load(customer_id, Reach(BEGINNING, postings=True))
             for customer_id in fold.accounts
         }
 

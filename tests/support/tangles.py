@@ -9,10 +9,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from shared.ledger import commands as c
-from shared.ledger.terms import Cycle
+from shared.ledger.terms import Cycle, Package
 from tests.support.naive_account import Period
+from tests.support.naive_prices import month_after
 
-KINDS = ("refund", "credit", "reference", "discount", "skip", "custom")
+KINDS = ("refund", "credit", "reference", "discount", "skip", "custom", "restored")
 
 
 def tangle(chosen: random.Random, serial: str, who: str, last: Period, today: date) -> list[Any]:
@@ -67,6 +68,17 @@ def tangle(chosen: random.Random, serial: str, who: str, last: Period, today: da
             make.cancel(2, f"cancellation/{serial}.1"),
             make.cancel(3, make.bill),
         ]
+    if kind == "restored":
+        ahead = f"bill/{who}/{month_after(last.label)}"
+        return [
+            make.up_to(1, 40),
+            make.cancel(1, ahead),
+            make.terms(1, chosen),
+            make.rebill(1, month_after(last.label)),
+            make.cancel(2, ahead),
+            make.cancel(3, f"cancellation/{serial}.1"),
+            make.package(1, 77_777),
+        ]
     return [make.custom(1, chosen), make.up_to(1, 2), make.up_to(2, 4), make.up_to(3, 50)]
 
 
@@ -100,13 +112,27 @@ class _Commands:
         name, label = f"discount/{self.serial}.{n}", self.last.label
         return c.DiscountGranted(name, self.who, 1_000, label, self.today, "boss", "goodwill")
 
-    def rebill(self, n: int) -> Any:
-        name, label = f"rebill/{self.serial}.{n}", self.last.label
+    def rebill(self, n: int, label: str | None = None) -> Any:
+        name, label = f"rebill/{self.serial}.{n}", label or self.last.label
         return c.RebillRequested(name, self.who, label, self.today, "boss", "reissue")
 
     def status(self, n: int, value: str, day: date) -> Any:
         name = f"change/{self.serial}.s{n}"
         return c.Changed(name, self.who, day, self.today, "boss", True, status=value)
+
+    def terms(self, n: int, chosen: random.Random) -> Any:
+        """Change percent and exemption from the end of the last period on, told by then."""
+        name, day = f"change/{self.serial}.t{n}", self.last.ends
+        ppm, exempt = chosen.choice((0, 330_000)), chosen.random() < 0.5
+        told_on = min(day, self.today)
+        return c.Changed(
+            name, self.who, day, told_on, "boss", None, discount_ppm=ppm, vat_exempt=exempt
+        )
+
+    def package(self, n: int, price: int) -> Any:
+        name, day = f"change/{self.serial}.p{n}", self.last.ends
+        package = Package(f"p-{price}", price)
+        return c.Changed(name, self.who, day, self.today, "boss", True, package=package)
 
     def custom(self, n: int, chosen: random.Random) -> Any:
         cycle, day = Cycle("custom", chosen.randint(1, 31)), self.last.ends + timedelta(days=20)

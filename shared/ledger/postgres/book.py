@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from shared.ledger.account import BEGINNING, NEVER, Account, Contact, Head, Posting, World
-from shared.ledger.decide import Arrival, Fold, Judged, Reach, Seen
+from shared.ledger.decide import Fold, Judged, Reach, Seen
 from shared.ledger.line import GENESIS, Line
 from shared.ledger.period import label_of
 from shared.ledger.policy import NO_POLICY, Policy
@@ -23,6 +23,8 @@ from shared.ledger.terms import ALWAYS, Timeline, decode, encode
 COPY_FROM_ROWS = 40
 """From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""
 LINE_WIDTH = len(Line._fields)
+ACCOUNT_WIDTH = 9
+"""How many columns of accounts.sql come before those of the line."""
 
 Partition = tuple[str, int]
 """A topic and a partition number."""
@@ -48,15 +50,26 @@ class Policies:
         return self.versions[version]
 
 
-async def world_of(connection: asyncpg.Connection, policies: Policies) -> World:
-    """Return what the rules know besides accounts. Call it when the locks are held."""
-    row = await connection.fetchrow(sql("world"))
+async def open_fold(
+    connection: asyncpg.Connection,
+    policies: Policies,
+    commands: Sequence[str] = (),
+    customers: Sequence[str] = (),
+) -> Fold:
+    """Return a fold with all but accounts: what came before of these commands, who of these
+    customers is quarantined, and what the rules know besides. Call it when the locks are held."""
+    row = await connection.fetchrow(sql("world"), commands, customers)
     policy = await policies.up_to(connection, row["policy_version"])
-    return World(
+    world = World(
         recorded_at=row["recorded_at"],
         business_date=row["business_date"] or date.min,
         policy=policy,
         policies=policies.versions,
+    )
+    return Fold(
+        world,
+        seen={command_id: Seen(*seen) for command_id, *seen in row["seen"]},
+        quarantined={customer_id: reason for customer_id, reason in row["quarantined"]},
     )
 
 
@@ -68,67 +81,49 @@ async def lock_buckets(connection: asyncpg.Connection, buckets: Iterable[int]) -
 # Loading ------------------------------------------------------------------------------------
 
 
-async def load(
-    connection: asyncpg.Connection,
-    fold: Fold,
-    arrivals: Sequence[Arrival],
-    reaches: Mapping[str, Reach],
-) -> None:
-    """Fill a fold with all that a batch may ask for. `reaches` says how far back, by customer."""
-    customers = list(reaches)
-    ids = [arrival.command_id for arrival in arrivals]
-    for row in await connection.fetch(sql("seen_commands"), ids):
-        fold.seen[row["command_id"]] = Seen(*row[1:])
-    fold.quarantined.update(
-        [tuple(row) for row in await connection.fetch(sql("quarantined_of"), customers)]
-    )
-    fold.accounts |= await accounts(connection, reaches)
-
-
 async def accounts(
     connection: asyncpg.Connection, reaches: Mapping[str, Reach]
 ) -> dict[str, Account]:
     """Return the accounts that exist, each loaded as far back as its reach says."""
-    loaded = {}
-    for row in await connection.fetch(sql("accounts"), list(reaches)):
-        customer_id, joined_on, bill_from, opening_due, terms, contact, seq, tip, recorded = row
-        loaded[customer_id] = Account(
-            customer_id,
-            joined_on,
-            bill_from,
-            opening_due,
-            decode(terms),
-            decode_contact(contact),
-            postings=None if seq else [],
-            seq=seq or 0,
-            hash=tip or GENESIS,
-            recorded_at=recorded or NEVER,
-        )
-    await _load_periods(connection, loaded, reaches)
+    loaded: dict[str, Account] = {}
+    sinces = [wanted.since for wanted in reaches.values()]
+    for row in await connection.fetch(sql("accounts"), list(reaches), sinces):
+        account = loaded.get(row[0])
+        if account is None:
+            account = loaded[row[0]] = _account(*row[:ACCOUNT_WIDTH])
+        if account.seq:
+            account.periods.append(Line(*row[ACCOUNT_WIDTH:]))
+    for account in loaded.values():
+        if account.periods:
+            first = account.periods[0].period
+            account.since = BEGINNING if first == label_of(account.bill_from) else first
     await _load_postings(connection, loaded, reaches)
     return loaded
 
 
-async def _load_periods(
-    connection: asyncpg.Connection, loaded: Mapping[str, Account], reaches: Mapping[str, Reach]
-) -> None:
-    billed = [customer_id for customer_id, account in loaded.items() if account.seq]
-    if not billed:
-        return
-    deep = [customer_id for customer_id in billed if reaches[customer_id].since is not None]
-    rows = []
-    if len(deep) < len(billed):
-        heads = [customer_id for customer_id in billed if reaches[customer_id].since is None]
-        rows += await connection.fetch(sql("heads"), heads)
-    if deep:
-        sinces = [reaches[customer_id].since for customer_id in deep]
-        rows += await connection.fetch(sql("periods_since"), deep, sinces)
-    for row in rows:
-        loaded[row[0]].periods.append(Line(*row))
-    for customer_id in billed:
-        account = loaded[customer_id]
-        first = account.periods[0].period
-        account.since = BEGINNING if first == label_of(account.bill_from) else first
+def _account(
+    customer_id: str,
+    joined_on: date,
+    bill_from: date,
+    opening_due: int,
+    terms: str,
+    contact: str,
+    seq: int | None,
+    tip: bytes | None,
+    recorded_at: datetime | None,
+) -> Account:
+    return Account(
+        customer_id,
+        joined_on,
+        bill_from,
+        opening_due,
+        decode(terms),
+        decode_contact(contact),
+        postings=None if seq else [],
+        seq=seq or 0,
+        hash=tip or GENESIS,
+        recorded_at=recorded_at or NEVER,
+    )
 
 
 async def _load_postings(
@@ -288,14 +283,14 @@ async def _save_outcomes(
 
 
 async def _save_references(connection: asyncpg.Connection, fold: Fold) -> None:
-    if fold.claims:
-        methods, references = zip(*fold.claims, strict=True)
+    if fold.freed:
+        methods, references = zip(*fold.freed, strict=True)
         await connection.execute(sql("free_references"), methods, references)
-        held = [(*key, payment) for key, payment in fold.claims.items() if payment is not None]
-        if held:
-            await connection.execute(
-                sql("hold_references"), *(list(column) for column in zip(*held, strict=True))
-            )
+    held = [(*key, payment) for key, payment in fold.claims.items() if payment is not None]
+    if held:
+        await connection.execute(
+            sql("hold_references"), *(list(column) for column in zip(*held, strict=True))
+        )
 
 
 async def insert(

@@ -100,9 +100,10 @@ CREATE TABLE book.command (
     content text NOT NULL,
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
     reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
-    recorded_at timestamptz NOT NULL
+    recorded_at timestamptz NOT NULL,
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
 );
-CREATE INDEX command_customer ON book.command (customer_id, recorded_at);
+CREATE INDEX command_customer ON book.command (customer_id, position);
 
 -- Commands that came too early, in the order they came.
 CREATE TABLE book.parked (

@@ -1,4 +1,5 @@
--- Accounts of one batch, each with the end of its chain of lines.
+-- Accounts of one batch: each with the end of its chain, and its periods from a label on (none
+-- given: the last one) as their latest lines. One row is read per period, however often revised.
 SELECT
     account.customer_id,
     account.joined_on,
@@ -8,8 +9,40 @@ SELECT
     account.contact,
     last.seq,
     last.hash,
-    last.recorded_at
-FROM book.account
+    last.recorded_at,
+    line.customer_id,
+    line.seq,
+    line.period,
+    line.revision,
+    line.kind,
+    line.previous_due,
+    line.charge,
+    line.discount,
+    line.vat,
+    line.paid,
+    line.due,
+    line.coverage_from,
+    line.coverage_to,
+    line.command_id,
+    line.reverses,
+    line.effective_on,
+    line.actor,
+    line.reason,
+    line.policy_version,
+    line.recorded_at,
+    line.hash,
+    line.anchor_day,
+    line.discount_ppm,
+    line.vat_exempt,
+    line.bill_policy_version,
+    line.standing,
+    line.bill_seq,
+    line.adjusted_charge,
+    line.adjusted_vat,
+    line.granted_discount,
+    line.granted_vat
+FROM unnest($1::text[], $2::text[]) AS wanted (customer_id, since)
+JOIN book.account ON account.customer_id = wanted.customer_id
 LEFT JOIN LATERAL (
     SELECT line.seq, line.hash, line.recorded_at
     FROM book.line
@@ -17,4 +50,23 @@ LEFT JOIN LATERAL (
     ORDER BY line.seq DESC
     LIMIT 1
 ) AS last ON true
-WHERE account.customer_id = ANY($1::text[]);
+LEFT JOIN LATERAL (
+    SELECT line.period FROM book.line
+    WHERE line.customer_id = account.customer_id
+    ORDER BY line.period DESC
+    LIMIT 1
+) AS head ON true
+LEFT JOIN LATERAL generate_series(
+    (least(greatest(wanted.since, to_char(account.bill_from, 'YYYY-MM')), head.period) || '-01')
+        ::timestamp,
+    (head.period || '-01')::timestamp,
+    interval '1 month'
+) AS month ON wanted.since IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT * FROM book.line
+    WHERE line.customer_id = account.customer_id
+        AND line.period = coalesce(to_char(month, 'YYYY-MM'), head.period)
+    ORDER BY line.revision DESC
+    LIMIT 1
+) AS line ON true
+ORDER BY account.customer_id, line.period;

@@ -1,0 +1,78 @@
+"""An account that is loaded in part, and the instants that its lines bear."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from shared.ledger.account import BEGINNING, Account, World
+from shared.ledger.commands import DiscountGranted, PaymentReceived
+from shared.ledger.decide import Reach, decide, reach
+from shared.ledger.errors import Broken
+from tests.support.rules import StoredRules
+from tests.support.tell import tell
+
+DAY = date(2026, 3, 5)
+
+
+def loaded(wanted: Reach) -> Account:
+    """Return an account with the periods 2026-01 to 2026-03, loaded as far as is wanted."""
+    *_, rules = tell("""
+        2026-03-01  signup  rahim  100.00 a month, joined 2026-01-01
+    """)
+    assert isinstance(rules, StoredRules)
+    return rules.load("rahim", wanted)
+
+
+def paid(day: date) -> PaymentReceived:
+    return PaymentReceived("payment/p", "rahim", 100, "cash", "field", day, None, "field-1")
+
+
+def test_the_instants_of_a_customers_lines_never_go_back() -> None:
+    account = loaded(Reach())
+    earlier = World(datetime(2020, 1, 1, tzinfo=UTC))
+
+    decision = decide(account, paid(DAY), earlier)
+    assert decision.account is not None
+    decision.account.bill_through(date(2026, 4, 1), earlier)
+
+    instants = [line.recorded_at for line in decision.account.lines]
+    assert instants == [account.recorded_at, account.recorded_at]
+
+
+def test_a_payment_of_today_needs_no_more_than_the_last_periods() -> None:
+    assert reach(paid(DAY)) == Reach("2026-02")
+    assert [line.period for line in loaded(reach(paid(DAY))).periods] == ["2026-02", "2026-03"]
+
+
+def test_what_was_not_loaded_is_never_guessed() -> None:
+    head, granted = loaded(Reach()), DiscountGranted(
+        "discount/d", "rahim", 1, "2026-03", DAY, "boss", "goodwill"
+    )  # fmt: skip
+
+    with pytest.raises(Broken, match="was not loaded"):
+        head.period_covering(date(2026, 1, 5))
+    with pytest.raises(Broken, match="not loaded"):
+        head.index_of("2026-01")
+    with pytest.raises(Broken, match="postings were asked for but not loaded"):
+        head.posting("payment/p")
+    assert reach(granted).postings
+
+
+def test_a_whole_account_knows_what_there_is_not() -> None:
+    whole = loaded(Reach(BEGINNING, postings=True))
+
+    assert whole.index_of("2025-12") is None
+    assert whole.index_of("2026-04") is None
+    assert whole.period_covering(date(2025, 1, 1)) == 0
+    assert whole.posting("payment/p") is None
+
+
+def test_a_refused_command_leaves_the_account_as_it_was() -> None:
+    account = loaded(Reach(BEGINNING, postings=True))
+    before = (list(account.periods), account.seq, account.hash, account.terms)
+
+    world = World(datetime(2026, 4, 1, tzinfo=UTC), references={("cash", "r"): "payment/other"})
+    decision = decide(account, paid(DAY)._replace(reference="r"), world)
+
+    assert decision == ("refused", "reference_already_used", account, ())
+    assert (account.periods, account.seq, account.hash, account.terms) == before
