@@ -32,6 +32,14 @@ CUSTOMERS = click.option(
 WHOLE_FLEET = click.option(
     "--whole-fleet", is_flag=True, help="Let all workers share the machine, not only the measured."
 )
+COPIES = click.option(
+    "--copies",
+    type=click.IntRange(min=1, max=12),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How many copies of the measured worker.",
+)
 
 
 def age_option(default: int) -> Callable[[F], F]:
@@ -59,27 +67,29 @@ def count_option(default: int, what: str) -> Callable[[F], F]:
 @bench.command("bill-run")
 @CUSTOMERS
 @age_option(1)
+@COPIES
 @WHOLE_FLEET
-def bill_run(customers: int, age: int, whole_fleet: bool) -> None:
+def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> None:
     """One bill for each customer: from the tick on Kafka to the last committed line.
 
     With --whole-fleet also `notices_seconds`, until the last notice is out.
     """
     from services.console import measuring
 
-    _print(measuring.bill_run(customers, age, whole_fleet))
+    _print(measuring.bill_run(customers, age, copies, whole_fleet))
 
 
 @bench.command()
 @CUSTOMERS
 @count_option(100_000, "payments")
 @age_option(3)
+@COPIES
 @WHOLE_FLEET
-def payments(customers: int, count: int, age: int, whole_fleet: bool) -> None:
+def payments(customers: int, count: int, age: int, copies: int, whole_fleet: bool) -> None:
     """A backlog of payments: from Kafka to committed."""
     from services.console import measuring
 
-    _print(measuring.payments(customers, count, age, whole_fleet))
+    _print(measuring.payments(customers, count, age, copies, whole_fleet))
 
 
 @bench.command()

@@ -4,7 +4,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -25,7 +25,8 @@ from shared.schemas.envelope import Message
 from shared.schemas.publish import binary
 from shared.schemas.topics import RECHECKS, SIGNUPS
 
-ALL = ("coordinator", "generator", "collector", "notifier", "relay")
+ALL = dict.fromkeys(("coordinator", "generator", "collector", "notifier", "relay"), 1)
+"""One worker of each kind, as `up` starts them."""
 LAST = "2026-01"
 """The label of every customer's last period when a measurement begins."""
 POLICY = """\
@@ -43,19 +44,19 @@ PATIENCE_SECONDS = 3600
 
 @asynccontextmanager
 async def fleet_of(
-    workers: Sequence[str], customers: int, age: int
+    workers: Mapping[str, int], customers: int, age: int
 ) -> AsyncIterator[tuple[Fleet, asyncpg.Connection]]:
     """Run a fleet whose customers each have `age` periods, the last one labelled `LAST`."""
     settings = Settings()
     seeding = {"coordinator", "generator"}
     with tempfile.TemporaryDirectory(prefix="rollforward-bench-", ignore_cleanup_errors=True) as at:
-        counts = {name: 1 for name in ALL if name in seeding or name in workers}
+        counts = dict.fromkeys(seeding, 1) | workers
         async with Fleet(Path(at), counts, prepare=prepare(settings), settings=settings) as fleet:
             connection = await asyncpg.connect(fleet.database_admin)
             await reports.apply_policy(connection, POLICY, RECHECKS)
             began = time.perf_counter()
             await _seed(fleet, connection, customers, age)
-            for name in seeding - set(workers):
+            for name in seeding - workers.keys():
                 await fleet.stop_worker(name)
             await connection.execute("VACUUM ANALYZE")
             progress(

@@ -43,9 +43,9 @@ POLL_SECONDS = 0.0005
 Figures = dict[str, Any]
 
 
-async def bill_run(customers: int, age: int, whole_fleet: bool) -> Figures:
+async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> Figures:
     """A bill for each customer, from the tick on Kafka to the last committed line."""
-    workers = ALL if whole_fleet else ("coordinator", "generator")
+    workers = (ALL if whole_fleet else {"coordinator": 1}) | {"generator": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
             await settle(fleet.kafka, fleet.database_admin, timeout=3600)
@@ -55,24 +55,26 @@ async def bill_run(customers: int, age: int, whole_fleet: bool) -> Figures:
         await publish(fleet.kafka, [tick(day)])
         await run_done(connection, day)
         seconds = time.perf_counter() - began
-        more: Figures = {"customers": customers, "age": age, "workers": len(workers)}
+        more: Figures = {"customers": customers, "age": age, "workers": workers}
         if whole_fleet:
             await settle(fleet.kafka, fleet.database_admin, timeout=3600)
             more["notices_seconds"] = round(time.perf_counter() - began, 3)
         return await _beside(fleet, connection, "bill-run", before, seconds) | more
 
 
-async def payments(customers: int, count: int, age: int, whole_fleet: bool) -> Figures:
+async def payments(customers: int, count: int, age: int, copies: int, whole_fleet: bool) -> Figures:
     """A backlog of payments. The clock starts when the collector has committed its first batch,
     so that its start is not counted; neither is that batch."""
-    workers = ALL if whole_fleet else ("collector",)
+    workers = (ALL if whole_fleet else {}) | {"collector": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
             await settle(fleet.kafka, fleet.database_admin, timeout=3600)
-        await fleet.stop_worker("collector")
+        collectors = [name for name in fleet.pids if name.startswith("collector")]
+        for name in collectors:
+            await fleet.stop_worker(name)
         before = await baselines.last_position(connection)
         await publish(fleet.kafka, payments_of(count, customers, SEED))
-        starting = asyncio.create_task(fleet.start_worker("collector"))
+        starting = asyncio.gather(*map(fleet.start_worker, collectors))
         await applied(connection, "collector", PAYMENTS, 1)
         first = await connection.fetchval(sql("positions_of"), "collector", PAYMENTS)
         began = time.perf_counter()
@@ -85,7 +87,7 @@ async def payments(customers: int, count: int, age: int, whole_fleet: bool) -> F
         share = count / max(measured, 1)
         figures = await _beside(fleet, connection, "payments", before, seconds * share)
         more = {"units": measured, "seconds": round(seconds, 3)}
-        return figures | more | {"customers": customers, "age": age, "workers": len(workers)}
+        return figures | more | {"customers": customers, "age": age, "workers": workers}
 
 
 async def latency(customers: int, count: int, age: int) -> Figures:

@@ -5,7 +5,7 @@ what reaches further back must have been loaded so (`reach` in `decide`). Every 
 that appends takes the next seq, chains the hash, and keeps `due` rolling forward.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -184,24 +184,59 @@ class Account:
             if own is None and before.previous_due == previous_due:
                 previous_due = before.due
                 continue
-            fields = {"policy_version": before.bill_policy_version, **(own or {})}
-            line = before._replace(
-                seq=self.seq + 1,
-                revision=before.revision + 1,
-                kind=kind if own is not None else "restatement",
-                previous_due=previous_due,
-                command_id=by.command_id,
-                reverses=by.reverses if own is not None else None,
-                effective_on=by.effective_on,
-                actor=by.actor,
-                reason=by.reason,
-                recorded_at=max(world.recorded_at, self.recorded_at),
-                **fields,
+            line = self._followed(before, kind, by, own, previous_due, world)
+            previous_due = line.due
+            self._append(index, line)
+
+    def _followed(
+        self,
+        before: Line,
+        kind: str,
+        by: By,
+        own: Mapping[str, Any] | None,
+        previous_due: int,
+        world: World,
+    ) -> Line:
+        """Return the line that follows `before` in its period; a restatement without `own`."""
+        said = own or {}
+        charge = said.get("charge", before.charge)
+        discount = said.get("discount", before.discount)
+        vat = said.get("vat", before.vat)
+        paid = said.get("paid", before.paid)
+        frozen: Iterable[Any] = before[FROZEN_AT:]
+        if not said.keys() <= TOTALS:
+            frozen = (
+                self.seq + 1 if value == BECOMES_BILL and name == "bill_seq" else value
+                for name, value in zip(
+                    Line._fields[FROZEN_AT:],
+                    (said.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
+                    strict=True,
+                )
             )
-            due = previous_due + line.charge - line.discount + line.vat - line.paid
-            bill_seq = line.seq if line.bill_seq == BECOMES_BILL else line.bill_seq
-            self._append(index, line._replace(due=due, bill_seq=bill_seq))
-            previous_due = due
+        return Line(
+            before.customer_id,
+            self.seq + 1,
+            before.period,
+            before.revision + 1,
+            "restatement" if own is None else kind,
+            previous_due,
+            charge,
+            discount,
+            vat,
+            paid,
+            previous_due + charge - discount + vat - paid,
+            before.coverage_from,
+            said.get("coverage_to", before.coverage_to),
+            by.command_id,
+            None if own is None else by.reverses,
+            by.effective_on,
+            by.actor,
+            by.reason,
+            said.get("policy_version", before.bill_policy_version),
+            max(world.recorded_at, self.recorded_at),
+            b"",
+            *frozen,
+        )
 
     def post_one(
         self,
@@ -307,5 +342,7 @@ class Account:
         return fields
 
 
+FROZEN_AT = Line._fields.index("hash") + 1
+TOTALS = frozenset({"charge", "discount", "vat", "paid", "coverage_to", "policy_version"})
 BECOMES_BILL = -1
 """`bill_seq` of a change that makes its own line the period's bill."""

@@ -123,26 +123,49 @@ def judge_tick(tick: Ticked, business_date: date | None) -> str | None:
 class Reach(NamedTuple):
     """How far back an account must be loaded for a command.
 
-    Every period from label `since` on (None: the last one is enough), and with `postings`
-    the payments, discounts and corrections of those periods.
+    Every period from label `since` on, or from the one that covers `day` where a day is given;
+    with neither the last one is enough. With `postings` the payments, discounts and corrections
+    of those periods too, with `contact` the dated name, phone and language.
     """
 
     since: str | None = None
+    day: date | None = None
     postings: bool = False
+    contact: bool = False
+
+    def and_also(self, other: "Reach") -> "Reach":
+        """Return the reach of both."""
+        if self == other:
+            return self
+        sinces = [each for each in (self.since, other.since) if each is not None]
+        days = [each.day for each in (self, other) if each.since is not None]
+        return Reach(
+            min(sinces, default=None),
+            min([day for day in days if day is not None]) if days and None not in days else None,
+            self.postings or other.postings,
+            self.contact or other.contact,
+        )
+
+
+WHOLE = Reach(BEGINNING, postings=True, contact=True)
+"""All that there is of an account."""
 
 
 def reach(command: Command) -> Reach:
     """Return what a command reads: an everyday one the head, one that reaches back no more
-    than it reaches. The period of a day is labelled with its month or the month before."""
+    than it reaches."""
     match command:
         case PaymentReceived():
-            return Reach(_label_before(command.received_on))
+            return _covering(command.received_on)
         case AdjustmentMade():
-            return Reach(command.period or _label_before(command.made_on))
+            return Reach(command.period) if command.period else _covering(command.made_on)
         case DiscountGranted():
-            return Reach(command.period or _label_before(command.granted_on), postings=True)
+            within = Reach(command.period) if command.period else _covering(command.granted_on)
+            return within._replace(postings=True)
         case Changed() if command.prorate is not False and (command.package or command.status):
-            return Reach(_label_before(command.effective_on))
+            return _covering(command.effective_on)._replace(contact=True)
+        case Changed():
+            return Reach(contact=True)
         case RebillRequested():
             return Reach(command.period)
         case RefundMade() | CancellationRequested():
@@ -151,8 +174,9 @@ def reach(command: Command) -> Reach:
             return Reach()
 
 
-def _label_before(day: date) -> str:
-    return months_after(label_of(day), -1)
+def _covering(day: date) -> Reach:
+    """The period of a day is labelled with its month or with the month before (contract §2)."""
+    return Reach(months_after(label_of(day), -1), day)
 
 
 class Seen(NamedTuple):

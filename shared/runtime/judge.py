@@ -134,19 +134,16 @@ def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
     for arrival in arrivals:
         customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
         known = reaches.get(customer_id)
-        if known is not None and known != wanted:
-            sinces = [each.since for each in (known, wanted) if each.since is not None]
-            wanted = Reach(min(sinces, default=None), known.postings or wanted.postings)
-        reaches[customer_id] = wanted
+        reaches[customer_id] = wanted if known is None else known.and_also(wanted)
     return reaches
 
 
 def _observe(records: Sequence[ConsumerRecord], fold: Fold, letters: Sequence[outbox.Row]) -> None:
     now = time.time()
-    topics = {record.topic for record in records}
+    topic = next(iter({record.topic for record in records}), "")
+    seconds = metrics.EVENT_SECONDS.labels(topic)
     for record in records:
-        metrics.EVENT_SECONDS.labels(record.topic).observe(max(0.0, now - record.timestamp / 1e3))
-    topic = next(iter(topics), "")
+        seconds.observe(max(0.0, now - record.timestamp / 1e3))
     counts = Counter((judged.arrival.type, judged.outcome) for judged in fold.judged)
     for (type_, outcome), count in counts.items():
         metrics.EVENTS.labels(topic, type_, outcome).inc(count)

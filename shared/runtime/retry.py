@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING
-from shared.ledger.decide import Fold, Reach, references_asked
+from shared.ledger.decide import WHOLE, Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
 from shared.runtime.database import WRITER
@@ -59,7 +58,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
 async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Fold:
     """Apply what is parked for the customer, and bill him up to the business date."""
     fold = await book.open_fold(connection, judge.policies)
-    whole = {customer_id: Reach(BEGINNING, postings=True)}
+    whole = {customer_id: WHOLE}
     fold.accounts |= await book.accounts(connection, whole)
     await judge.load_waiting(connection, fold, [customer_id])
     asked = references_asked(fold.parked.get(customer_id, []), fold.accounts.values())

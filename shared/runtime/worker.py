@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol
 
+import uvloop
+
 from shared.runtime import health, log
 from shared.runtime.database import Database
 from shared.runtime.settings import Settings, SettingsError
@@ -94,5 +96,6 @@ def run(name: str, settings: Settings) -> NoReturn:
         logging.shutdown()
         os._exit(code)
 
-    asyncio.run(to_the_end())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(to_the_end())
     raise AssertionError("the process has ended")

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from shared.ledger.account import BEGINNING, Account, World
+from shared.ledger.account import Account, World
 from shared.ledger.commands import DiscountGranted, PaymentReceived
-from shared.ledger.decide import Reach, decide, reach
+from shared.ledger.decide import WHOLE, Reach, decide, reach
 from shared.ledger.errors import Broken
 from tests.support.rules import StoredRules
 from tests.support.tell import tell
@@ -39,9 +39,21 @@ def test_the_instants_of_a_customers_lines_never_go_back() -> None:
     assert instants == [account.recorded_at, account.recorded_at]
 
 
-def test_a_payment_of_today_needs_no_more_than_the_last_periods() -> None:
-    assert reach(paid(DAY)) == Reach("2026-02")
-    assert [line.period for line in loaded(reach(paid(DAY))).periods] == ["2026-02", "2026-03"]
+def test_a_payment_of_today_needs_the_last_period_and_a_late_one_no_more_than_it_reaches() -> None:
+    late = date(2026, 2, 28)
+
+    assert [line.period for line in loaded(reach(paid(DAY))).periods] == ["2026-03"]
+    assert reach(paid(late)) == Reach("2026-01", late)
+    assert [line.period for line in loaded(reach(paid(date(2026, 3, 1)))).periods] == ["2026-03"]
+
+
+def test_the_reach_of_a_batch_is_that_of_all_its_commands() -> None:
+    early, late = Reach("2025-12", date(2026, 1, 5)), Reach("2026-02", DAY, postings=True)
+
+    assert early.and_also(late) == Reach("2025-12", date(2026, 1, 5), postings=True)
+    assert late.and_also(Reach()) == late
+    assert late.and_also(Reach("2026-02")) == Reach("2026-02", None, postings=True)
+    assert Reach(contact=True).and_also(late) == late._replace(contact=True)
 
 
 def test_what_was_not_loaded_is_never_guessed() -> None:
@@ -59,7 +71,7 @@ def test_what_was_not_loaded_is_never_guessed() -> None:
 
 
 def test_a_whole_account_knows_what_there_is_not() -> None:
-    whole = loaded(Reach(BEGINNING, postings=True))
+    whole = loaded(WHOLE)
 
     assert whole.index_of("2025-12") is None
     assert whole.index_of("2026-04") is None
@@ -68,7 +80,7 @@ def test_a_whole_account_knows_what_there_is_not() -> None:
 
 
 def test_a_refused_command_leaves_the_account_as_it_was() -> None:
-    account = loaded(Reach(BEGINNING, postings=True))
+    account = loaded(WHOLE)
     before = (list(account.periods), account.seq, account.hash, account.terms)
 
     world = World(datetime(2026, 4, 1, tzinfo=UTC), references={("cash", "r"): "payment/other"})

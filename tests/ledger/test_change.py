@@ -79,6 +79,15 @@ def test_a_package_change_without_proration_counts_from_the_end_of_the_billed_co
     """)
 
 
+def test_a_change_early_in_a_month_reaches_the_period_of_the_month_before() -> None:
+    tell("""
+        2026-02-10  signup   rahim  3100.00 a month, joined 2026-01-10, anniversary
+        2026-02-12  package  rahim  6200.00, from 2026-02-05
+        2026-01     covers 2026-01-10..2026-02-10  charge 3600.00
+        2026-02     covers 2026-02-10..2026-03-10  charge 6200.00
+    """)
+
+
 def test_what_is_not_to_reach_back_does_not_when_something_else_does() -> None:
     """January is re-priced for its days not active, at the price that it was billed at."""
     tell("""

@@ -100,6 +100,15 @@ def test_where_a_parked_event_makes_the_first_period_those_before_it_go_next() -
     """)
 
 
+def test_what_is_parked_applies_when_a_change_makes_the_first_period() -> None:
+    tell("""
+        2026-01-05  signup  rahim  100.00 a month, billed from 2026-02-01
+        2026-01-06  pay     rahim   50.00  => parked
+        2026-02-10  terms   rahim, monthly
+        2026-02     paid 50.00
+    """)
+
+
 def test_a_parked_event_may_be_refused_when_it_applies() -> None:
     *_, rules = tell("""
         policy

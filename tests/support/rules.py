@@ -15,7 +15,16 @@ from typing import Any
 
 from shared.ledger.account import BEGINNING, Account, Contact, Head, Posting, World
 from shared.ledger.commands import PaymentReceived, RefundMade, SignedUp, Ticked
-from shared.ledger.decide import Arrival, Fold, Reach, Seen, judge_tick, reach, references_asked
+from shared.ledger.decide import (
+    WHOLE,
+    Arrival,
+    Fold,
+    Reach,
+    Seen,
+    judge_tick,
+    reach,
+    references_asked,
+)
 from shared.ledger.line import Line
 from shared.ledger.period import label_of
 from shared.ledger.policy import NO_POLICY, Policy
@@ -172,11 +181,15 @@ class StoredRules(Rules):
     def load(self, customer_id: str, wanted: Reach) -> Account:
         """Make an account anew from the book, as far back as wanted."""
         account = self._end_of(customer_id, self.kept[customer_id])
+        if not wanted.contact:
+            account.contact = None
         if account.seq:
             periods = self._periods(customer_id)
-            since = min(wanted.since or BEGINNING, periods[-1].period)
-            whole = wanted.since is not None
-            account.periods = [p for p in periods if p.period >= since] if whole else periods[-1:]
+            head = periods[-1]
+            account.periods = [head]
+            if wanted.since is not None and (wanted.day is None or wanted.day < head.coverage_from):
+                since = min(wanted.since, head.period)
+                account.periods = [each for each in periods if each.period >= since]
             first = account.periods[0].period
             account.since = BEGINNING if first == label_of(account.bill_from) else first
             if wanted.postings:
@@ -242,8 +255,7 @@ class StoredRules(Rules):
             else:
                 self.references[key] = payment
         self.accounts |= {
-            customer_id: self.load(customer_id, Reach(BEGINNING, postings=True))
-            for customer_id in fold.accounts
+            customer_id: self.load(customer_id, WHOLE) for customer_id in fold.accounts
         }
 
 
@@ -252,9 +264,8 @@ def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
     reaches: dict[str, Reach] = {}
     for arrival in arrivals:
         customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
-        known = reaches.get(customer_id, wanted)
-        sinces = [each.since for each in (known, wanted) if each.since is not None]
-        reaches[customer_id] = Reach(min(sinces, default=None), known.postings or wanted.postings)
+        known = reaches.get(customer_id)
+        reaches[customer_id] = wanted if known is None else known.and_also(wanted)
     return reaches
 
 

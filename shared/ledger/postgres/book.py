@@ -87,10 +87,13 @@ async def accounts(
     """Return the accounts that exist, each loaded as far back as its reach says."""
     loaded: dict[str, Account] = {}
     sinces = [wanted.since for wanted in reaches.values()]
-    for row in await connection.fetch(sql("accounts"), list(reaches), sinces):
+    days = [wanted.day for wanted in reaches.values()]
+    for row in await connection.fetch(sql("accounts"), list(reaches), sinces, days):
         account = loaded.get(row[0])
         if account is None:
             account = loaded[row[0]] = _account(*row[:ACCOUNT_WIDTH])
+            if reaches[row[0]].contact:
+                account.contact = decode_contact(row["contact"])
         if account.seq:
             account.periods.append(Line(*row[ACCOUNT_WIDTH:]))
     for account in loaded.values():
@@ -107,7 +110,7 @@ def _account(
     bill_from: date,
     opening_due: int,
     terms: str,
-    contact: str,
+    _contact: str,
     seq: int | None,
     tip: bytes | None,
     recorded_at: datetime | None,
@@ -118,7 +121,7 @@ def _account(
         bill_from,
         opening_due,
         decode(terms),
-        decode_contact(contact),
+        None,
         postings=None if seq else [],
         seq=seq or 0,
         hash=tip or GENESIS,

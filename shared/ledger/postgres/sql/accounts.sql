@@ -1,5 +1,6 @@
--- Accounts of one batch: each with the end of its chain, and its periods from a label on (none
--- given: the last one) as their latest lines. One row is read per period, however often revised.
+-- Accounts of one batch: each with the end of its chain, and its periods as their latest lines:
+-- from a label on, but no earlier than the one that covers a day; with neither the last one.
+-- One row is read per period, however often it was revised.
 SELECT
     account.customer_id,
     account.joined_on,
@@ -41,7 +42,7 @@ SELECT
     line.adjusted_vat,
     line.granted_discount,
     line.granted_vat
-FROM unnest($1::text[], $2::text[]) AS wanted (customer_id, since)
+FROM unnest($1::text[], $2::text[], $3::date[]) AS wanted (customer_id, since, day)
 JOIN book.account ON account.customer_id = wanted.customer_id
 LEFT JOIN LATERAL (
     SELECT line.seq, line.hash, line.recorded_at
@@ -51,7 +52,7 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS last ON true
 LEFT JOIN LATERAL (
-    SELECT line.period FROM book.line
+    SELECT line.period, line.coverage_from FROM book.line
     WHERE line.customer_id = account.customer_id
     ORDER BY line.period DESC
     LIMIT 1
@@ -61,7 +62,7 @@ LEFT JOIN LATERAL generate_series(
         ::timestamp,
     (head.period || '-01')::timestamp,
     interval '1 month'
-) AS month ON wanted.since IS NOT NULL
+) AS month ON wanted.since IS NOT NULL AND (wanted.day < head.coverage_from) IS NOT FALSE
 LEFT JOIN LATERAL (
     SELECT * FROM book.line
     WHERE line.customer_id = account.customer_id
