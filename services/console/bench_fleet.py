@@ -50,7 +50,7 @@ async def fleet_of(
     settings = Settings()
     seeding = {"coordinator", "generator"}
     with tempfile.TemporaryDirectory(prefix="rollforward-bench-", ignore_cleanup_errors=True) as at:
-        counts = dict.fromkeys(seeding, 1) | workers
+        counts = {**dict.fromkeys(seeding, 1), **workers}
         async with Fleet(Path(at), counts, prepare=prepare(settings), settings=settings) as fleet:
             connection = await asyncpg.connect(fleet.database_admin)
             await reports.apply_policy(connection, POLICY, RECHECKS)

@@ -69,7 +69,7 @@ async def open_fold(
     return Fold(
         world,
         seen={command_id: Seen(*seen) for command_id, *seen in row["seen"]},
-        quarantined={customer_id: reason for customer_id, reason in row["quarantined"]},
+        quarantined=dict(row["quarantined"]),
     )
 
 
