@@ -1,7 +1,7 @@
 # `make` alone says what there is. Nothing is needed but Python 3.11+ and a package index.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench lock clean
+.PHONY: help install demo test test-postgres check bench lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Say what there is
 	@echo "Rollforward: bills for internet service providers."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with .venv/bin/rollforward, Kafka and PostgreSQL included
 
@@ -19,6 +19,9 @@ demo: install ## Play a month of an internet provider on real Kafka and PostgreS
 
 test: check ## Check, then run all tests
 	$(BIN)/pytest
+
+test-postgres: install ## Run the database's tests on another PostgreSQL: POSTGRES=/usr/lib/postgresql/15/bin
+	ROLLFORWARD_TEST_POSTGRES_BIN=$(POSTGRES) $(BIN)/pytest tests/postgres tests/services/test_examples_live.py
 
 check: install ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -39,7 +39,15 @@ def demo(customers: int) -> None:
     metavar="DIR",
     help="Where everything is kept (else ROLLFORWARD_DATA).",
 )
-def up(data: Path | None) -> None:
+@click.option(
+    "--copies",
+    "copies",
+    multiple=True,
+    metavar="NAME=N",
+    callback=lambda _context, _option, told: dict(map(_copies, told)),
+    help="So many workers of a kind instead of one, such as generator=2; may be repeated.",
+)
+def up(data: Path | None, copies: dict[str, int]) -> None:
     """Run broker, database and all workers until interrupted (Ctrl-C).
 
     When all is ready it prints one line and writes DIR/connection.json. A worker that dies is
@@ -57,9 +65,16 @@ def up(data: Path | None) -> None:
     from shared.runtime.setting_up import prepare
     from shared.runtime.supervisor import Fleet, run_until_interrupted
 
-    workers = dict.fromkeys(WORKERS, 1)
+    workers = dict.fromkeys(WORKERS, 1) | copies
     fleet = Fleet(folder, workers, prepare=prepare(settings), settings=settings)
     asyncio.run(run_until_interrupted(fleet, click.echo))
+
+
+def _copies(told: str) -> tuple[str, int]:
+    name, _, count = told.partition("=")
+    if name not in WORKERS or not count.isdecimal() or not 1 <= int(count) <= 100:
+        raise click.BadParameter(f"{told!r} is not NAME=N with a name of {', '.join(WORKERS)}")
+    return name, int(count)
 
 
 @click.command()

@@ -213,27 +213,16 @@ def test_a_change_that_moves_no_charge_appends_no_line() -> None:
 
 def test_a_proration_restates_the_later_periods_whose_charge_stays() -> None:
     tell("""
+        policy
         2026-02-01  signup   rahim  3100.00 a month, joined 2026-01-01
-        2026-02-10  package  rahim  3100.00, from 2026-02-01
+        2026-02-02  cancel   rahim  bill 2026-02
         2026-02-10  package  rahim  6200.00, from 2026-01-22, as up
-        2026-02-10  package  rahim  3100.00, from 2026-02-01, as down
         lines rahim
         1  2026-01  bill         due 3100.00
         2  2026-02  bill         due 6200.00
-        3  2026-01  proration    charge 4100.00  due 4100.00   command_id change/up
-        4  2026-02  proration    charge 6200.00  due 10300.00  command_id change/up
-        5  2026-02  proration    charge 3100.00  due 7200.00   command_id change/down
-        2026-02-11  suspend  rahim, from 2026-01-31, prorate, as stop
-        2026-02-11  resume   rahim, from 2026-02-01, as go
-        lines rahim
-        1  2026-01  bill         due 3100.00
-        2  2026-02  bill         due 6200.00
-        3  2026-01  proration    due 4100.00
-        4  2026-02  proration    due 10300.00
-        5  2026-02  proration    due 7200.00
-        6  2026-01  proration    charge 3900.00  due 3900.00
-        7  2026-02  proration    charge    0.00  due 3900.00
-        8  2026-02  proration    charge 3100.00  due 7000.00
+        3  2026-02  reversal     due 3100.00
+        4  2026-01  proration    charge 4100.00  due 4100.00  command_id change/up
+        5  2026-02  restatement  charge    0.00  due 4100.00  command_id change/up
     """)
 
 
