@@ -87,7 +87,10 @@ def _moved(step: Step, name: str, sign: int = 1) -> str:
 def _who(step: Step, zone: ZoneInfo) -> str:
     line = step.line
     written = line.recorded_at.astimezone(zone)
-    words = [f"by {line.actor}" if line.actor else "by a run", f"command {line.command_id}"]
+    nobody = "by a run, or a signup that names nobody"
+    made = line.kind in ("bill", "skip")
+    by = f"by {line.actor}" if line.actor else nobody if made else "by nobody named"
+    words = [by, f"command {line.command_id}"]
     words.append(f"written {written:%Y-%m-%d %H:%M:%S %z}")
     if line.reason:
         words.append(f'because "{line.reason}"')

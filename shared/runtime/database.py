@@ -28,8 +28,6 @@ PASSING = (
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.PostgresSystemError,
-    # Two batches met on one command id or reference: the next try sees the other's row.
-    asyncpg.UniqueViolationError,
 )
 """What passes by itself or is mended from outside: the same batch may succeed when tried again."""
 

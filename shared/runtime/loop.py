@@ -30,6 +30,7 @@ RECORDS_MAX = 2000
 POLL_SECONDS = 0.5
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 COMMIT_SECONDS = 5.0
+TRIES_MAX = 3
 SESSION_MS = 10_000
 POLL_INTERVAL_MS = 3_600_000
 """A worker that waits for its database keeps its partitions; the position fences zombies."""
@@ -245,9 +246,17 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             )
             for partition, records in batches.items()
         }
-        async with connection.transaction():
-            observe = await work()
-            await book.advance(connection, self.name, moves)
+        for tries_left in reversed(range(TRIES_MAX)):
+            try:
+                async with connection.transaction():
+                    observe = await work()
+                    await book.advance(connection, self.name, moves)
+                break
+            except asyncpg.UniqueViolationError:
+                # Two batches met on one command id or reference: now the other's row is seen.
+                metrics.RETRIES.labels(self.name, "unique").inc()
+                if not tries_left:
+                    raise
         for (topic, number), (_, offset) in moves.items():
             self._positions[TopicPartition(topic, number)] = offset
         observe()

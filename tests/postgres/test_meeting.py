@@ -1,0 +1,124 @@
+"""Two batches at once on two connections: what the locks and the unique keys leave of them."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from aiokafka import TopicPartition
+
+from shared.ledger.postgres import book
+from shared.runtime.database import Database
+from shared.runtime.health import Health
+from shared.runtime.judge import Judge
+from shared.runtime.loop import Loop
+from shared.schemas.publish import binary
+from shared.schemas.topics import PAYMENTS, SIGNUPS
+
+JUDGE = Judge(ZoneInfo("Asia/Dhaka"), 12)
+
+
+def record(type_: str, offset: int, **data: Any) -> Any:
+    message = binary(type_, data, f"e-{offset}", "test")
+    return SimpleNamespace(**message._asdict(), partition=0, offset=offset, timestamp=0)
+
+
+def signup(customer_id: str, offset: int) -> Any:
+    return record(
+        "billing.customer.signed_up.v1",
+        offset,
+        customer_id=customer_id,
+        signed_up_at="2026-01-01T10:00:00+06:00",
+        joined_on="2026-01-01",
+        name="Rahim",
+        phone="+8801711000001",
+        package={"code": "home", "price": "1000.00"},
+        cycle={"kind": "start_of_month"},
+    )
+
+
+def payment(customer_id: str, payment_id: str, offset: int) -> Any:
+    return record(
+        "billing.payment.received.v1",
+        offset,
+        payment_id=payment_id,
+        customer_id=customer_id,
+        amount="100.00",
+        method="bkash",
+        channel="online",
+        received_at="2026-01-05T10:00:00+06:00",
+        reference="TX-1",
+        actor="app",
+    )
+
+
+class Batches:
+    """The committing half of a loop, given records by hand instead of by Kafka."""
+
+    def __init__(self, url: str, consumer: str) -> None:
+        self.database = Database(url, "test")
+        self.loop = Loop(consumer, [], "", self.database, JUDGE, Health())
+
+    async def commit(self, topic: str, *records: Any, before: Any = None) -> None:
+        partition = TopicPartition(topic, 0)
+
+        async with self.database.connection() as connection:
+            at = await book.positions(connection, self.loop.name, [partition])
+            self.loop._positions[partition] = at[partition]
+
+            async def work() -> Any:
+                if before is not None:
+                    await before()
+                return await JUDGE(connection, records)
+
+            await self.loop._commit(connection, {partition: records}, work)
+
+
+async def test_two_batches_that_meet_on_a_reference_leave_one_payment(database: str) -> None:
+    first, second = Batches(database, "one"), Batches(database, "two")
+    customers = ["c-1", "c-2"]
+    assert len(set(map(JUDGE.bucket_of, customers))) == 2, "or their lock would part them"
+    await first.commit(SIGNUPS, *(signup(each, at) for at, each in enumerate(customers)))
+
+    # The first batch has judged and written, and waits for the second to be as far as it can.
+    connection = await asyncpg.connect(database)
+    transaction = connection.transaction()
+    await transaction.start()
+    await JUDGE(connection, [payment("c-1", "p-1", 2)])
+    meeting = asyncio.create_task(second.commit(PAYMENTS, payment("c-2", "p-2", 0)))
+    watcher = await asyncpg.connect(database)
+    while not await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0)
+    await transaction.commit()
+    await meeting
+
+    rows = await watcher.fetch("SELECT command_id, outcome, reason FROM report.command"
+                               " WHERE command_id ~ '^payment' ORDER BY command_id")  # fmt: skip
+    assert [tuple(row) for row in rows] == [
+        ("payment/p-1", "accepted", None),
+        ("payment/p-2", "refused", "reference_already_used"),
+    ]
+    for each in (connection, watcher, first.database, second.database):
+        await each.close()
+
+
+async def test_a_batch_from_a_position_that_has_moved_is_fenced(database: str) -> None:
+    ours, zombie = Batches(database, "generator"), Batches(database, "generator")
+    partition = TopicPartition(SIGNUPS, 0)
+    async with zombie.database.connection() as connection:
+        zombie.loop._positions |= await book.positions(connection, "generator", [partition])
+        await ours.commit(SIGNUPS, signup("c-1", 0))
+
+        woken = [signup("c-1", 0)]
+        try:
+            await zombie.loop._commit(
+                connection, {partition: woken}, lambda: JUDGE(connection, woken)
+            )
+            fenced = False
+        except book.Fenced:
+            fenced = True
+
+    assert fenced
+    for each in (ours.database, zombie.database):
+        await each.close()
