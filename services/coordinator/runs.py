@@ -19,6 +19,7 @@ from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
+from shared.runtime.loop import pause
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAGES, RUNS
 
@@ -62,7 +63,7 @@ class Runs:
         self.app.agent(self._runs)(self._on_runs)
         self.app.timer(HEAL_SECONDS)(self._heal)
         self.app.timer(WATCH_SECONDS)(self._watch)
-        self.app.timer(RECONCILE_SECONDS)(self._reconcile)
+        self.app.task(self._keep_reconciling)
         self.app.timer(CLOCK_SECONDS)(self._clock)
 
     def stop(self) -> None:
@@ -137,10 +138,16 @@ class Runs:
         metrics.RUN_RUNNING.set(row["running"])
         metrics.RUN_LAST_SUCCESS.set(row["last_success"] or 0)
 
+    async def _keep_reconciling(self) -> None:
+        """Look whether all figures are 0, at the start and then every hour: it reads the book."""
+        while not self._stopping.is_set():
+            await self._reconcile()
+            await pause(self._stopping, RECONCILE_SECONDS)
+
     async def _reconcile(self) -> None:
         try:
             async with self._database.connection() as connection:
-                row = await connection.fetchrow(sql("reconciliation"))
+                row = await connection.fetchrow(sql("reconciliation"), timeout=RECONCILE_SECONDS)
         except PASSING as away:
             log.warning("the reconciliation waits: %s", away)
             return

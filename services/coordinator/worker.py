@@ -8,7 +8,7 @@ from shared.schemas.topics import TICKS
 
 
 def parts(context: Context) -> list[Part]:
-    settings, database = context.settings, context.database()
+    settings, database = context.settings, context.database(size=4)
     runs = Runs(context.kafka, database, context.health, settings.zone)
     judge = TickJudge(settings.zone, runs.accepted)
     return [Loop("coordinator", [TICKS], context.kafka, database, judge, context.health), runs]

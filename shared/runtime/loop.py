@@ -30,6 +30,7 @@ RECORDS_MAX = 2000
 POLL_SECONDS = 0.5
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 COMMIT_SECONDS = 5.0
+BROKER_SECONDS_MAX = 5.0
 TRIES_MAX = 3
 SESSION_MS = 10_000
 POLL_INTERVAL_MS = 3_600_000
@@ -155,8 +156,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self._consumer is not None
         moves = {}
         for partition, offset in self._positions.items():
+            if partition in self._consumer.paused():
+                continue
             at = await self._consumer.position(partition)
-            if at > offset:
+            if at > offset and await self._follows(partition, at):
                 moves[partition] = (offset, at)
         if moves:
             async with connection.transaction():
@@ -274,7 +277,12 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 lag.set(max(0, end - offset))
         try:
             held = self._consumer.assignment()
-            await self._consumer.commit({p: o for p, o in self._positions.items() if p in held})
+            # A broker that is away is not an error to a consumer: it asks again for ever.
+            async with asyncio.timeout(BROKER_SECONDS_MAX):
+                await self._consumer.commit({p: o for p, o in self._positions.items() if p in held})
+            self.health.good("kafka")
+        except TimeoutError:
+            self._failed("kafka", KafkaError(f"no answer in {BROKER_SECONDS_MAX:g} s"))
         except KafkaError as away:
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
 
@@ -290,6 +298,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             self._positions.clear()
         for partition in revoked:
             metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition)).set(0)
+            self.health.good(f"{partition.topic}-{partition.partition}")
 
     async def on_partitions_assigned(self, _: Sequence[TopicPartition]) -> None:
         self._positions.clear()

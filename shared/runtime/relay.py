@@ -8,6 +8,7 @@ rows are sent again, in the same order, with the same seq and `ce_id`.
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import asyncpg
@@ -27,8 +28,13 @@ log = logging.getLogger(__name__)
 
 ROWS_MAX = 2000
 IDLE_SECONDS = 0.02
+WATCH_SECONDS = 5.0
+REQUEST_MS_MAX = 20_000
 LOCK = 7284
 """The advisory lock that one relay holds while it works; another waits for its turn."""
+LEASE = "60s"
+"""PostgreSQL takes the lock from a relay that was stopped and has said nothing for so long;
+longer than the broker may take to answer."""
 
 
 class Relay:
@@ -49,6 +55,7 @@ class Relay:
                 bootstrap_servers=self._kafka,
                 enable_idempotence=True,
                 acks="all",
+                request_timeout_ms=REQUEST_MS_MAX,
                 linger_ms=0,
                 max_batch_size=1 << 18,
                 max_request_size=8 << 20,
@@ -77,7 +84,12 @@ class Relay:
                 break
             self._health.good("relay")
             await pause(self._stopping, 0.5)
+        await connection.execute(sql("relay_lease"), LEASE)
+        watched = -WATCH_SECONDS
         while not self._stopping.is_set():
+            if time.monotonic() - watched > WATCH_SECONDS:
+                await self._watch(connection, producer)
+                watched = time.monotonic()
             lines = await self._lines(connection, producer)
             others = await self._others(connection, producer)
             wait.reset()
@@ -102,6 +114,12 @@ class Relay:
                 await _move(connection, "outgoing", rows)
                 await connection.execute(sql("relay_forget"), last["xid"], last["position"])
         return len(rows)
+
+    async def _watch(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        """Show how much waits, and find out that the broker is away though nothing is sent."""
+        for row in await connection.fetch(sql("relay_lag")):
+            metrics.RELAY_LAG.labels(row["stream"]).set(row["waiting"])
+        await producer.client.fetch_all_metadata()
 
     def _failed(self, cause: str, error: BaseException) -> None:
         log.warning("relay: %s: %s: %s", cause, type(error).__name__, error)
