@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 CUSTOMERS_MAX = 5000
 BUCKETS_AT_ONCE = 2
 """While one bucket's lines are written, the next one's bills are worked out."""
+SMALLER = 8
+POISON = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+"""What the database refuses of one customer, whoever is billed beside him."""
 
 
 class Pages:
@@ -61,6 +64,7 @@ class Pages:
             )
             try:
                 await consumer.start()
+                self._health.good("kafka")
                 await self._consume(consumer)
             except (KafkaError, OSError) as away:
                 log.warning("pages: %s", away)
@@ -72,11 +76,8 @@ class Pages:
     async def _consume(self, consumer: AIOKafkaConsumer) -> None:
         while not self._stopping.is_set():
             polled = await consumer.getmany(timeout_ms=500)
-            self._health.good("kafka")
             asked = dict.fromkeys(
-                (said["tick_id"], said["bucket"])
-                for records in polled.values()
-                for said in map(json.loads, (record.value for record in records))
+                _asked(record.value) for records in polled.values() for record in records
             )
             if asked:
                 await asyncio.gather(*(self._bill(tick_id, bucket) for tick_id, bucket in asked))
@@ -85,11 +86,12 @@ class Pages:
     async def _bill(self, tick_id: str, bucket: int) -> None:
         async with self._free:
             wait = Backoff()
-            more = True
+            more, size, apart = True, CUSTOMERS_MAX, None
             while more and not self._stopping.is_set():
                 try:
                     async with self._database.transaction() as connection:
-                        more = await self.bill_page(connection, tick_id, bucket)
+                        more = await self.bill_page(connection, tick_id, bucket, size, apart)
+                    size, apart = min(size * 2, CUSTOMERS_MAX), None
                     wait.reset()
                     self._health.good("pages")
                 except PASSING as away:
@@ -98,23 +100,37 @@ class Pages:
                     self._health.bad("pages", f"{type(away).__name__}: {away}"[:200])
                     await wait(self._stopping)
                 except Exception as error:
-                    # The run stays unfinished and is sent again; others go on meanwhile.
-                    log.exception("page %s of %s stands still", bucket, tick_id)
-                    self._health.bad("pages", f"bucket {bucket}: {error}"[:200])
-                    return
+                    log.exception("page %s of %s fails, %d customers", bucket, tick_id, size)
+                    metrics.RETRIES.labels("pages", type(error).__name__).inc()
+                    if not isinstance(error, POISON) or apart is not None:
+                        # The run stays unfinished and is sent again; others go on meanwhile.
+                        self._health.bad("pages", f"bucket {bucket}: {error}"[:200])
+                        return
+                    # One customer's trouble stops one customer: fewer, until he is alone.
+                    apart = error if size == 1 else None
+                    size = max(1, size // SMALLER)
 
-    async def bill_page(self, connection: asyncpg.Connection, tick_id: str, bucket: int) -> bool:
-        """Bill the next customers of a bucket; return whether there are more."""
+    async def bill_page(
+        self,
+        connection: asyncpg.Connection,
+        tick_id: str,
+        bucket: int,
+        size: int = CUSTOMERS_MAX,
+        apart: Exception | None = None,
+    ) -> bool:
+        """Bill the next customers of a bucket; return whether there are more. With `apart` they
+        are quarantined for that error instead."""
         await book.lock_buckets(connection, [bucket])
         page = await connection.fetchrow(sql("page"), tick_id, bucket)
         if page is None or page["finished_at"] is not None:
             return False
         after, as_of = page["after"], page["as_of"]
         fold = await book.open_fold(connection, self._judge.policies)
-        fold.accounts, fold.quarantined = await book.bill_page(
-            connection, bucket, after, CUSTOMERS_MAX
-        )
+        fold.accounts, fold.quarantined = await book.bill_page(connection, bucket, after, size)
         customers = list(fold.accounts)
+        if apart is not None:
+            fold.quarantined |= dict.fromkeys(customers, f"{type(apart).__name__}: {apart}"[:500])
+            fold.broken |= dict.fromkeys(customers, apart)
         await self._load_waiting(connection, fold)
         results = Counter[str]()
         for customer_id in customers:
@@ -128,7 +144,7 @@ class Pages:
         await self._judge.save(connection, fold)
         if not after:
             await self._recheck(connection, bucket, as_of)
-        last = len(customers) < CUSTOMERS_MAX
+        last = len(customers) < size
         names = ("billed", "skipped", "already_billed", "quarantined")
         counts = [results[name] for name in names]
         after = customers[-1] if customers else after
@@ -158,3 +174,8 @@ class Pages:
             customers = [row["customer_id"] for row in rows]
             await connection.execute(sql("set_next_changes"), customers, days)
             await outbox.put(connection, [outbox.recheck(each) for each in customers])
+
+
+def _asked(value: bytes) -> tuple[str, int]:
+    said = json.loads(value)
+    return said["tick_id"], said["bucket"]

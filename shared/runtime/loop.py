@@ -161,10 +161,15 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             at = await self._consumer.position(partition)
             if at > offset and await self._follows(partition, at):
                 moves[partition] = (offset, at)
-        if moves:
+        if not moves:
+            return
+        try:
             async with connection.transaction():
                 await book.advance(connection, self.name, moves)
             self._positions |= {partition: at for partition, (_, at) in moves.items()}
+        except book.Fenced as fenced:
+            self._failed("fenced", fenced)
+            self._positions.clear()
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:
         """Whether records from an offset follow the position. What the broker deleted before it

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol
 
+import asyncpg
 import uvloop
 
+from shared.ledger.postgres.statements import sql
 from shared.runtime import health, log
-from shared.runtime.database import Database
+from shared.runtime.database import PASSING, Database
+from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
@@ -62,8 +65,17 @@ async def work(name: str, settings: Settings) -> int:
     context = Context(name, settings)
     runner, port = await health.serve(context.health, settings.metrics_host, settings.metrics_port)
     logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
-    parts = parts_of(context)
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    unfit = await _unfit(context, stopping)
+    if unfit is not None or stopping.is_set():
+        if unfit:
+            logger.error("%s does not start: %s", name, unfit)
+        await runner.cleanup()
+        return 2 if unfit else 0
+    parts = parts_of(context)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, parts)
     tasks = [asyncio.create_task(part.run()) for part in parts]
@@ -78,6 +90,34 @@ async def work(name: str, settings: Settings) -> int:
         logger.error("%s: a part ended", name, exc_info=task.exception())
     logger.info("%s: stopped", name)
     return 1 if failed else 0
+
+
+async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
+    """Return why a worker must not work on this book; None when it may. Waits for the database.
+
+    Partitions place customers under their locks, and the zone says where a day begins: two
+    workers that differ in them would write one customer at once, or bill on different days.
+    """
+    settings, wait = context.settings, Backoff()
+    database = context.database(size=1)
+    while not stopping.is_set():
+        try:
+            async with database.connection() as connection:
+                row = await connection.fetchrow(sql("fleet_setup"))
+            ours = settings.partitions, settings.zone.key
+            if row is None:
+                return "the book holds no fleet yet: run `rollforward migrate`"
+            if tuple(row) != ours:
+                return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
+                    *row, *ours
+                )
+            return None
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            return "the database holds no book: run `rollforward migrate`"
+        except PASSING as away:
+            context.health.bad("database", f"{type(away).__name__}: {away}"[:200])
+            await wait(stopping)
+    return None
 
 
 def _stop(parts: Sequence[Part]) -> None:

@@ -1,7 +1,7 @@
 """Watching a fleet (contract §9): what each worker shows, and that nobody is named there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -116,9 +116,9 @@ async def _pay(kafka: str) -> None:
     await _send(kafka, "billing.payment.received.v1", payment)
 
 
-async def _send(kafka: str, kind: str, data: dict[str, object]) -> None:
+async def _send(kafka: str, kind: str, data: Mapping[str, object]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
-    topic, key, value, headers = binary(kind, data, kind, "test")
+    topic, key, value, headers = binary(kind, dict(data), kind, "test")
     await producer.send_and_wait(topic, value, key, headers=headers)
     await producer.stop()
