@@ -28,6 +28,9 @@ check: install ## Check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+chaos: install ## Break a live fleet as SEED=n (or SEEDS=a..b) says, and check every promise
+	$(BIN)/python -m tests.faults.chaos $(or $(SEEDS),$(SEED),1)
+
 bench: install ## Measure bill run, payments and latency, each beside its baselines
 	@for bench in bill-run payments latency; do $(BIN)/rollforward bench $$bench || exit; done
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from services.console import bench, books, events, fleet, proofs
+from services.console import bench, books, events, fleet, proofs, rehearsing
 from services.console.problems import spoken
 
 
@@ -62,7 +62,9 @@ for command in (
     books.statement,
     books.explain,
     proofs.verify,
+    proofs.seal,
     proofs.export,
+    rehearsing.rehearse,
     events.parked,
     events.dlq,
     events.quarantine,

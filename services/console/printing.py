@@ -67,9 +67,10 @@ class Counter:
         self._what = what
         self._live = sys.stderr.isatty()
 
-    def __call__(self, count: int) -> None:
+    def __call__(self, count: int, total: int | None = None) -> None:
         if self._live:
-            click.echo(f"\r{count:,} {self._what} ", nl=False, err=True)
+            of = "" if total is None else f" of {total:,}"
+            click.echo(f"\r{count:,}{of} {self._what} ", nl=False, err=True)
 
     def done(self) -> None:
         if self._live:

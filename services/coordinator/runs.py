@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import faust
 
 from shared.ledger.period import label_of
+from shared.ledger.postgres import sealing
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
 from shared.runtime.database import PASSING, Database
@@ -29,6 +31,7 @@ HEAL_SECONDS = 0.25
 STALE_SECONDS = 10.0
 WATCH_SECONDS = 5.0
 RECONCILE_SECONDS = 3600.0
+SEAL_SECONDS = 60.0
 CLOCK_SECONDS = 20.0
 STOP_SECONDS = 2.0
 SESSION_SECONDS = 10
@@ -64,6 +67,7 @@ class Runs:
         self.app.timer(HEAL_SECONDS)(self._heal)
         self.app.timer(WATCH_SECONDS)(self._watch)
         self.app.task(self._keep_reconciling)
+        self.app.timer(SEAL_SECONDS)(self._seal)
         self.app.timer(CLOCK_SECONDS)(self._clock)
 
     def stop(self) -> None:
@@ -77,12 +81,16 @@ class Runs:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await stopping
+            ended = asyncio.create_task(self.app.wait_until_stopped())
+            await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
         try:
             await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
         except TimeoutError:
             log.warning("Faust did not stop in %s s and is left behind", STOP_SECONDS)
+        if not self._stopping.is_set():
+            # It crashed; without its timers nothing heals. Whoever started us starts us again.
+            raise RuntimeError("Faust ended by itself") from self.app.crash_reason
 
     def accepted(self, period: str, tick_id: str) -> None:
         """Tell the month's agent of a new run; when the word is lost the timer finds it."""
@@ -99,11 +107,14 @@ class Runs:
 
     async def _claim(self, period: str) -> None:
         """Claim a month for its next run, if no other has it, and send its pages."""
-        async with self._database.transaction() as connection:
-            tick_id = await connection.fetchval(sql("claim_run"), period)
-            if tick_id is None:
-                return
-            pages = await connection.fetch(sql("add_pages"), tick_id)
+        try:
+            async with self._database.transaction() as connection:
+                tick_id = await connection.fetchval(sql("claim_run"), period)
+                if tick_id is None:
+                    return
+                pages = await connection.fetch(sql("add_pages"), tick_id)
+        except asyncpg.UniqueViolationError:
+            return  # another coordinator claimed the month at the same moment
         for page in pages:
             await self._send_page(tick_id, page["bucket"])
 
@@ -123,7 +134,9 @@ class Runs:
                 log.warning("page %s of run %s is sent again", row["bucket"], row["tick_id"])
                 await self._send_page(row["tick_id"], row["bucket"])
             self._health.good("runs")
-        except PASSING as away:
+        except Exception as away:
+            # A timer that raises ends the app, and a broker that is away raises in many ways.
+            log.warning("runs wait: %s: %s", type(away).__name__, away)
             self._health.bad("runs", f"{type(away).__name__}: {away}"[:200])
 
     async def _watch(self) -> None:
@@ -154,6 +167,16 @@ class Runs:
         for figure, difference in row.items():
             metrics.RECONCILIATION.labels(figure).set(difference)
 
+    async def _seal(self) -> None:
+        """Seal the book once a day, after the day's run is done."""
+        try:
+            async with self._database.connection() as connection:
+                if await connection.fetchval(sql("seal_due")):
+                    sealed = await sealing.seal(connection)
+                    log.info("seal %s: %s", sealed.number, sealed.hash.hex())
+        except PASSING as away:
+            log.warning("the seal waits: %s", away)
+
     async def _clock(self) -> None:
         """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
         had ticked before; a new fleet waits for its first midnight, or for a person."""
@@ -163,7 +186,7 @@ class Runs:
                 last = await connection.fetchval(sql("last_clock_tick"))
             if (last is not None and last < today) or (last is None and self._started_on < today):
                 await self._tick(today.isoformat(), label_of(today))
-        except PASSING as away:
+        except Exception as away:
             log.warning("the clock waits: %s", away)
 
     async def _tick(self, as_of: str, period: str) -> None:

@@ -438,7 +438,7 @@ def on_bill_up_to(account: Account, event: BillUpToSet, world: World) -> None:
         for _ in starts[1:]:
             account.bill_next(world, event.actor)
         account.bill_next(world, event.actor, ends)
-    _move_anchor(account, ends)
+    move_anchor(account, ends)
 
 
 def _starts_on_the_way(account: Account, ends: date) -> list[date]:
@@ -461,7 +461,7 @@ def _extend(account: Account, event: BillUpToSet, ends: date, world: World) -> N
     account.post("extension", by, {index: account.recurring(index, bill)}, world)
 
 
-def _move_anchor(account: Account, ends: date) -> None:
+def move_anchor(account: Account, ends: date) -> None:
     """Let a custom cycle take the new day as its anchor; a change planned for later stands."""
     timeline = account.terms.cycle
     cycle = value_on(timeline, ends)

@@ -116,7 +116,12 @@ def canonical(line: Line) -> bytes:
 
 def chained(line: Line, previous_hash: bytes) -> bytes:
     """Return the line's hash: SHA-256 of the predecessor's 32 bytes and the canonical form."""
-    return sha256(previous_hash + canonical(line)).digest()
+    return rechained(canonical(line), previous_hash)
+
+
+def rechained(form: bytes, previous_hash: bytes) -> bytes:
+    """Return the hash of a line whose canonical form is at hand."""
+    return sha256(previous_hash + form).digest()
 
 
 def sealed(line: Line, previous_hash: bytes) -> Line:

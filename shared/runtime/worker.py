@@ -104,6 +104,7 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
         try:
             async with database.connection() as connection:
                 row = await connection.fetchrow(sql("fleet_setup"))
+                unguarded = await connection.fetch(sql("unguarded"))
             ours = settings.partitions, settings.zone.key
             if row is None:
                 return "the book holds no fleet yet: run `rollforward migrate`"
@@ -111,6 +112,9 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
                 return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
                     *row, *ours
                 )
+            if unguarded:
+                holes = "; ".join(f"{hole['table']} {hole['lacks']}" for hole in unguarded)
+                return f"the book is not guarded as append-only: {holes}"
             return None
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             return "the database holds no book: run `rollforward migrate`"

@@ -39,8 +39,9 @@ TABLES = (
     "relay",
     "notice",
     "entitlement",
+    "seal",
 )
-APPEND_ONLY = {"line": "paid", "command": "reason", "policy": "source"}
+APPEND_ONLY = {"line": "paid", "command": "reason", "policy": "source", "seal": "lines"}
 Denied = asyncpg.InsufficientPrivilegeError
 
 

@@ -1,6 +1,7 @@
 """A past statement reads the same for ever (contract §1, promise 8)."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ import pytest_asyncio
 from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.buckets import bucket_of
 from tests.postgres.booked import Booked, pay, signup
+from tests.postgres.kept import Kept, payment
+from tests.postgres.kept import signup as told
 
 AS_OF = "SELECT period, paid::text, due::text FROM report.statement_as_of($1, $2)"
 
@@ -80,3 +83,35 @@ async def test_before_the_first_line_there_is_no_statement(books: Booked) -> Non
     await books.play(signup("rahim", "2026-01-01"))
 
     assert await books.rows(AS_OF, "rahim", datetime(2000, 1, 1, tzinfo=UTC)) == []
+
+
+async def test_no_commit_changes_an_answer_that_was_given(
+    connection: asyncpg.Connection, database: str
+) -> None:
+    """Writers with transactions that linger, a reader who asks about now: all answers again."""
+    customers = [f"c-{number}" for number in range(6)]
+    writers = [Kept(await asyncpg.connect(database)) for _ in range(4)]
+    await writers[0].tell(*(told(customer_id, "2026-01-01") for customer_id in customers))
+    chance = random.Random(7)
+
+    async def write(number: int) -> None:
+        kept = writers[number]
+        for turn in range(15):
+            async with kept.connection.transaction():
+                who, on = chance.choice(customers), "2026-01-02"
+                await kept.tell(payment(f"{number}-{turn}", who, "1.00", on))
+                await kept.connection.execute("SELECT pg_sleep($1)", chance.random() / 50)
+
+    writing = asyncio.gather(*map(write, range(len(writers))))
+    given = []
+    while not writing.done():
+        who = chance.choice(customers)
+        instant = await connection.fetchval("SELECT clock_timestamp()")
+        given.append((who, instant, await connection.fetch(AS_OF, who, instant)))
+    await writing
+
+    assert len({rows[0]["paid"] for _, _, rows in given}) > 3, "answers differed on the way"
+    for who, instant, rows in given:
+        assert await connection.fetch(AS_OF, who, instant) == rows
+    for kept in writers:
+        await kept.connection.close()

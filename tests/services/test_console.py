@@ -39,8 +39,8 @@ def test_help_names_every_command_of_the_contract() -> None:
     said = run("--help").stdout
 
     names = (
-        "demo up migrate worker policy publish tick settle statement explain verify export"
-        " parked dlq quarantine bench"
+        "demo up migrate worker policy publish tick settle statement explain verify"
+        " seal export rehearse parked dlq quarantine bench"
     )
     for name in names.split(" "):
         assert f"  {name} " in said

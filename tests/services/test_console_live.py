@@ -187,7 +187,32 @@ async def test_verify_names_a_line_that_was_edited_behind_our_back(
         result = await at.runs("verify")
 
     assert result.exit_code == 1
-    assert "customer rahim, line 2: hash is" in result.stderr
+    assert "customer rahim, line 2: actor is someone, expected field-3" in result.stderr
+
+
+async def test_a_seal_that_was_kept_names_the_customer_who_was_dropped(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    seal, heads = str(tmp_path / "seal.json"), str(tmp_path / "heads.csv")
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.publishes(PAID)
+        await at.says("seal", "--out", seal, "--heads", heads)
+        await at.says("verify", "--seal", seal, "--heads", heads)
+        rehearsed = await at.says("rehearse", "--as-of", "2026-02-01")
+        connection = await asyncpg.connect(database)
+        for table in ("line", "command"):
+            await connection.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER append_only")
+        for table in ("line", "command", "account"):
+            await connection.execute(f"DELETE FROM book.{table} WHERE customer_id = 'rahim'")
+        await connection.close()
+
+        result = await at.runs("verify", "--seal", seal, "--heads", heads)
+
+    assert "nothing was written" in rehearsed
+    assert result.exit_code == 1
+    assert "customers up to seal 1 are 0, expected 1" in result.stderr
+    assert "expected rahim," in result.stderr
 
 
 async def _tamper(database: str) -> None:

@@ -26,7 +26,8 @@ CREATE TABLE book.policy (
     version integer PRIMARY KEY CHECK (version > 0),
     source text NOT NULL,
     grace_days integer NOT NULL CHECK (grace_days >= 0),
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
 -- A customer: what the signup said, and the dated terms since. Money is not here.
@@ -101,9 +102,26 @@ CREATE TABLE book.command (
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
     reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
     recorded_at timestamptz NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
 );
 CREATE INDEX command_customer ON book.command (customer_id, position);
+
+-- Seals, append-only and chained: each covers every line, outcome and policy version of the
+-- transactions before `cursor`, and the seal before it. What is counted is told for people.
+CREATE TABLE book.seal (
+    number integer PRIMARY KEY CHECK (number > 0),
+    sealed_at timestamptz NOT NULL,
+    cursor xid8 NOT NULL,
+    customers bigint NOT NULL,
+    lines bigint NOT NULL,
+    commands bigint NOT NULL,
+    policies bigint NOT NULL,
+    heads_root bytea NOT NULL CHECK (length(heads_root) = 32),
+    policies_root bytea NOT NULL CHECK (length(policies_root) = 32),
+    previous bytea NOT NULL CHECK (length(previous) = 32),
+    hash bytea NOT NULL CHECK (length(hash) = 32)
+);
 
 -- Commands that came too early, in the order they came.
 CREATE TABLE book.parked (
@@ -232,6 +250,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.policy
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.seal
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.seal
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 
 -- The chain holds: each new line follows the customer's last one, opens with what the period
 -- before it closed, follows its period's last revision, and puts no bill on a standing one.
@@ -290,6 +312,8 @@ ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only_truncate;
 
 INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');
 -- What others read: schema `report`, the views of the contract (§6), and who may do what.
@@ -896,7 +920,7 @@ GRANT EXECUTE ON FUNCTION
 -- The writer appends. What is append-only he cannot change; what is not, only as workers do.
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
-GRANT INSERT ON book.line, book.command, book.policy TO rollforward_writer;
+GRANT INSERT ON book.line, book.command, book.policy, book.seal TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
     book.entitlement

@@ -1,2 +1,2 @@
 -- Every policy version after one.
-SELECT version, source FROM book.policy WHERE version > $1 ORDER BY version;
+SELECT version, source, grace_days FROM book.policy WHERE version > $1 ORDER BY version;

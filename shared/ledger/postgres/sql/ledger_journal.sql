@@ -1,5 +1,4 @@
--- Every line of the book, customer by customer in the order of seq, with what the first line
--- of a customer opens with.
+-- Every line with what a journal wants besides: the opening due, and what a payment or refund said.
 SELECT
     line.customer_id,
     line.seq,
@@ -32,8 +31,11 @@ SELECT
     line.adjusted_vat,
     line.granted_discount,
     line.granted_vat,
-    account.bill_from,
-    account.opening_due
+    account.opening_due,
+    command.content::json ->> 'method' AS method,
+    command.content::json ->> 'payment_id' AS payment_id
 FROM book.line
 LEFT JOIN book.account ON account.customer_id = line.customer_id
+LEFT JOIN book.command ON command.command_id = line.command_id
+    AND line.kind IN ('payment', 'refund')
 ORDER BY line.customer_id, line.seq;

@@ -1,0 +1,77 @@
+"""The ledger as a journal of hledger: a second opinion by a program that is not ours."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import asyncpg
+
+from shared.ledger.entries import RECEIVABLE, Entries, Entry
+from shared.ledger.line import Line
+from shared.ledger.money import decimal
+from shared.ledger.postgres import reports
+from shared.ledger.postgres.auditing import pages
+from shared.ledger.postgres.statements import sql
+
+COMMODITY = "BDT"
+WIDTH = len(Line._fields)
+
+
+async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes], Any]) -> None:
+    """Write every line as a balanced entry, and after each customer an assertion of what he owes.
+
+    Accounts and the commodity are declared before they are used. Memory holds one customer.
+    """
+    journal = Journal(await reports.policies(connection))
+    write(f"commodity 1000.00 {COMMODITY}\n\n".encode())
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async for rows in pages(connection, sql("ledger_journal")):
+            write("".join(text for row in rows for text in journal.take(row)).encode())
+    write("".join(journal.end()).encode())
+
+
+class Journal:
+    """Takes rows of ledger_journal.sql in order and yields the text of entries."""
+
+    def __init__(self, policies: Any) -> None:
+        self._policies = policies
+        self._declared: set[str] = set()
+        self._customer: str | None = None
+        self._entries: Entries | None = None
+        self._heads: dict[str, int] = {}
+        self._last_day = date.min
+
+    def take(self, row: Any) -> Iterator[str]:
+        line = Line(*row[:WIDTH])
+        opening_due, method, payment_id = row[WIDTH:]
+        if line.customer_id != self._customer:
+            yield from self.end()
+            self._customer = line.customer_id
+            self._entries = Entries(self._policies, line.customer_id)
+            self._heads, self._last_day = {}, line.effective_on
+            yield f"account {RECEIVABLE}:{line.customer_id}\n"
+            if opening_due:
+                yield from self._told(self._entries.opening(line.coverage_from, opening_due))
+        assert self._entries is not None
+        self._heads[line.period] = line.due
+        entry = self._entries.of(line, method, payment_id)
+        if entry is not None:
+            yield from self._told(entry)
+
+    def end(self) -> Iterator[str]:
+        """Assert what the last customer owes, by the ledger's own `due`."""
+        if self._customer is not None:
+            due = decimal(self._heads[max(self._heads)])
+            yield f"{self._last_day} owed by {self._customer}\n"
+            yield f"    {RECEIVABLE}:{self._customer}  0.00 {COMMODITY} = {due} {COMMODITY}\n\n"
+
+    def _told(self, entry: Entry) -> Iterator[str]:
+        self._last_day = max(self._last_day, entry.day)
+        for account in entry.postings:
+            if account not in self._declared and not account.startswith(f"{RECEIVABLE}:"):
+                self._declared.add(account)
+                yield f"account {account}\n"
+        yield f"{entry.day} {self._customer} {entry.what}\n"
+        for account, amount in entry.postings.items():
+            yield f"    {account}  {decimal(amount)} {COMMODITY}\n"
+        yield "\n"

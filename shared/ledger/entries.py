@@ -1,0 +1,143 @@
+"""Double entry: what each line moves between accounts, minor units, debits above zero.
+
+Each line is one balanced entry: the receivable of the customer against income, each tax
+payable, discounts allowed, and cash by method.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
+
+from shared.ledger.line import Line
+from shared.ledger.policy import Policy
+
+RECEIVABLE, INCOME = "assets:receivable", "income:service"
+DISCOUNTS, OPENING = "expenses:discounts", "equity:opening"
+TAX, CASH = "liabilities:tax", "assets:cash"
+CREDIT = "credit"
+"""The method of a refund that names no payment."""
+
+Taxes = Counter[str]
+"""Tax by code, minor units; entries of 0 do not matter."""
+
+
+class Entry(NamedTuple):
+    """One transaction. `postings` add up to 0."""
+
+    day: date
+    what: str
+    postings: Mapping[str, int]
+
+
+class Entries:
+    """Makes one customer's entries from his lines in the order of seq."""
+
+    def __init__(self, policies: Mapping[int, Policy], customer_id: str) -> None:
+        self._policies = policies
+        self._receivable = f"{RECEIVABLE}:{customer_id}"
+        self._heads: dict[str, Line] = {}
+        self._billed: dict[str, Taxes] = {}
+        """The tax of each period's bill, less what granted discounts took of it."""
+        self._whole: dict[str, Taxes] = {}
+        """The tax of each period, adjustments included: what a discount has its share of."""
+        self._moved: dict[str, Taxes] = {}
+        self._methods: dict[str, str] = {}
+
+    def opening(self, day: date, due: int) -> Entry:
+        return Entry(day, "opening due", {self._receivable: due, OPENING: -due})
+
+    def of(self, line: Line, method: str | None, payment_id: str | None) -> Entry | None:
+        """Return the entry of a line; None where it moves no money between accounts.
+
+        `method` is that of a payment, `payment_id` the payment that a refund names.
+        """
+        before = self._heads.get(line.period)
+        self._heads[line.period] = line
+        if line.kind == "restatement":
+            return None
+        zero = line._replace(charge=0, discount=0, vat=0, paid=0, adjusted_vat=0, granted_vat=0)
+        was = before or zero._replace(standing=False)
+        postings = Counter({
+            self._receivable: line.billed - line.paid - was.billed + was.paid,
+            INCOME: was.charge - line.charge,
+            DISCOUNTS: line.discount - was.discount,
+        })  # fmt: skip
+        taxes = self._tax(line, was)
+        _add(self._whole.setdefault(line.period, Counter()), taxes)
+        for code, amount in taxes.items():
+            postings[f"{TAX}:{code}"] -= amount
+        if line.paid != was.paid:
+            postings[f"{CASH}:{self._method(line, method, payment_id)}"] += line.paid - was.paid
+        assert sum(postings.values()) == 0, line
+        moved = {account: amount for account, amount in postings.items() if amount}
+        return Entry(line.effective_on, f"{line.kind} {line.period}", moved) if moved else None
+
+    def _method(self, line: Line, method: str | None, payment_id: str | None) -> str:
+        """The way that money came or went; a reversal goes the way of what it reverses."""
+        if line.kind == "payment":
+            said = method or CREDIT
+        elif line.kind == "refund":
+            said = self._methods.get(f"payment/{payment_id}", CREDIT)
+        else:
+            said = self._methods.get(line.reverses or "", CREDIT)
+        self._methods[line.command_id] = said
+        return said
+
+    def _tax(self, line: Line, was: Line) -> Taxes:
+        """What a line moves of each tax. A discount takes its share of each."""
+        billed = self._billed.setdefault(line.period, Counter())
+        if line.kind == "adjustment":
+            net = line.adjusted_charge - was.adjusted_charge
+            moved = self._parts(line.policy_version, net, line.effective_on, line.vat_exempt)
+            self._moved[line.command_id] = moved
+            return moved
+        target = line.reverses or ""
+        if line.kind == "reversal" and target in self._moved:
+            moved = Counter({code: -amount for code, amount in self._moved[target].items()})
+            self._moved[line.command_id] = moved
+            if line.adjusted_vat == was.adjusted_vat:
+                _add(billed, moved)
+            return moved
+        if line.kind == "discount":
+            moved = _shared_out(line.vat - was.vat, self._whole.get(line.period, Counter()))
+            self._moved[line.command_id] = moved
+        elif line.kind == "reversal" and target.startswith("bill/"):
+            moved = Counter({code: -amount for code, amount in billed.items()})
+            self._moved[line.command_id] = moved
+        elif line.kind in ("bill", "skip", "extension", "proration"):
+            net = line.recurring_charge - line.recurring_discount
+            day, version = line.coverage_from, line.bill_policy_version
+            moved = self._parts(version, net, day, line.vat_exempt)
+            granted = _shared_out(-line.granted_vat, moved)
+            _add(moved, granted)
+            for code, amount in billed.items():
+                moved[code] -= amount
+        else:
+            return Counter()
+        _add(billed, moved)
+        return moved
+
+    def _parts(self, version: int, net: int, day: date, exempt: bool) -> Taxes:
+        if exempt:
+            return Counter()
+        parts = self._policies[version].tax_parts(net, day)
+        return Counter({tax.code: amount for tax, _, amount in parts})
+
+
+def _add(taxes: Taxes, more: Taxes) -> None:
+    for code, amount in more.items():
+        taxes[code] += amount
+
+
+def _shared_out(amount: int, taxes: Taxes) -> Taxes:
+    """Share an amount out in proportion to taxes; the largest takes what is left over."""
+    total = sum(taxes.values())
+    if not amount or not total:
+        return Counter()
+    largest = max(taxes, key=lambda code: abs(taxes[code]))
+    shares = Counter({
+        code: amount * part // total for code, part in taxes.items() if code != largest
+    })  # fmt: skip
+    shares[largest] = amount - sum(shares.values())
+    return shares

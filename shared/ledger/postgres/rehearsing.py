@@ -1,0 +1,133 @@
+"""A bill run on a read-only snapshot: what it would bill, beside what was billed last."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from heapq import nlargest
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.decide import Fold
+from shared.ledger.line import Line
+from shared.ledger.policy import Policy
+from shared.ledger.postgres import book
+from shared.ledger.postgres.statements import sql
+
+PAGE = 5000
+DIFFERENCES = 10
+
+
+class Totals(NamedTuple):
+    """Sums over bills, minor units; `bills` are those with an active day."""
+
+    bills: int = 0
+    charge: int = 0
+    discount: int = 0
+    vat: int = 0
+
+    @property
+    def billed(self) -> int:
+        return self.charge - self.discount + self.vat
+
+    def plus(self, bills: int, charge: int, discount: int, vat: int) -> "Totals":
+        return Totals(
+            self.bills + bills, self.charge + charge, self.discount + discount, self.vat + vat
+        )
+
+
+NOTHING = Totals()
+
+
+class Difference(NamedTuple):
+    """A customer's first bill of the run beside the period before it, billed, minor units."""
+
+    customer_id: str
+    period: str
+    before: int
+    after: int
+
+    @property
+    def size(self) -> int:
+        return abs(self.after - self.before)
+
+
+@dataclass
+class Rehearsal:
+    """What a run would do. `months` has the totals by label; `before` those of the period before
+    of each customer who would get a bill, and `after` his first bill."""
+
+    months: dict[str, Totals] = field(default_factory=dict)
+    before: Totals = NOTHING
+    after: Totals = NOTHING
+    skipped: int = 0
+    quarantined: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+
+
+async def rehearse(
+    connection: asyncpg.Connection,
+    as_of: date,
+    policy: Policy | None,
+    progress: Callable[[int], None],
+) -> Rehearsal:
+    """Bill every customer up to a day and keep nothing; `policy` in the place of the latest.
+
+    The transaction is read-only: the database would refuse to write. `progress` is told how
+    many customers were looked at.
+    """
+    found, seen = Rehearsal(), 0
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        fold = await book.open_fold(connection, book.Policies())
+        if policy is not None:
+            fold.world.policy = policy
+        buckets = (await connection.fetchrow(sql("fleet_setup")))["partitions"]
+        for bucket in range(buckets):
+            after = ""
+            while page := await _page(connection, fold, bucket, after):
+                after = page[-1]
+                _bill(found, fold, page, as_of)
+                await _compare(connection, found, fold.lines)
+                fold.lines.clear()
+                seen += len(page)
+                progress(seen)
+    found.differences = nlargest(DIFFERENCES, found.differences, key=lambda each: each.size)
+    return found
+
+
+async def _page(connection: asyncpg.Connection, fold: Fold, bucket: int, after: str) -> list[str]:
+    fold.accounts, fold.quarantined = await book.bill_page(connection, bucket, after, PAGE)
+    return list(fold.accounts)
+
+
+def _bill(found: Rehearsal, fold: Fold, page: Iterable[str], as_of: date) -> None:
+    for customer_id in page:
+        was_set_apart = customer_id in fold.quarantined
+        made = fold.bill(customer_id, as_of)
+        if made is not None:
+            found.skipped += made[1]
+        elif was_set_apart:
+            found.quarantined += 1
+        else:
+            found.broken[customer_id] = fold.quarantined[customer_id]
+
+
+async def _compare(connection: asyncpg.Connection, found: Rehearsal, lines: Iterable[Line]) -> None:
+    """Add a page's bills up, and set each customer's first beside the period before."""
+    first: dict[str, Line] = {}
+    for line in lines:
+        totals = found.months.get(line.period, NOTHING)
+        found.months[line.period] = totals.plus(line.standing, line.charge, line.discount, line.vat)
+        first.setdefault(line.customer_id, line)
+    rows = await connection.fetch(sql("rehearse_latest"), list(first))
+    before = {customer_id: tuple(amounts) for customer_id, *amounts in rows}
+    for customer_id, line in first.items():
+        was = before.get(customer_id)
+        found.after = found.after.plus(line.standing, line.charge, line.discount, line.vat)
+        charge, discount, vat = was or (0, 0, 0)
+        found.before = found.before.plus(was is not None, charge, discount, vat)
+        difference = Difference(customer_id, line.period, charge - discount + vat, line.billed)
+        if difference.size:
+            found.differences.append(difference)
+    found.differences = nlargest(DIFFERENCES, found.differences, key=lambda each: each.size)

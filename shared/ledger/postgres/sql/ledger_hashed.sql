@@ -1,0 +1,36 @@
+-- The ledger for who recomputes its hashes: each field as its line's canonical form has it, and the
+-- hash in its place, customer by customer in the order of seq.
+SELECT
+    customer_id,
+    seq,
+    period,
+    revision,
+    kind,
+    previous_due,
+    charge,
+    discount,
+    vat,
+    paid,
+    due,
+    to_char(coverage_from, 'YYYY-MM-DD') AS coverage_from,
+    to_char(coverage_to, 'YYYY-MM-DD') AS coverage_to,
+    command_id,
+    coalesce(reverses, E'\\N') AS reverses,
+    to_char(effective_on, 'YYYY-MM-DD') AS effective_on,
+    coalesce(replace(replace(actor, E'\\', E'\\\\'), E'\n', E'\\n'), E'\\N') AS actor,
+    coalesce(replace(replace(reason, E'\\', E'\\\\'), E'\n', E'\\n'), E'\\N') AS reason,
+    policy_version,
+    to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS recorded_at,
+    encode(hash, 'hex') AS hash,
+    anchor_day,
+    discount_ppm,
+    vat_exempt,
+    bill_policy_version,
+    standing,
+    bill_seq,
+    adjusted_charge,
+    adjusted_vat,
+    granted_discount,
+    granted_vat
+FROM book.line
+ORDER BY line.customer_id, line.seq

@@ -1,0 +1,28 @@
+-- What a seal covers of each customer, in the order of his id: the end of his chain, how many
+-- outcomes he has, and a hash of these; only transactions before the cursor. Ticks, which are
+-- nobody's, come last. The form of an outcome is that of a line: a field a row, UTF-8.
+SELECT customer_id, head.seq, encode(head.hash, 'hex') AS hash, outcomes.count, outcomes.digest
+FROM (
+    SELECT DISTINCT ON (customer_id) customer_id, seq, hash
+    FROM book.line
+    WHERE xid < $1::text::xid8
+    ORDER BY customer_id, seq DESC
+) AS head
+FULL JOIN (
+    SELECT
+        customer_id,
+        count(*) AS count,
+        encode(sha256(convert_to(string_agg(concat_ws(
+            E'\n',
+            command_id,
+            type,
+            replace(replace(content, E'\\', E'\\\\'), E'\n', E'\\n'),
+            outcome,
+            coalesce(reason, E'\\N'),
+            to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        ), E'\n' ORDER BY position), 'UTF8')), 'hex') AS digest
+    FROM book.command
+    WHERE xid < $1::text::xid8
+    GROUP BY customer_id
+) AS outcomes USING (customer_id)
+ORDER BY customer_id

@@ -1,0 +1,44 @@
+-- Append-only tables, and every partition or child of theirs, that lack a guard which always fires,
+-- or that workers may change; and guards that no longer refuse. No row when all is well.
+WITH RECURSIVE guarded AS (
+    SELECT oid FROM pg_class
+    WHERE relnamespace = 'book'::regnamespace AND relname IN ('line', 'command', 'policy', 'seal')
+    UNION
+    SELECT inhrelid FROM pg_inherits JOIN guarded ON guarded.oid = inhparent
+),
+-- Bits of tgtype: 1 each row, 2 before, 8 delete, 16 update, 32 truncate.
+guard AS (
+    SELECT tgrelid AS oid, tgtype, tgfoid::regproc::text AS name
+    FROM pg_trigger
+    WHERE tgenabled = 'A' AND tgqual IS NULL AND tgattr = ''
+)
+SELECT guarded.oid::regclass::text AS table, missing.lacks
+FROM guarded
+CROSS JOIN LATERAL (
+    SELECT 'lacks its guard against UPDATE and DELETE' AS lacks
+    WHERE NOT EXISTS (
+        SELECT FROM guard
+        WHERE guard.oid = guarded.oid AND name = 'book.refuse_change' AND tgtype = 1 + 2 + 8 + 16
+    )
+    UNION ALL
+    SELECT 'lacks its guard against TRUNCATE'
+    WHERE NOT EXISTS (
+        SELECT FROM guard
+        WHERE guard.oid = guarded.oid AND name = 'book.refuse_change' AND tgtype = 2 + 32
+    )
+    UNION ALL
+    SELECT 'may be changed by rollforward_writer'
+    WHERE has_table_privilege('rollforward_writer', guarded.oid, 'UPDATE, DELETE, TRUNCATE')
+        OR has_any_column_privilege('rollforward_writer', guarded.oid, 'UPDATE')
+) AS missing
+UNION ALL
+SELECT 'book.line', 'lacks its check of the chain'
+WHERE NOT EXISTS (
+    SELECT FROM guard WHERE oid = 'book.line'::regclass AND name = 'book.check_chain'
+)
+UNION ALL
+SELECT 'book.refuse_change()', 'does not refuse'
+FROM pg_proc
+WHERE oid = 'book.refuse_change'::regproc
+    AND btrim(prosrc, E' \n') NOT LIKE E'BEGIN\n    RAISE EXCEPTION %refused%'
+ORDER BY 1, 2;

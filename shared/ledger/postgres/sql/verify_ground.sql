@@ -1,0 +1,6 @@
+-- What the audit knows of the fleet: its zone, and how far finished runs have billed.
+SELECT
+    fleet.zone,
+    fleet.business_date,
+    (SELECT max(as_of) FROM book.run WHERE finished_at IS NOT NULL) AS billed_to
+FROM book.fleet;

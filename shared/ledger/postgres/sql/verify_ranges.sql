@@ -1,0 +1,7 @@
+-- Cuts the customers into ranges of some size: the last customer of each.
+SELECT customer_id
+FROM (
+    SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS place FROM book.account
+) AS account
+WHERE place % $1 = 0
+ORDER BY customer_id;

@@ -1,0 +1,262 @@
+"""The whole book against the audit: customers in ranges, lines as text straight from COPY.
+
+A range is what one process checks at a time; all processes see one snapshot. Memory holds the
+commands and accounts of a range and the lines of one customer.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from shared.ledger.audit import Asked, Audit, Days, Opened, ticks_fault
+from shared.ledger.errors import PolicyError
+from shared.ledger.fault import Fault
+from shared.ledger.line import Line, canonical
+from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy_file import parse_policy
+from shared.ledger.postgres.book import decode_contact
+from shared.ledger.postgres.statements import sql
+from shared.ledger.terms import decode
+
+LINES_PER_RANGE = 40_000
+CommandOf = Callable[[str, str, ZoneInfo], Any]
+"""Reads (type, content, zone) of a command: `shared.schemas.inbound.command_of`."""
+
+
+class Range(NamedTuple):
+    """Customers after one id up to another; None is the end of all."""
+
+    after: str
+    upto: str | None
+
+
+class Checked(NamedTuple):
+    """What was read of a range, and the first fault in it. Lines after a fault are not read."""
+
+    lines: int
+    customers: int
+    fault: Fault | None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every range is checked against; `fault` is what is wrong with the fleet's own rows,
+    ticks and policy versions."""
+
+    zone: ZoneInfo
+    policies: dict[int, Policy]
+    days: Days
+    fault: Fault | None
+
+
+async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Ground:
+    """Read and check what all ranges share."""
+    row = await connection.fetchrow(sql("verify_ground"))
+    zone = ZoneInfo(row["zone"])
+    policies, wrong = _read_policies(await connection.fetch(sql("policies"), 0))
+    ticks, judged = [], []
+    for tick in await connection.fetch(sql("verify_ticks")):
+        command = command_of(tick["type"], tick["content"], zone)
+        judged.append((command, tick["outcome"], tick["reason"]))
+        if tick["outcome"] == "accepted":
+            ticks.append((tick["xid"], command.as_of))
+    fault = (
+        wrong or ticks_fault(judged) or _date_fault(row["business_date"], [day for _, day in ticks])
+    )
+    return Ground(zone, policies, Days(ticks, row["billed_to"]), fault)
+
+
+async def cut(connection: asyncpg.Connection) -> tuple[int, list[Range]]:
+    """Return how many lines there are, and ranges of customers of some 40,000 lines each."""
+    row = await connection.fetchrow(sql("verify_counts"))
+    size = max(1, LINES_PER_RANGE * row["customers"] // max(1, row["lines"]))
+    cuts = [each["customer_id"] for each in await connection.fetch(sql("verify_ranges"), size)]
+    return row["lines"], list(map(Range, ["", *cuts], [*cuts, None]))
+
+
+def _read_policies(rows: Sequence[Any]) -> tuple[dict[int, Policy], Fault | None]:
+    """Read every policy version; a fault where one is missing, or not what its file says."""
+    policies = {0: NO_POLICY}
+    for at, row in enumerate(rows, 1):
+        if row["version"] != at:
+            return policies, Fault("-", at, "policy version", str(row["version"]), str(at))
+        try:
+            policies[at] = parse_policy(row["source"], at)
+        except PolicyError as error:
+            return policies, Fault("-", at, f"policy version {at}", str(error), "a valid file")
+        if row["grace_days"] != policies[at].grace_days:
+            days = str(row["grace_days"]), str(policies[at].grace_days)
+            return policies, Fault("-", at, f"grace_days of policy version {at}", *days)
+    return policies, None
+
+
+def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:
+    wanted = max(days, default=None)
+    return None if found == wanted else Fault("-", 0, "business date", str(found), str(wanted))
+
+
+async def check(
+    connection: asyncpg.Connection, ground: Ground, span: Range, command_of: CommandOf
+) -> Checked:
+    """Check the customers of a range, in the snapshot of the open transaction."""
+    checking = Checking(ground)
+    for row in await connection.fetch(sql("verify_accounts"), *span):
+        checking.account(row)
+    for row in await connection.fetch(sql("verify_commands"), *span):
+        checking.asked(row, command_of)
+    await _copy(connection, sql("verify_lines"), span, checking.take)
+    return checking.done()
+
+
+async def _copy(
+    connection: asyncpg.Connection,
+    query: str,
+    arguments: Sequence[Any],
+    take: Callable[[Sequence[bytes]], None],
+) -> None:
+    """Give `take` the rows of a query as COPY writes them, some at a time."""
+    rest = b""
+
+    async def output(data: bytes) -> None:
+        nonlocal rest
+        rows = (rest + data).split(b"\n")
+        rest = rows.pop()
+        take(rows)
+
+    await connection.execute("SET LOCAL TimeZone = 'UTC'")
+    await connection.copy_from_query(query, *arguments, output=output)
+
+
+class Checking:
+    """The customers of a range, one after the other, each with what the book says of him."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._opened: dict[str, tuple[Opened, bool]] = {}
+        self._asked: dict[str, list[Asked]] = {}
+        self._current: str | None = None
+        self._audit: Audit | None = None
+        self._lines = self._customers = 0
+        self._fault: Fault | None = None
+
+    def account(self, row: Any) -> None:
+        contact = decode_contact(row["contact"])
+        figures = row["joined_on"], row["bill_from"], row["opening_due"]
+        opened = Opened(*figures, decode(row["terms"]), contact)
+        self._opened[row["customer_id"]] = opened, row["quarantined"]
+
+    def asked(self, row: Any, command_of: CommandOf) -> None:
+        """Note a command. What it says of its id and its customer must be what its row says."""
+        command = command_of(row["type"], row["content"], self._ground.zone)
+        for name in ("command_id", "customer_id"):
+            if getattr(command, name) != row[name] and self._fault is None:
+                what = f"{name} of {row['command_id']}"
+                self._fault = Fault(row["customer_id"], 0, what, row[name], getattr(command, name))
+        asked = Asked(command, row["outcome"], row["xid"])
+        self._asked.setdefault(row["customer_id"], []).append(asked)
+
+    def take(self, rows: Sequence[bytes]) -> None:
+        """Check lines, in order; after a fault no more."""
+        audit = self._audit
+        for row in rows if self._fault is None else ():
+            line, xid, form = read(row)
+            if line.customer_id != self._current:
+                self._end()
+                self._current = line.customer_id
+                audit = self._audit = self._begin(line.customer_id)
+            assert audit is not None
+            fault = audit.fault(line, xid, form)
+            if fault is not None or self._fault is not None:
+                self._fault = self._fault or fault
+                return
+            self._lines += 1
+
+    def done(self) -> Checked:
+        """End the last customer, and those who have no lines."""
+        if self._fault is None:
+            self._end()
+        for customer_id in sorted(self._opened.keys() | self._asked.keys()):
+            if self._fault is None:
+                self._current, self._audit = customer_id, self._begin(customer_id)
+                self._end()
+        return Checked(self._lines, self._customers, self._fault)
+
+    def _begin(self, customer_id: str) -> Audit:
+        asked = self._asked.pop(customer_id, ())
+        return Audit(customer_id, self._ground.policies, asked, self._ground.days)
+
+    def _end(self) -> None:
+        if self._audit is None or self._current is None:
+            return
+        opened, excused = self._opened.pop(self._current, (None, False))
+        self._customers += opened is not None
+        self._fault = self._fault or self._audit.end(opened, excused)
+        self._audit = None
+
+
+# Reading ------------------------------------------------------------------------------------
+
+NULL = rb"\N"
+HASH_BACKSLASHES = 2
+"""COPY writes bytes as a doubled backslash, an x and hex digits."""
+
+
+def read(row: bytes) -> tuple[Line, int, bytes]:
+    """Return the line of a row of verify_lines.sql, its transaction, and its canonical form.
+
+    What COPY writes is the canonical form but for the instant, and for texts with a backslash
+    or a control character in them.
+    """
+    f = row.split(b"\t")
+    at, instant = _instant(f[19])
+    reverses, actor, reason = f[14], f[16], f[17]
+    line = tuple.__new__(
+        Line,
+        (
+            str(f[0], "utf-8"), int(f[1]), _text(f[2]), int(f[3]), _text(f[4]),
+            int(f[5]), int(f[6]), int(f[7]), int(f[8]), int(f[9]), int(f[10]),
+            _day(f[11]), _day(f[12]), str(f[13], "utf-8"),
+            None if reverses == NULL else _plain(reverses), _day(f[15]),
+            None if actor == NULL else _plain(actor), None if reason == NULL else _plain(reason),
+            int(f[18]), at, bytes.fromhex(str(f[20][3:], "ascii")),
+            int(f[21]), int(f[22]), f[23] == b"t", int(f[24]), f[25] == b"t", int(f[26]),
+            int(f[27]), int(f[28]), int(f[29]), int(f[30]),
+        ),
+    )  # fmt: skip
+    nulls = (reverses == NULL) + (actor == NULL) + (reason == NULL)
+    if row.count(b"\\") == HASH_BACKSLASHES + nulls:
+        f[19:21] = (instant,)
+        return line, int(f[30]), b"\n".join(f[:30])
+    return line, int(f[31]), canonical(line)
+
+
+@lru_cache(maxsize=4096)
+def _day(text: bytes) -> date:
+    return date.fromisoformat(text.decode())
+
+
+@lru_cache(maxsize=4096)
+def _text(text: bytes) -> str:
+    return text.decode()
+
+
+@lru_cache(maxsize=1024)
+def _instant(text: bytes) -> tuple[datetime, bytes]:
+    at = datetime.fromisoformat(text.decode()).astimezone(UTC)
+    return at, at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+
+
+ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+MEANS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+
+
+def _plain(text: bytes) -> str:
+    if b"\\" in text:
+        text = ESCAPED.sub(lambda found: MEANS.get(found[1], found[1]), text)
+    return text.decode()

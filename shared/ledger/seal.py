@@ -1,0 +1,116 @@
+"""The seal: one hash over all that the book holds at a moment, chained to the seal before it.
+
+A hash in the book proves nothing against someone who can rewrite the whole book. A seal that was
+printed, signed or stored elsewhere does: no line, outcome or policy version that it covers
+can be changed or removed without its root becoming another.
+"""
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from shared.ledger.line import GENESIS
+
+
+class Seal(NamedTuple):
+    """What is sealed: the rows of all transactions before `cursor` (an xid, as text).
+
+    `heads_root` is the SHA-256 of the listing of heads, a row a customer; `policies_root`
+    that of the listing of policy versions. The counts are for people: roots say the same.
+    """
+
+    number: int
+    sealed_at: datetime
+    cursor: str
+    customers: int
+    lines: int
+    commands: int
+    policies: int
+    heads_root: bytes
+    policies_root: bytes
+    previous: bytes
+    hash: bytes
+
+
+class Sealing(NamedTuple):
+    """What there is to seal, or to compare with a seal."""
+
+    customers: int
+    lines: int
+    commands: int
+    policies: int
+    heads_root: bytes
+    policies_root: bytes
+
+
+def new_seal(last: Seal | None, sealed_at: datetime, cursor: str, sealing: Sealing) -> Seal:
+    """Return the seal that follows the last one."""
+    number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
+    seal = Seal(number, sealed_at, cursor, *sealing, previous, b"")
+    return seal._replace(hash=hash_of(seal))
+
+
+def hash_of(seal: Seal) -> bytes:
+    """Return the hash of a seal: SHA-256 of the previous seal's 32 bytes and of its own fields up
+    to `policies_root`, one on a line, as in its JSON."""
+    fields = list(as_json(seal).values())[:-2]
+    return sha256(seal.previous + "\n".join(map(str, fields)).encode()).digest()
+
+
+def as_json(seal: Seal) -> dict[str, Any]:
+    """Return a seal as a document: hashes in hex, the instant in UTC."""
+    said: dict[str, Any] = {
+        name: value.hex() if isinstance(value, bytes) else value
+        for name, value in seal._asdict().items()
+    }
+    return said | {"sealed_at": seal.sealed_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+
+def read_seal(text: str) -> Seal:
+    """Read a seal from its document; ValueError when it is none, or was changed."""
+    try:
+        said = json.loads(text)
+        said["sealed_at"] = datetime.fromisoformat(said["sealed_at"])
+        for name in ("heads_root", "policies_root", "previous", "hash"):
+            said[name] = bytes.fromhex(said[name])
+        seal = Seal(*(said[name] for name in Seal._fields))
+        fits = hash_of(seal) == seal.hash
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a seal: {error!r}") from error
+    if not fits:
+        raise ValueError(f"seal {seal.number} was changed: its hash does not fit its fields")
+    return seal
+
+
+def difference(seal: Seal, found: Sealing) -> str | None:
+    """Say what the book no longer holds as it was sealed; None when it does."""
+    for name in ("customers", "lines", "commands", "policies"):
+        was, now = getattr(seal, name), getattr(found, name)
+        if was != now:
+            return f"{name} up to seal {seal.number} are {now}, expected {was}"
+    if found.heads_root != seal.heads_root:
+        return (
+            f"the root over heads and outcomes up to seal {seal.number} is"
+            f" {found.heads_root.hex()}, expected {seal.heads_root.hex()}"
+        )
+    if found.policies_root != seal.policies_root:
+        return (
+            f"the root over policy versions up to seal {seal.number} is"
+            f" {found.policies_root.hex()}, expected {seal.policies_root.hex()}"
+        )
+    return None
+
+
+def chain_fault(seals: list[Seal]) -> str | None:
+    """Check that seals are numbered from 1 and that each covers the one before it."""
+    previous = GENESIS
+    for number, seal in enumerate(seals, 1):
+        if seal.number != number:
+            return f"a seal is numbered {seal.number}, expected {number}"
+        if seal.previous != previous:
+            return f"seal {number} follows {seal.previous.hex()}, expected {previous.hex()}"
+        if seal.hash != hash_of(seal):
+            return f"the hash of seal {number} is {seal.hash.hex()}, expected {hash_of(seal).hex()}"
+        previous = seal.hash
+    return None

@@ -1,0 +1,114 @@
+"""The guards: who tries to change the past is refused; no worker starts on a book without."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.ledger.postgres import sealing
+from shared.ledger.postgres.statements import sql
+from shared.runtime.settings import Settings
+from shared.runtime.worker import Context, _unfit
+from tests.postgres.kept import Kept, payment, signup
+
+Denied = asyncpg.InsufficientPrivilegeError
+TABLES = ("line", "command", "policy", "seal")
+CHANGES = (
+    "UPDATE book.{0} SET xid = '1'",
+    "DELETE FROM book.{0}",
+    "TRUNCATE book.{0}",
+    "TRUNCATE book.{0} CASCADE",
+)
+
+
+async def holes(connection: asyncpg.Connection) -> list[Any]:
+    return [tuple(row) for row in await connection.fetch(sql("unguarded"))]
+
+
+@pytest.fixture
+async def kept(connection: asyncpg.Connection) -> Kept:
+    kept = Kept(connection)
+    await kept.policy("")
+    await kept.tell(signup("rahim", "2026-01-17"), payment("p-1", "rahim", "1.00", "2026-01-20"))
+    await sealing.seal(connection)
+    return kept
+
+
+@pytest.mark.parametrize("role", ["rollforward_reader", "rollforward_writer", "rollforward_owner"])
+@pytest.mark.parametrize("table", TABLES)
+async def test_no_role_changes_the_past(kept: Kept, role: str, table: str) -> None:
+    await kept.connection.execute(f"SET ROLE {role}")
+    for change in CHANGES:
+        change = change.replace("xid = '1'", "hash = hash") if table == "seal" else change
+        with pytest.raises(Denied):
+            await kept.connection.execute(change.format(table))
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_the_superuser_is_refused_as_a_replica_too(kept: Kept, table: str) -> None:
+    await kept.connection.execute("SET session_replication_role = replica")
+    for change in CHANGES:
+        change = change.replace("xid = '1'", "hash = hash") if table == "seal" else change
+        with pytest.raises(Denied, match="is append-only"):
+            await kept.connection.execute(change.format(table))
+
+
+async def test_the_writer_seals(kept: Kept) -> None:
+    await kept.connection.execute("SET ROLE rollforward_writer")
+
+    assert (await sealing.seal(kept.connection)).number == 2
+
+
+async def test_a_fresh_book_has_no_hole(connection: asyncpg.Connection) -> None:
+    assert await holes(connection) == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_guard_that_was_lifted_is_named(connection: asyncpg.Connection, table: str) -> None:
+    for change in (
+        f"ALTER TABLE book.{table} DISABLE TRIGGER append_only",
+        f"ALTER TABLE book.{table} ENABLE REPLICA TRIGGER append_only_truncate",
+        f"GRANT UPDATE ON book.{table} TO rollforward_writer",
+    ):
+        await connection.execute(change)
+
+    assert await holes(connection) == [
+        (f"book.{table}", "lacks its guard against TRUNCATE"),
+        (f"book.{table}", "lacks its guard against UPDATE and DELETE"),
+        (f"book.{table}", "may be changed by rollforward_writer"),
+    ]
+
+
+async def test_an_unguarded_leaf_is_named(connection: asyncpg.Connection) -> None:
+    await connection.execute("CREATE TABLE book.line_2025 () INHERITS (book.line)")
+
+    assert await holes(connection) == [
+        ("book.line_2025", "lacks its guard against TRUNCATE"),
+        ("book.line_2025", "lacks its guard against UPDATE and DELETE"),
+    ]
+
+
+async def test_a_guard_that_was_emptied_is_named(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "CREATE OR REPLACE FUNCTION book.refuse_change() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RETURN NEW; END $$"
+    )
+
+    assert await holes(connection) == [("book.refuse_change()", "does not refuse")]
+
+
+async def test_a_worker_does_not_start_on_an_unguarded_book(
+    connection: asyncpg.Connection, database: str
+) -> None:
+    context = Context("relay", Settings(kafka="127.0.0.1:1", database_url=database))
+    await connection.execute("ALTER TABLE book.line DISABLE TRIGGER append_only")
+
+    why = await _unfit(context, asyncio.Event())
+
+    assert why == (
+        "the book is not guarded as append-only:"
+        " book.line lacks its guard against UPDATE and DELETE"
+    )
+    for each in context.databases:
+        await each.close()
