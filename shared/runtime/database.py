@@ -19,6 +19,7 @@ PASSING = (
     asyncio.TimeoutError,
     DBAPIError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -37,7 +38,12 @@ class Database:
 
     def __init__(self, url: str, name: str, role: str | None = WRITER, size: int = 4) -> None:
         self.url = url
-        settings = {"application_name": f"rollforward-{name}", "jit": "off"}
+        settings = {
+            "application_name": f"rollforward-{name}",
+            "jit": "off",
+            # A worker that was stopped within a transaction gives its buckets back.
+            "idle_in_transaction_session_timeout": "30s",
+        }
         if role is not None:
             settings["role"] = role
         self._engine: AsyncEngine = create_async_engine(

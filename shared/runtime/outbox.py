@@ -39,8 +39,11 @@ def _base64(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
 
 
-def decode_headers(text: str) -> list[tuple[str, bytes]]:
-    return [(name, base64.b64decode(value or "")) for name, value in json.loads(text)]
+def decode_headers(text: str) -> list[tuple[str, bytes | None]]:
+    return [
+        (name, None if value is None else base64.b64decode(value))
+        for name, value in json.loads(text)
+    ]
 
 
 def refusal(judged: Judged, at: datetime) -> Row:

@@ -57,6 +57,7 @@ def malformed() -> Sequence[tuple[str, Message]]:
     good = binary(PAYMENT, payment("never"), "e-1", "test")
     unknown = without(good, "ce_type")
     unknown.headers.append(("ce_type", b"billing.nothing.v1"))
+    odd = good._replace(headers=[*good.headers, ("a\0name", b"\xff"), ("none", None)])  # type: ignore[list-item]
     tick = {"tick_id": "t", "period": "2026-02", "as_of": "2026-02-01", "trigger": "nightly"}
     return [
         ("Invalid JSON", good._replace(value=b"{")),
@@ -65,6 +66,7 @@ def malformed() -> Sequence[tuple[str, Message]]:
         ("type", unknown),
         ("amount", binary(PAYMENT, payment(amount=100), "e-2", "test")),
         ("received_at", binary(PAYMENT, payment(received_at="2026-01-18T10:00:00"), "e", "t")),
+        ("Invalid JSON", odd._replace(value=b"[")),
         ("oversized", good._replace(value=b" " * (MAX_VALUE_BYTES + 1))),
         ("key", good._replace(key=None)),  # type: ignore[arg-type]
         ("key", good._replace(key=b"c-2")),

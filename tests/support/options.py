@@ -1,9 +1,10 @@
-"""Options of the test run: how many random histories, and from which seed on."""
+"""Options of the test run: how many random histories and hostile events, from which seed on."""
 
 import pytest
 
 HISTORIES = 2000
 FIRST_SEED = 1
+HOSTILE = 3000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,6 +14,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--seed", type=int, default=FIRST_SEED, help="the seed of the first random history"
+    )
+    group.addoption(
+        "--hostile", type=int, default=HOSTILE, help="how many hostile events the codecs read"
     )
 
 

@@ -196,7 +196,7 @@ CREATE TABLE book.outgoing (
     topic text NOT NULL,
     key bytea,
     value bytea,
-    headers jsonb NOT NULL,
+    headers text NOT NULL, -- JSON; jsonb would refuse a header's name that holds U+0000
     PRIMARY KEY (xid, position)
 );
 
