@@ -10,16 +10,12 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from shared.ledger.account import World
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import Seen, judge_tick
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
-from shared.runtime import metrics, outbox
+from shared.runtime import inbox, metrics, outbox
 from shared.runtime.loop import Observe
-from shared.schemas.codec import Inbound, decode
-from shared.schemas.malformed import Malformed
-from shared.schemas.outbound import CommandRefused, command_refused
 from shared.schemas.topics import TICKS
 
 log = logging.getLogger(__name__)
@@ -38,11 +34,12 @@ class TickJudge:
     async def __call__(
         self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
     ) -> Observe:
-        inbounds, told = self._read(records)
+        inbounds, told = inbox.read(records, self._zone)
         outcomes = Counter(malformed=len(told))
         business_date = await connection.fetchval(sql("lock_fleet"))
         ids = [inbound.command.command_id for inbound in inbounds]
         fold = await book.open_fold(connection, self._policies, ids)
+        at = fold.world.recorded_at
         judged, runs = [], []
         for inbound in inbounds:
             tick = inbound.command
@@ -53,9 +50,9 @@ class TickJudge:
                 outcome = "refused" if reason else "accepted"
                 seen = Seen(inbound.type, inbound.content, outcome, reason)
                 fold.seen[tick.command_id] = seen
-                judged.append((tick.command_id, None, *seen, fold.world.recorded_at))
+                judged.append((tick.command_id, None, *seen, at))
                 if reason:
-                    told.append(_refusal(inbound, reason, None, fold.world))
+                    told.append(outbox.refusal(inbound, tick.period, reason, None, at))
                 else:
                     business_date = max(business_date or tick.as_of, tick.as_of)
                     runs.append((tick.tick_id, tick.period, tick.as_of, tick.trigger))
@@ -63,7 +60,7 @@ class TickJudge:
                 outcome = "duplicate"
             else:
                 outcome = "conflict"
-                told.append(_refusal(inbound, "conflicting_duplicate", seen, fold.world))
+                told.append(outbox.refusal(inbound, tick.period, "conflicting_duplicate", seen, at))
             outcomes[outcome] += 1
         await book.insert(connection, "command", COMMAND, judged)
         await book.insert(connection, "run", ("tick_id", "period", "as_of", "trigger"), runs)
@@ -71,17 +68,6 @@ class TickJudge:
             await connection.execute(sql("set_business_date"), business_date)
         await outbox.put(connection, told)
         return partial(self._observe, outcomes, runs)
-
-    def _read(self, records: Sequence[ConsumerRecord]) -> tuple[list[Inbound], list[outbox.Row]]:
-        inbounds, letters = [], []
-        for record in records:
-            try:
-                inbounds.append(
-                    decode(record.topic, record.key, record.value, record.headers, self._zone)
-                )
-            except Malformed as malformed:
-                letters.append(outbox.dead_letter(record, str(malformed)))
-        return inbounds, letters
 
     def _observe(self, outcomes: Counter[str], runs: Sequence[tuple[str, str, date, str]]) -> None:
         for outcome, count in outcomes.items():
@@ -95,19 +81,3 @@ class TickJudge:
     ) -> Observe:
         """A tick is the whole fleet's: none may be set apart. The partition stands still."""
         raise error
-
-
-def _refusal(inbound: Inbound, reason: str, seen: Seen | None, world: World) -> outbox.Row:
-    tick = inbound.command
-    assert isinstance(tick, Ticked)
-    told = CommandRefused(
-        command_id=tick.command_id,
-        customer_id=None,
-        command_type=inbound.type,
-        reason=reason,
-        first_outcome=seen.outcome if seen else None,  # type: ignore[arg-type]
-        first_reason=seen.reason if seen else None,
-        event_id=inbound.ce_id,
-        event_source=inbound.ce_source,
-    )
-    return outbox.row_of(command_refused(told, tick.period, inbound.content, world.recorded_at))

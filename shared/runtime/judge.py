@@ -14,12 +14,10 @@ from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
 from shared.ledger.postgres import book
-from shared.runtime import metrics, outbox
+from shared.runtime import inbox, metrics, outbox
 from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
-from shared.schemas.codec import decode
 from shared.schemas.inbound import command_of
-from shared.schemas.malformed import Malformed
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +39,8 @@ class Judge:
         return partial(_observe, records, fold, letters)
 
     def _read(self, records: Iterable[ConsumerRecord]) -> tuple[list[Arrival], list[outbox.Row]]:
-        arrivals, letters = [], []
-        for record in records:
-            try:
-                inbound = decode(record.topic, record.key, record.value, record.headers, self.zone)
-                arrivals.append(Arrival(*inbound))  # type: ignore[arg-type]
-            except Malformed as malformed:
-                letters.append(outbox.dead_letter(record, str(malformed)))
-        return arrivals, letters
+        events, letters = inbox.read(records, self.zone)
+        return [Arrival(*event) for event in events], letters  # type: ignore[arg-type]
 
     async def judge(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
         """Judge arrivals within the transaction and save what came of them."""
@@ -102,7 +94,13 @@ class Judge:
         await book.save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
         told = [
-            outbox.refusal(judged, at)
+            outbox.refusal(
+                judged.arrival,
+                judged.arrival.command.customer_id,
+                "conflicting_duplicate" if judged.seen else judged.reason or "",
+                judged.seen,
+                at,
+            )
             for judged in fold.judged
             if judged.outcome in ("refused", "conflict")
         ]

@@ -9,8 +9,10 @@ from functools import lru_cache
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from shared.ledger.decide import Judged
+from shared.ledger.commands import Ticked
+from shared.ledger.decide import Arrival, Seen
 from shared.ledger.postgres import book
+from shared.schemas.codec import Inbound
 from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
 from shared.schemas.outbound import CommandRefused, command_refused
@@ -46,20 +48,23 @@ def decode_headers(text: str) -> list[tuple[str, bytes | None]]:
     ]
 
 
-def refusal(judged: Judged, at: datetime) -> Row:
-    """Return the message that tells of a refused command or a conflicting duplicate."""
-    arrival, seen = judged.arrival, judged.seen
+def refusal(
+    event: Arrival | Inbound, key: str, reason: str, seen: Seen | None, at: datetime
+) -> Row:
+    """Return the message that tells of a refused command, or of a conflicting duplicate of one
+    that was `seen`. The key is the customer's id, for a tick its period."""
+    command = event.command
     told = CommandRefused(
-        command_id=arrival.command_id,
-        customer_id=arrival.command.customer_id,
-        command_type=arrival.type,
-        reason="conflicting_duplicate" if seen else judged.reason or "",
+        command_id=command.command_id,
+        customer_id=None if isinstance(command, Ticked) else command.customer_id,
+        command_type=event.type,
+        reason=reason,
         first_outcome=seen.outcome if seen else None,  # type: ignore[arg-type]
         first_reason=seen.reason if seen else None,
-        event_id=arrival.ce_id,
-        event_source=arrival.ce_source,
+        event_id=event.ce_id,
+        event_source=event.ce_source,
     )
-    return row_of(command_refused(told, arrival.command.customer_id, arrival.content, at))
+    return row_of(command_refused(told, key, event.content, at))
 
 
 def dead_letter(record: ConsumerRecord, error: str) -> Row:

@@ -1,0 +1,23 @@
+"""What comes in: records of Kafka to events, and what cannot be read to dead letters."""
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from aiokafka import ConsumerRecord
+
+from shared.runtime import outbox
+from shared.schemas.codec import Inbound, decode
+from shared.schemas.malformed import Malformed
+
+
+def read(
+    records: Iterable[ConsumerRecord], zone: ZoneInfo
+) -> tuple[list[Inbound], list[outbox.Row]]:
+    """Return the events in the order they came, and the dead letters of the others."""
+    events, letters = [], []
+    for record in records:
+        try:
+            events.append(decode(record.topic, record.key, record.value, record.headers, zone))
+        except Malformed as malformed:
+            letters.append(outbox.dead_letter(record, str(malformed)))
+    return events, letters
