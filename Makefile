@@ -1,7 +1,7 @@
 # `make` alone says what there is. Nothing is needed but Python 3.11+ and a package index.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-postgres check bench lock clean
+.PHONY: help install demo test test-postgres check chaos bench lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -28,8 +28,8 @@ check: install ## Check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-chaos: install ## Break a live fleet as SEED=n (or SEEDS=a..b) says, and check every promise
-	$(BIN)/python -m tests.faults.chaos $(or $(SEEDS),$(SEED),1)
+chaos: install ## Break a live fleet as SEED=n (or SEEDS=a..b) says, check every promise; WITHOUT=outbox must fail
+	@$(BIN)/python -m tests.faults.chaos $(or $(SEEDS),$(SEED),1) $(if $(WITHOUT),--without $(WITHOUT))
 
 bench: install ## Measure bill run, payments and latency, each beside its baselines
 	@for bench in bill-run payments latency; do $(BIN)/rollforward bench $$bench || exit; done

@@ -179,11 +179,13 @@ class Runs:
 
     async def _clock(self) -> None:
         """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
-        had ticked before; a new fleet waits for its first midnight, or for a person."""
-        today = (datetime.now(self._zone) - NIGHT).date()
+        had ticked before; a new fleet waits for its first midnight, or for a person. Of two clocks,
+        this machine's and the database's, the later one may be wrong: the earlier one counts."""
         try:
             async with self._database.connection() as connection:
-                last = await connection.fetchval(sql("last_clock_tick"))
+                last, shown = await connection.fetchrow(sql("last_clock_tick"))
+            now = min(datetime.now(self._zone), shown.astimezone(self._zone))
+            today = (now - NIGHT).date()
             if (last is not None and last < today) or (last is None and self._started_on < today):
                 await self._tick(today.isoformat(), label_of(today))
         except Exception as away:

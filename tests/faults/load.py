@@ -1,217 +1,355 @@
-"""What a chaos run publishes, stretch by stretch, and what must have come of it in the end.
+"""What a chaos run publishes: every kind of command, in no order but that of chance.
 
-Every customer pays the same price from 1 January on, so what he owes in the end does not depend
-on the order in which topics were read: months billed, less a cancelled one, less his payments.
+Nothing here knows what is to come of it. `sent` is the history of what was published and when;
+the checker reads the topics back and asks the naive model.
 """
 
-import json
+import asyncio
 import random
+import time
 from collections import Counter
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any, NamedTuple
 
-import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-
-from shared.schemas.dead_letters import read_dead_letter
 from shared.schemas.envelope import Message
-from shared.schemas.publish import binary
-from shared.schemas.topics import DEAD_LETTERS, LEDGER, NOTIFICATIONS, PAYMENTS, REFUSALS, SIGNUPS
+from shared.schemas.publish import binary, structured
+from shared.schemas.topics import PAYMENTS, SIGNUPS, TICKS
 
-PRICE = 1000
-DAYS = ("2026-02-01", "2026-03-01", "2026-04-01")
+DAYS = ("2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01")
 TRIGGERS = ("nightly", "manual", "sweep")
-MONTHS = 1 + len(DAYS)
+CUSTOMERS = 120
+WAVES, WAVE_SECONDS = 20, 0.15
+"""Events come in waves: whatever is broken, there is work at that moment."""
+POLICY = """
+[[tax]]
+code = "SD"
+rate = "10"
+from = 2026-03-01
+[[tax]]
+code = "VAT"
+rate = "5"
+from = 2020-01-01
+on = ["SD"]
+[[staff]]
+id = "boss"
+may = ["discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"]
+[[staff]]
+id = "clerk"
+may = ["discount", "cancel"]
+max_discount_percent = "10"
+"""
+
+
+class Event(NamedTuple):
+    """One event: what it says, and how it is sent."""
+
+    kind: str
+    data: Mapping[str, Any]
+    message: Message
+
+
+class Sent(NamedTuple):
+    """A message that was published, and when (monotonic seconds)."""
+
+    message: Message
+    at: float
 
 
 class Load:
-    """Publishes, and remembers what was promised for it."""
+    """Publishes through `send`, one stretch after the other."""
 
-    def __init__(self, producer: AIOKafkaProducer, chosen: random.Random, customers: int) -> None:
-        self._producer = producer
-        self._random = chosen
-        self.customers = [f"c-{number:04d}" for number in range(customers)]
-        self.commands: dict[str, str] = {}
-        self.due = dict.fromkeys(self.customers, MONTHS * PRICE)
-        self.parked: set[str] = set()
-        self.conflicts: set[str] = set()
-        self.poison: Counter[tuple[bytes, bytes]] = Counter()
+    def __init__(
+        self, send: Callable[[Message], Awaitable[None]], chosen: random.Random, stretches: int
+    ) -> None:
+        self._send, self._random = send, chosen
         self._serial = 0
+        self.sent: list[Sent] = []
+        self.poison: Counter[tuple[str, bytes | None, bytes]] = Counter()
+        self.clashes: list[tuple[str, str]] = []
+        """Payments of two customers that name one reference: one of each pair is refused."""
+        names = [f"c-{number:03d}" for number in range(CUSTOMERS)]
+        self._coming = [names[number::stretches] for number in range(stretches)]
+        self._joined: dict[str, date] = {}
+        self._commands: dict[str, list[str]] = {}
+        """Who has signed up, and what each of them may wish to cancel."""
+        self._events: list[Event] = []
 
     async def stretch(self, number: int) -> None:
-        """Publish one stretch: signups of a share of the customers, a month's ticks, payments."""
-        share = len(self.customers) // len(DAYS)
-        start = number * share
-        for customer_id in self.customers[start : start + share]:
-            if self._random.random() < 0.5:
-                await self._pay(customer_id)
-            await self._sign_up(customer_id)
-        if number < len(DAYS):
-            for trigger in self._random.sample(TRIGGERS, len(TRIGGERS)):
-                await self._tick(DAYS[number], trigger)
-        for customer_id in self.customers[: start + share]:
-            await self._pay(customer_id)
-        await self._poison()
-        await self._pay(f"nobody-{number}")
+        """Publish one stretch: signups, a month's ticks, and commands about everyone so far."""
+        events = [*self._signups(number), *self._ticks(number)]
+        events += [self._pay(each, number) for each in self._early(number)]
+        for customer_id in self._commands:
+            events += [
+                self._command(customer_id, number) for _ in range(self._random.choice((0, 1, 2)))
+            ]
+        events += self._clash(number)
+        if self._random.random() < 0.4:
+            busy = self._random.sample(sorted(self._commands), 2)
+            events += [self._pay(each, number) for each in busy for _ in range(40)]
+        self._events += events
+        again = self._random.sample(self._events, 15)
+        contrary = [self._contrary(each) for each in self._random.sample(events, 15)]
+        messages = [event.message for event in (*events, *again, *contrary)]
+        messages += self._poison()
+        self._random.shuffle(messages)
+        await self._publish(messages)
 
-    async def cancellations(self) -> None:
-        """Cancel the first bill of some: a cascade over all the months since."""
-        for customer_id in self.customers[::3]:
-            await self._cancel(customer_id, f"bill/{customer_id}/2026-01")
-            self.due[customer_id] -= PRICE
+    async def cascades(self) -> None:
+        """Cancel the first bill of some: all the months since are restated."""
+        last = len(DAYS) - 1
+        some = self._random.sample(sorted(self._commands), CUSTOMERS // 4)
+        targets = ((each, f"bill/{each}/{self._joined[each]:%Y-%m}") for each in some)
+        await self._publish([self._cancel(each, last, bill).message for each, bill in targets])
 
-    async def _sign_up(self, customer_id: str) -> None:
+    async def _publish(self, messages: list[Message]) -> None:
+        size = len(messages) // WAVES + 1
+        for start in range(0, len(messages), size):
+            for message in messages[start : start + size]:
+                self.sent.append(Sent(message, time.monotonic()))
+                await self._send(message)
+            await asyncio.sleep(WAVE_SECONDS)
+
+    # -- what comes by itself -----------------------------------------------------------------
+
+    def _signups(self, number: int) -> Iterator[Event]:
+        for customer_id in self._coming[number]:
+            joined_on = date(2026, 1, 1) + timedelta(days=self._random.randrange(-20, 40))
+            self._joined[customer_id], self._commands[customer_id] = joined_on, []
+            data: dict[str, Any] = {
+                "customer_id": customer_id,
+                "signed_up_at": self._instant(number, -20, 0),
+                "joined_on": joined_on.isoformat(),
+                "name": "Rahim",
+                "phone": "+8801711000001",
+                "language": self._random.choice(("en", "bn")),
+                "package": self._package(),
+                "cycle": self._cycle(),
+                "mode": self._random.choice(("cumulative", "monthly")),
+                "vip": self._random.random() < 0.05,
+            }
+            if self._random.random() < 0.2:
+                data["opening_due"] = self._random.choice(("250.00", "-400.00"))
+            if self._random.random() < 0.2:
+                data |= {
+                    "discount_percent": self._random.choice(("5", "50")),
+                    "actor": self._actor(),
+                }
+            yield self._event("customer.signed_up", data)
+
+    def _early(self, number: int) -> list[str]:
+        """Customers whose money is there before they are, and one who never comes."""
+        later = self._coming[number + 1] if number + 1 < len(self._coming) else []
+        return [*later[:4], *self._random.sample(self._coming[number], 8), f"nobody-{number}"]
+
+    def _ticks(self, number: int) -> Iterator[Event]:
+        """A month is run by all three triggers at once; other ticks are late, early or wrong."""
+        day = date.fromisoformat(DAYS[number])
+        for trigger in TRIGGERS:
+            yield self._tick(day, trigger)
+        yield self._tick(day - timedelta(days=1), "sweep")
+        yield self._tick(day + timedelta(days=self._random.randrange(20)), "manual")
+        if number:  # the first tick of all leaves no gap
+            yield self._tick(day + timedelta(days=120), "manual")
+        yield self._tick(day, "manual", period="2026-12")
+
+    def _tick(self, day: date, trigger: str, period: str | None = None) -> Event:
         data = {
-            "customer_id": customer_id,
-            "signed_up_at": "2026-01-05T10:00:00+06:00",
-            "joined_on": "2026-01-01",
-            "name": "Rahim",
-            "phone": "+8801711000001",
-            "package": {"code": "home", "price": f"{PRICE}.00"},
-            "cycle": {"kind": "start_of_month"},
+            "tick_id": f"{trigger}-{self._next()}",
+            "period": period or f"{day:%Y-%m}",
+            "as_of": day.isoformat(),
+            "trigger": trigger,
         }
-        self.commands[f"signup/{customer_id}"] = "accepted"
-        await self._send(binary("billing.customer.signed_up.v1", data, self._next(), "chaos"))
+        return self._event("tick", data)
 
-    async def _tick(self, day: str, trigger: str) -> None:
-        tick_id = f"{trigger}-{day}"
-        data = {"tick_id": tick_id, "period": day[:7], "as_of": day, "trigger": trigger}
-        self.commands[f"tick/{tick_id}"] = "accepted"
-        await self._send(binary("billing.tick.v1", data, self._next(), "chaos"))
+    def _poison(self) -> Iterator[Message]:
+        for topic in (SIGNUPS, PAYMENTS, TICKS):
+            for value in (b"{", self._random.randbytes(30)):
+                message = Message(topic, str(self._next()).encode(), value, [("h", b"\xff")])
+                self.poison[topic, message.key, value] += 1
+                yield message
 
-    async def _pay(self, customer_id: str) -> None:
-        payment_id, amount = f"p-{self._next()}", self._random.randrange(1, 500)
+    def _clash(self, number: int) -> list[Event]:
+        """Two customers name one reference at the same moment."""
+        one, other = self._random.sample(sorted(self._commands), 2)
+        events = [self._pay(each, number, f"clash-{number}") for each in (one, other)]
+        first, second = (f"payment/{event.data['payment_id']}" for event in events)
+        self.clashes.append((first, second))
+        return events
+
+    def _contrary(self, event: Event) -> Event:
+        """The same command id with other content."""
+        other = {"actor": "somebody", "name": "Karim", "trigger": "manual", "as_of": "2026-07-01"}
+        field = next(name for name in other if name in event.data)
+        if event.data[field] == other[field]:
+            field = "as_of"
+        return self._event(event.kind, {**event.data, field: other[field]})
+
+    # -- what people do -----------------------------------------------------------------------
+
+    def _command(self, customer_id: str, number: int) -> Event:
+        makers: dict[Callable[[str, int], Event], int] = {
+            self._pay: 40,
+            self._change: 16,
+            self._discount: 8,
+            self._adjust: 6,
+            self._refund: 7,
+            self._cancel: 16,
+            self._bill_up_to: 5,
+            self._rebill: 4,
+        }
+        [make] = self._random.choices(list(makers), weights=list(makers.values()))
+        return make(customer_id, number)
+
+    def _pay(self, customer_id: str, number: int, reference: str | None = None) -> Event:
+        payment_id = f"p-{self._next()}"
         data = {
             "payment_id": payment_id,
             "customer_id": customer_id,
-            "amount": f"{amount}.00",
-            "method": "cash",
-            "channel": "field",
-            "received_at": "2026-01-20T10:00:00+06:00",
+            "amount": self._amount(900),
+            "method": "bkash",
+            "channel": self._random.choice(("online", "field")),
+            "received_at": self._instant(number, -40, 10),
+            "reference": reference or f"r-{payment_id}",
             "actor": "field-1",
         }
-        event = binary("billing.payment.received.v1", data, payment_id, "chaos")
-        for _ in range(self._random.choice((1, 1, 1, 2))):
-            await self._send(event)
-        if customer_id in self.due:
-            self.due[customer_id] -= amount
-            self.commands[f"payment/{payment_id}"] = "accepted"
-        else:
-            self.parked.add(f"payment/{payment_id}")
-        if self._random.random() < 0.05:
-            other, ce_id = data | {"amount": f"{amount}.50"}, self._next()
-            self.conflicts.add(ce_id)
-            await self._send(binary("billing.payment.received.v1", other, ce_id, "chaos"))
+        if reference is None:
+            self._may_be_cancelled(customer_id, f"payment/{payment_id}")
+        return self._event("payment.received", data)
 
-    async def _cancel(self, customer_id: str, target: str) -> None:
+    def _change(self, customer_id: str, number: int) -> Event:
+        said: list[dict[str, Any]] = [
+            {"package": self._package()},
+            {"status": self._random.choice(("active", "suspended", "active", "left"))},
+            {"cycle": self._cycle()},
+            {"mode": self._random.choice(("cumulative", "monthly"))},
+            {"discount_percent": "10", "actor": self._actor()},
+            {"phone": "+8801711000002", "vip": True},
+        ]
+        day = date.fromisoformat(DAYS[number]) + timedelta(days=self._random.randrange(-40, 25))
+        data = {
+            "change_id": f"ch-{self._next()}",
+            "customer_id": customer_id,
+            "effective_on": day.isoformat(),
+            "changed_at": self._instant(number, -3, 0),
+            "actor": "crm",
+            **self._random.choice(said),
+        }
+        if self._random.random() < 0.3:
+            data["prorate"] = self._random.random() < 0.5
+        return self._event("customer.changed", data)
+
+    def _discount(self, customer_id: str, number: int) -> Event:
+        discount_id = f"d-{self._next()}"
+        data = {
+            "discount_id": discount_id,
+            "customer_id": customer_id,
+            "amount": self._amount(150),
+            "granted_at": self._instant(number, -40, 0),
+            "actor": self._actor(),
+            "reason": "slow line",
+        }
+        self._may_be_cancelled(customer_id, f"discount/{discount_id}")
+        return self._event("discount.granted", data)
+
+    def _adjust(self, customer_id: str, number: int) -> Event:
+        adjustment_id = f"a-{self._next()}"
+        data = {
+            "adjustment_id": adjustment_id,
+            "customer_id": customer_id,
+            "amount": self._random.choice(("120.00", "-35.55")),
+            "made_at": self._instant(number, -40, 0),
+            "actor": self._actor(),
+            "reason": "router",
+        }
+        self._may_be_cancelled(customer_id, f"adjustment/{adjustment_id}")
+        return self._event("adjustment.made", data)
+
+    def _refund(self, customer_id: str, number: int) -> Event:
+        refund_id = f"f-{self._next()}"
+        payments = [each for each in self._commands[customer_id] if each.startswith("payment/")]
+        data = {
+            "refund_id": refund_id,
+            "customer_id": customer_id,
+            "amount": self._amount(200),
+            "refunded_at": self._instant(number, -10, 0),
+            "actor": self._actor(),
+            "reason": "moved",
+        }
+        if payments and self._random.random() < 0.8:
+            data["payment_id"] = self._random.choice(payments).removeprefix("payment/")
+        self._may_be_cancelled(customer_id, f"refund/{refund_id}")
+        return self._event("refund.made", data)
+
+    def _cancel(self, customer_id: str, number: int, target: str | None = None) -> Event:
         cancellation_id = f"x-{self._next()}"
+        bills = [f"bill/{customer_id}/2026-{month:02d}" for month in range(1, number + 2)]
+        target = target or self._random.choice([*bills, *self._commands[customer_id][-6:]])
         data = {
             "cancellation_id": cancellation_id,
             "customer_id": customer_id,
             "cancels": target,
-            "requested_at": "2026-04-02T10:00:00+06:00",
-            "actor": "boss",
+            "requested_at": self._instant(number, 0, 3),
+            "actor": "boss" if target else self._actor(),
             "reason": "mistake",
         }
-        self.commands[f"cancellation/{cancellation_id}"] = "accepted"
-        event = binary("billing.cancellation.requested.v1", data, cancellation_id, "chaos")
-        await self._send(event)
+        self._may_be_cancelled(customer_id, f"cancellation/{cancellation_id}")
+        return self._event("cancellation.requested", data)
 
-    async def _poison(self) -> None:
-        for topic in (SIGNUPS, PAYMENTS):
-            key, value = self._next().encode(), self._random.randbytes(30)
-            self.poison[key, value] += 1
-            await self._send(Message(topic, key, value, []))
+    def _bill_up_to(self, customer_id: str, number: int) -> Event:
+        day = date.fromisoformat(DAYS[number]) + timedelta(days=self._random.randrange(10, 70))
+        data = {
+            "bill_up_to_id": f"u-{self._next()}",
+            "customer_id": customer_id,
+            "up_to": day.isoformat(),
+            "set_at": self._instant(number, -2, 2),
+            "actor": "boss",
+        }
+        return self._event("bill_up_to.set", data)
 
-    async def _send(self, message: Message) -> None:
-        topic, key, value, headers = message
-        await self._producer.send(topic, value, key, headers=headers)
+    def _rebill(self, customer_id: str, number: int) -> Event:
+        data = {
+            "rebill_id": f"b-{self._next()}",
+            "customer_id": customer_id,
+            "period": f"2026-{self._random.randint(1, number + 1):02d}",
+            "requested_at": self._instant(number, -2, 2),
+            "actor": "boss",
+            "reason": "reissue",
+        }
+        return self._event("rebill.requested", data)
 
-    def _next(self) -> str:
+    # -- small choices ------------------------------------------------------------------------
+
+    def _event(self, kind: str, data: Mapping[str, Any]) -> Event:
+        event_type, ce_id = f"billing.{kind}.v1", f"e-{self._next()}"
+        if self._random.random() < 0.8:
+            return Event(kind, data, binary(event_type, dict(data), ce_id, "chaos"))
+        envelope = {"specversion": "1.0", "id": ce_id, "source": "chaos", "type": event_type}
+        return Event(kind, data, structured({**envelope, "data": data}))
+
+    def _may_be_cancelled(self, customer_id: str, command_id: str) -> None:
+        if customer_id in self._commands:
+            self._commands[customer_id].append(command_id)
+
+    def _instant(self, number: int, earliest: int, latest: int) -> str:
+        days = timedelta(days=self._random.randint(earliest, latest))
+        day = date.fromisoformat(DAYS[number]) + days
+        return f"{day}T{self._random.randrange(24):02d}:30:00+06:00"
+
+    def _amount(self, most: int) -> str:
+        return f"{self._random.randrange(1, most)}.{self._random.choice((0, 50, 99)):02d}"
+
+    def _package(self) -> dict[str, str]:
+        price = self._random.choice(("1000.00", "800.00", "333.33", "1500.00"))
+        return {"code": f"home-{price}", "price": price}
+
+    def _cycle(self) -> dict[str, Any]:
+        kind = self._random.choice(("start_of_month", "anniversary", "custom"))
+        return {"kind": kind} | ({"day": self._random.randint(1, 31)} if kind == "custom" else {})
+
+    def _actor(self) -> str:
+        return self._random.choice(("boss", "boss", "boss", "clerk", "nobody"))
+
+    def _next(self) -> int:
         self._serial += 1
-        return str(self._serial)
-
-
-async def faults_found(load: Load, database: asyncpg.Connection, kafka: str) -> list[str]:
-    """Return what is wrong after all has settled: nothing, if the promises hold."""
-    told: list[str] = []
-
-    def expect(what: str, found: Any, wanted: Any) -> None:
-        if found != wanted:
-            told.append(f"{what}: {_difference(found, wanted)}")
-
-    outcomes = await database.fetch("SELECT command_id, outcome FROM report.command")
-    expect("outcomes", {r["command_id"]: r["outcome"] for r in outcomes}, load.commands)
-    parked = await database.fetch("SELECT command_id FROM report.parked")
-    expect("parked", {row["command_id"] for row in parked}, load.parked)
-    dues = await database.fetch("SELECT customer_id, due FROM report.customer")
-    expect("dues", {r["customer_id"]: int(r["due"]) for r in dues}, load.due)
-    bills = await database.fetchval(
-        "SELECT count(*) FROM report.ledger WHERE kind = 'bill' GROUP BY customer_id"
-        " ORDER BY abs(count(*) - $1) DESC LIMIT 1",
-        MONTHS,
-    )
-    expect("bills a customer", bills, MONTHS)
-    figures = dict(await database.fetchrow("SELECT * FROM report.reconciliation"))
-    expect("reconciliation", set(figures.values()), {0})
-    expect("quarantined", await database.fetchval("SELECT count(*) FROM report.quarantine"), 0)
-
-    topics = (LEDGER, REFUSALS, NOTIFICATIONS, *(topic.name for topic in DEAD_LETTERS))
-    records, ends = await _read(kafka, topics)
-    lines = await database.fetch("SELECT customer_id, seq FROM report.ledger ORDER BY 1, 2")
-    expect("ledger topic", _as_read(records[LEDGER]), {(r[0], r[1]) for r in lines})
-    notices = await database.fetch("SELECT notice_id FROM report.notice")
-    published = {json.loads(record.value)["notice_id"] for record in records[NOTIFICATIONS]}
-    expect("notices", published, {row["notice_id"] for row in notices})
-    refusals = (json.loads(record.value) for record in records[REFUSALS])
-    conflicts = {each["event_id"] for each in refusals if each["reason"] == "conflicting_duplicate"}
-    expect("conflicts", conflicts, load.conflicts)
-    letters = {
-        read_dead_letter(record.headers)[0][:3]: (record.key, record.value)
-        for topic in DEAD_LETTERS
-        for record in records[topic.name]
-    }
-    expect("dead letters", Counter(letters.values()), load.poison)
-    positions = await database.fetch("SELECT topic, partition, next_offset FROM book.position")
-    beyond = [(t, p) for t, p, at in positions if at > ends.get((t, p), at)]
-    expect("positions beyond their topics", beyond, [])
-    return told
-
-
-def _as_read(records: list[Any]) -> set[tuple[str, int]]:
-    """Return the lines as a reader gets them who drops repeats; a gap leaves the rest out."""
-    seqs: Counter[str] = Counter()
-    for line in (json.loads(record.value) for record in records):
-        if line["seq"] == seqs[line["customer_id"]] + 1:
-            seqs[line["customer_id"]] += 1
-    return {(who, seq) for who, last in seqs.items() for seq in range(1, last + 1)}
-
-
-def _difference(found: Any, wanted: Any) -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        keys = [key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key)]
-        return ", ".join(f"{k} is {found.get(k)}, not {wanted.get(k)}" for k in sorted(keys)[:5])
-    if isinstance(found, set) and isinstance(wanted, set):
-        return f"too many {sorted(found - wanted)[:5]}, missing {sorted(wanted - found)[:5]}"
-    return f"{found}, not {wanted}"
-
-
-async def _read(
-    kafka: str, topics: tuple[str, ...]
-) -> tuple[dict[str, list[Any]], dict[tuple[str, int], int]]:
-    """Return every record of these topics, each partition in its order, and all ends."""
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        ends: dict[TopicPartition, int] = {}
-        while not ends:
-            await consumer.getmany(timeout_ms=50)
-            ends = await consumer.end_offsets(list(consumer.assignment()))
-        for partition in ends:
-            await consumer.seek_to_beginning(partition)
-        records: dict[str, list[Any]] = {topic: [] for topic in topics}
-        while any([await consumer.position(p) < end for p, end in ends.items()]):
-            for partition, batch in (await consumer.getmany(timeout_ms=500)).items():
-                records[partition.topic] += batch
-        return records, {(p.topic, p.partition): end for p, end in ends.items()}
-    finally:
-        await consumer.stop()
+        return self._serial

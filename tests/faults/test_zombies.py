@@ -1,4 +1,4 @@
-"""Workers that sleep past their session with a batch in hand, and servers that go and come."""
+"""A worker that sleeps past its session with a batch in hand."""
 
 import asyncio
 import os
@@ -12,7 +12,6 @@ from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
 from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet, worker_command
-from tests.faults import chaos
 from tests.faults.test_workers_die import pay, rows, sign_up
 
 WORKERS = {"coordinator": 1, "generator": 1, "collector": 2, "notifier": 1, "relay": 1}
@@ -60,10 +59,3 @@ async def test_a_zombie_that_wakes_up_with_a_batch_in_hand_is_fenced(tmp_path: P
             " FROM report.ledger WHERE kind = 'payment'"
         )  # fmt: skip
         assert tuple(paid) == (CUSTOMERS, CUSTOMERS, CUSTOMERS * 100)
-
-
-async def test_servers_that_die_under_load_and_commits_cut_in_flight_lose_nothing(
-    tmp_path: Path,
-) -> None:
-    stretches = [("broker", "commits"), ("postgres", "kill"), ("sessions",), ("locks", "terminate")]
-    assert await chaos.run(1, tmp_path, stretches) == []

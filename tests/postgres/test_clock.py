@@ -1,0 +1,118 @@
+"""The coordinator's clock: when it ticks for a day, and what a clock that is wrong cannot do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+
+from services.coordinator import runs
+from services.coordinator.runs import Runs
+from shared.ledger.postgres.statements import sql
+from shared.runtime.database import Database
+from shared.runtime.health import Health
+
+DHAKA = ZoneInfo("Asia/Dhaka")
+TODAY = (datetime.now(DHAKA) - runs.NIGHT).date()
+
+
+class Clock(Runs):
+    """Runs without Faust: what it would tick for is kept."""
+
+    def __init__(self, url: str, started_on: date = TODAY) -> None:
+        self._database, self._health = Database(url, "clock"), Health()
+        self._zone, self._started_on = DHAKA, started_on
+        self._stopping = asyncio.Event()
+        self.ticked: list[str] = []
+
+    async def _tick(self, as_of: str, period: str) -> None:
+        assert as_of.startswith(period)
+        self.ticked.append(as_of)
+
+    async def look(self) -> list[str]:
+        await self._clock()
+        await self._database.close()
+        return self.ticked
+
+
+@pytest.fixture
+async def book(database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+def show(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
+    """Let this machine's clock show an instant; the database's goes on as it does."""
+
+    class Shown(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return instant.astimezone(tz)
+
+    monkeypatch.setattr(runs, "datetime", Shown)
+
+
+async def ticked(book: asyncpg.Connection, day: date) -> None:
+    await book.execute(
+        "INSERT INTO book.run (tick_id, period, as_of, trigger) VALUES ($1, $2, $3, 'nightly')",
+        f"clock-{day}", f"{day:%Y-%m}", day,
+    )  # fmt: skip
+
+
+async def test_a_new_fleet_does_not_tick_before_its_first_midnight(database: str) -> None:
+    assert await Clock(database).look() == []
+
+
+async def test_a_fleet_that_saw_midnight_ticks_for_the_day_that_began(database: str) -> None:
+    assert await Clock(database, TODAY - timedelta(days=1)).look() == [TODAY.isoformat()]
+
+
+async def test_a_fleet_that_was_down_ticks_once_for_today(
+    database: str, book: asyncpg.Connection
+) -> None:
+    await ticked(book, TODAY - timedelta(days=9))
+    assert await Clock(database).look() == [TODAY.isoformat()]
+    await ticked(book, TODAY)
+    assert await Clock(database).look() == []
+
+
+@pytest.mark.parametrize(("minutes", "days"), [(4, []), (6, ["2026-02-01"])])
+async def test_the_day_begins_in_the_business_zone_and_is_five_minutes_old(
+    database: str, monkeypatch: pytest.MonkeyPatch, minutes: int, days: list[str]
+) -> None:
+    show(monkeypatch, datetime(2026, 1, 31, 18, minutes, tzinfo=UTC))
+    assert await Clock(database, date(2026, 1, 31)).look() == days
+
+
+async def test_a_machine_whose_clock_is_a_month_ahead_does_not_bill_a_month_early(
+    database: str, book: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ticked(book, TODAY)
+    show(monkeypatch, datetime.now(DHAKA) + timedelta(days=31))
+    assert await Clock(database).look() == []
+
+
+async def test_a_machine_whose_clock_is_a_day_back_ticks_for_no_day_again(
+    database: str, book: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ticked(book, TODAY)
+    show(monkeypatch, datetime.now(DHAKA) - timedelta(days=1))
+    assert await Clock(database).look() == []
+
+
+@pytest.mark.parametrize(("sent", "again"), [("-1 minute", True), ("1 month", True), ("0", False)])
+async def test_a_page_is_sent_again_when_it_stands_still_or_was_sent_in_a_time_to_come(
+    book: asyncpg.Connection, sent: str, again: bool
+) -> None:
+    await ticked(book, TODAY)
+    await book.execute(
+        "INSERT INTO book.page (tick_id, bucket, sent_at)"
+        " VALUES ($1, 3, now() + $2::text::interval)",
+        f"clock-{TODAY}", sent,
+    )  # fmt: skip
+    rows = await book.fetch(sql("stale_pages"), 10.0)
+    assert [row["bucket"] for row in rows] == ([3] if again else [])
