@@ -13,8 +13,8 @@ from datetime import date, timedelta
 import asyncpg
 
 from shared.runtime.supervisor import _get
+from tests.faults.chaos_fleet import worker
 from tests.faults.scene import ROOT, TERMINATE, Scene
-from tests.support.chaos_fleet import worker
 
 HOLDING_SECONDS = 25.0
 LEAVES_SECONDS_MAX = 15.0
@@ -37,6 +37,19 @@ async def _signal(scene: Scene, number: signal.Signals) -> None:
     for name in scene.random.sample(sorted(pids), 2):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pids[name], number)
+
+
+async def steps(scene: Scene) -> None:
+    """Let workers die at a step of a batch of theirs, before it or after it, one after another."""
+    for _ in range(4):
+        kind = scene.random.choice(("coordinator", "generator", "collector", "notifier", "relay"))
+        order = {"at": scene.random.randint(1, 30), "early": scene.random.random() < 0.5}
+        said = scene.folder / f"step-{kind}"
+        fresh = scene.folder / f".{said.name}"
+        fresh.write_text(json.dumps(order), "utf-8")
+        fresh.replace(said)
+        await _until(lambda said=said: not said.exists(), 3)  # type: ignore[misc]
+        said.unlink(missing_ok=True)
 
 
 async def supervisor(scene: Scene) -> None:
@@ -276,7 +289,7 @@ def _runs(pid: int) -> bool:
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
-        kill, terminate, supervisor, zombie, rebalance, broker, postgres, sessions, commits, locks,
-        timeouts, disk, clock, rogue,
+        kill, terminate, steps, supervisor, zombie, rebalance, broker, postgres, sessions, commits,
+        locks, timeouts, disk, clock, rogue,
     )
 }  # fmt: skip

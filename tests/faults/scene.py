@@ -105,7 +105,7 @@ class Scene:
         while True:
             with (self.folder / "supervisor.log").open("ab") as log:
                 self._fleet = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "tests.support.chaos_fleet", str(self.folder),
+                    sys.executable, "-m", "tests.faults.chaos_fleet", str(self.folder),
                     stdout=subprocess.PIPE, stderr=log, env=self.environment, cwd=ROOT,
                 )  # fmt: skip
             assert self._fleet.stdout is not None
@@ -189,6 +189,7 @@ class Scene:
 
 
 SAID = {
+    "deaths": (" ended (code ",),
     "fenced": (": fenced: ",),
     "retries": (": database: ", ": kafka: ", "tried one by one", " is sent again"),
 }

@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,16 +25,19 @@ from services.generator.pages import Pages
 from services.notifier.notifier import Notifier
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.migrate import migrate
+from shared.ledger.postgres.statements import sql
 from shared.runtime.embedded import Postgres
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
 from shared.runtime.loop import Backoff, Handler, Loop
 from shared.runtime.relay import Relay
+from shared.runtime.retry import _retry_one
 from shared.schemas.publish import binary
 from shared.schemas.topics import LEDGER, PAGES, PAYMENTS, RECHECKS, SIGNUPS, TICKS
 from tests.support.crashing import Consumer, Database, Killed, Log, Producer, Steps
 
 ZONE = ZoneInfo("Asia/Dhaka")
+NOW = datetime(2026, 4, 3, tzinfo=ZONE)
 BUCKETS = 2
 CUSTOMERS = ("c-1", "c-2")
 POLICY = """
@@ -156,6 +160,11 @@ def cancellations(log: Log) -> None:
     cancel(log, "x-3", "c-2", "payment/p-1")
 
 
+def pay_late(log: Log) -> None:
+    pay(log, "late", "c-2", reference="r-late")
+    pay(log, "late-2", "c-2")
+
+
 # Stages -------------------------------------------------------------------------------------
 
 
@@ -207,6 +216,18 @@ async def relay(machine: Machine) -> None:
             pass
 
 
+async def set_apart(machine: Machine) -> None:
+    """What comes for a customer who is quarantined is parked."""
+    async with machine.database.connection() as connection:
+        await connection.execute(sql("quarantine"), ["c-2"], ["a mistake of ours"], NOW)
+    await collector(machine)
+
+
+async def release(machine: Machine) -> None:
+    async with machine.database.connection() as connection:
+        await _retry_one(connection, Judge(ZONE, BUCKETS), "c-2")
+
+
 collector = consuming("collector", [PAYMENTS], lambda: Judge(ZONE, BUCKETS))
 generator = consuming("generator", [SIGNUPS], lambda: Judge(ZONE, BUCKETS))
 coordinator = consuming("coordinator", [TICKS], lambda: TickJudge(ZONE, lambda *_: None))
@@ -223,8 +244,10 @@ STAGES: tuple[tuple[str, Stage, Callable[[Log], None] | None], ...] = (
     ("relay", relay, None),
     ("notifier", notifier, None),
     ("relay of notices", relay, None),
+    ("parked in quarantine", set_apart, pay_late),
+    ("quarantine retry", release, None),
 )
-DEATHS_MIN = 170
+DEATHS_MIN = 240
 
 
 # The book, and what was kept in it ------------------------------------------------------------

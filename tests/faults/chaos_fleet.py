@@ -1,6 +1,6 @@
 """The supervisor of a chaos run, a process of its own, so that it can be killed like any other.
 
-    python -m tests.support.chaos_fleet FOLDER
+    python -m tests.faults.chaos_fleet FOLDER
 
 What `rollforward up` does, with two workers of each kind, each as `chaos_worker` runs it.
 """
@@ -20,7 +20,7 @@ COPIES = 2
 
 def worker(folder: Path, kind: str) -> Sequence[str]:
     """Return the command that runs a worker of a chaos run."""
-    return sys.executable, "-m", "tests.support.chaos_worker", str(folder), kind
+    return sys.executable, "-m", "tests.faults.chaos_worker", str(folder), kind
 
 
 def main() -> None:

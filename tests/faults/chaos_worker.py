@@ -1,20 +1,26 @@
-"""A worker as it is in production, but for four things that a chaos run needs of it.
+"""A worker as it is in production, but for five things that a chaos run needs of it.
 
-    python -m tests.support.chaos_worker FOLDER KIND
+    python -m tests.faults.chaos_worker FOLDER KIND
 
 Its session is short, so that a run need not wait long for a zombie. Its wall clock says what
 `FOLDER/clock` says. One batch waits, records in hand and nothing begun, while `FOLDER/hold-KIND`
-exists. And where CHAOS_WITHOUT names a mechanism, that mechanism is missing.
+exists. It kills itself at the step that `FOLDER/step-KIND` says. And where CHAOS_WITHOUT names a
+mechanism, that mechanism is missing.
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.coordinator import runs
 from services.generator import pages
@@ -27,6 +33,13 @@ from tests.faults.without import take_from_worker
 
 SESSION_MS = 4000
 CLOCK_SECONDS = 0.5
+ASKS = {
+    asyncpg.Connection: ("execute", "executemany", "fetch", "fetchrow", "fetchval",
+                         "copy_records_to_table"),
+    AIOKafkaConsumer: ("getmany", "commit"),
+    AIOKafkaProducer: ("send", "flush"),
+}  # fmt: skip
+"""What a worker asks of PostgreSQL (BEGIN and COMMIT are executed too) and of Kafka."""
 
 
 def hasten() -> None:
@@ -72,6 +85,44 @@ def hold_a_batch(folder: Path) -> None:
     Loop._batch = held  # type: ignore[method-assign]
 
 
+class Steps:
+    """Counts what this worker asks of others, once the file `said` is there and is its to take;
+    at the step that it names the worker dies, before it or after it: nobody learns which."""
+
+    def __init__(self, said: Path) -> None:
+        self._said = said
+        self._left = 0
+        self._early = False
+
+    def count(self) -> None:
+        """Let every ask be a step."""
+        for asked, names in ASKS.items():
+            for name in names:
+                setattr(asked, name, self._stepping(getattr(asked, name)))
+
+    def _stepping(self, ask: Any) -> Any:
+        async def step(*arguments: Any, **named: Any) -> Any:
+            last = self._is_last()
+            if last and self._early:
+                os.kill(os.getpid(), signal.SIGKILL)
+            answer = await ask(*arguments, **named)
+            if last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return answer
+
+        return step
+
+    def _is_last(self) -> bool:
+        if not self._left and self._said.exists():
+            mine = self._said.with_name(f"{self._said.name}.{os.getpid()}")
+            with contextlib.suppress(FileNotFoundError):
+                self._said.rename(mine)
+                order = json.loads(mine.read_text("utf-8"))
+                self._left, self._early = order["at"] + 1, order["early"]
+        self._left = max(0, self._left - 1)
+        return self._left == 1
+
+
 def main() -> None:
     folder, kind = Path(sys.argv[1]), sys.argv[2]
     settings = Settings.from_environment()
@@ -79,6 +130,7 @@ def main() -> None:
     hasten()
     shift_clock(folder / "clock")
     hold_a_batch(folder)
+    Steps(folder / f"step-{kind}").count()
     if missing := os.environ.get("CHAOS_WITHOUT"):
         take_from_worker(missing, settings)
     run(kind, settings)
