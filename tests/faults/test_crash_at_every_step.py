@@ -190,7 +190,7 @@ class Claims(Runs):
     """Runs without Faust: page commands go to the log."""
 
     def __init__(self, machine: Machine) -> None:
-        self._database, self._health = machine.database, Health()
+        self._database, self._health, self._wait = machine.database, Health(), Backoff()
         self._producer = Producer(machine.log, machine.steps)
 
     async def _send_page(self, tick_id: str, bucket: int) -> None:
