@@ -214,9 +214,18 @@ async def clock(scene: Scene) -> None:
 
 
 async def rogue(scene: Scene) -> None:
-    """A writer that forgot its locks appends what others have appended meanwhile, again and
-    again: the book must refuse each line."""
-    with contextlib.suppress(OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+    """A writer that forgot its locks appends what others have appended meanwhile, each wrong line
+    until the book has said no to it (or, without its constraints, yes)."""
+    for changes in STALE_LINES * 2:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HOLDING_SECONDS):
+                while not await _appended(scene, changes):
+                    await asyncio.sleep(0.1)
+
+
+async def _appended(scene: Scene, changes: dict[str, str]) -> bool:
+    """Try to append a wrong line; return whether the book has answered."""
+    try:
         async with scene.connected() as connection:
             columns = await connection.fetchval(
                 "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns"
@@ -224,15 +233,12 @@ async def rogue(scene: Scene) -> None:
                 " AND column_name NOT IN ('xid', 'position')"
             )
             await connection.execute("SET ROLE rollforward_writer")
-            for _ in range(5):
-                for changes in STALE_LINES:
-                    with contextlib.suppress(
-                        asyncpg.IntegrityConstraintViolationError,
-                        asyncpg.OperatorInterventionError,
-                        asyncpg.InsufficientResourcesError,
-                    ):
-                        await connection.execute(_stale_line(columns, changes))
-                await asyncio.sleep(0.3)
+            done: str = await connection.execute(_stale_line(columns, changes))
+            return done != "INSERT 0 0"  # there is no line yet to follow
+    except asyncpg.IntegrityConstraintViolationError:
+        return True
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
 
 
 STALE_LINES: tuple[dict[str, str], ...] = (
