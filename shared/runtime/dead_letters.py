@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import reports
+from shared.runtime import header_names
 from shared.runtime.servers import Unreachable, database
 from shared.schemas.codec import decode
 from shared.schemas.dead_letters import DeadLetter, read_dead_letter
@@ -97,6 +98,7 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
 async def _records(kafka: str) -> list[ConsumerRecord]:
     """Read the dead-letter topics from their beginnings to their present ends."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    header_names.read_all()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka, enable_auto_commit=False, retry_backoff_ms=10
     )

@@ -20,7 +20,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
-from shared.runtime import metrics
+from shared.runtime import header_names, metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 
@@ -106,6 +106,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.stop()
 
     async def _start(self) -> None:
+        header_names.read_all()
         wait = Backoff()
         while not self._stopping.is_set():
             self._consumer = AIOKafkaConsumer(
@@ -125,7 +126,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.start()
                 return
             except (KafkaError, OSError) as away:
-                self.health.bad("kafka", str(away))
+                self._failed("kafka", away)
                 await self._consumer.stop()
                 await wait(self._stopping)
 
@@ -135,6 +136,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             polled = await self._consumer.getmany(
                 timeout_ms=int(POLL_SECONDS * 1000), max_records=RECORDS_MAX
             )
+            if connection.is_closed():  # an idle worker says so too, and does not wait for work
+                raise ConnectionResetError("the database has ended the session")
             async with self._busy:
                 batches = {
                     partition: records

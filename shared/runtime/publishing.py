@@ -8,6 +8,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from shared.runtime import header_names
 from shared.runtime.servers import Unreachable
 from shared.schemas.envelope import Message
 
@@ -69,11 +70,7 @@ class Publisher:
 
     async def put(self, message: Message) -> Awaitable[object]:
         """Hand a message over; what is returned can be awaited for the broker's word."""
-        topic, key, value, headers = message
-        sent: Awaitable[object] = await self._producer.send(
-            topic, value=value, key=key, headers=headers
-        )
-        return sent
+        return await header_names.send(self._producer, message)
 
     async def send(self, message: Message) -> None:
         """Send a message and return when the broker has it."""

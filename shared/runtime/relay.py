@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
-from shared.runtime import metrics
+from shared.runtime import header_names, metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
@@ -130,9 +130,9 @@ class Relay:
 async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
     """Send messages in order and return when Kafka has them all."""
     futures = []
-    for topic, key, value, headers in messages:
-        futures.append(await producer.send(topic, value=value, key=key, headers=headers))
-        metrics.RELAY_PUBLISHED.labels(topic).inc()
+    for message in messages:
+        futures.append(await header_names.send(producer, message))
+        metrics.RELAY_PUBLISHED.labels(message[0]).inc()
     if futures:
         await producer.flush()
     for future in futures:

@@ -151,6 +151,9 @@ def _headers(message: Message, chosen: random.Random) -> Message:
         headers.append((name, wrong))
     if chosen.random() < 0.3:
         headers.append((name.upper(), said))
+    if chosen.random() < 0.3:
+        strange = chosen.randbytes(chosen.choice((1, 3, 300)))
+        headers.append((strange.decode(errors="surrogateescape"), said))
     key = chosen.choice((message.key, message.key, b"", b"\xff", b"k" * 4096))
     return message._replace(headers=headers, key=key)
 

@@ -21,6 +21,8 @@ from shared.schemas.topics import (
 from tests.support.live import live
 
 PAYMENT = "billing.payment.received.v1"
+NOT_UTF8 = b"x-\xff\xfe".decode(errors="surrogateescape")
+"""The name of a header, as it is read and written here: two bytes of it are no UTF-8."""
 
 
 def signup(customer_id: str = "c-1", **more: Any) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def malformed() -> Sequence[tuple[str, Message]]:
     unknown = without(good, "ce_type")
     unknown.headers.append(("ce_type", b"billing.nothing.v1"))
     odd = good._replace(headers=[*good.headers, ("a\0name", b"\xff"), ("none", None)])  # type: ignore[list-item]
+    strange = good._replace(headers=[*good.headers, (NOT_UTF8, b"x"), ("নাম", b"y")])
     tick = {"tick_id": "t", "period": "2026-02", "as_of": "2026-02-01", "trigger": "nightly"}
     return [
         ("Invalid JSON", good._replace(value=b"{")),
@@ -67,6 +70,7 @@ def malformed() -> Sequence[tuple[str, Message]]:
         ("amount", binary(PAYMENT, payment(amount=100), "e-2", "test")),
         ("received_at", binary(PAYMENT, payment(received_at="2026-01-18T10:00:00"), "e", "t")),
         ("Invalid JSON", odd._replace(value=b"[")),
+        ("Invalid JSON", strange._replace(value=b"]")),
         ("oversized", good._replace(value=b" " * (MAX_VALUE_BYTES + 1))),
         ("key", good._replace(key=None)),  # type: ignore[arg-type]
         ("key", good._replace(key=b"c-2")),
@@ -99,6 +103,21 @@ async def test_what_cannot_be_read_goes_to_its_dead_letter_topic_as_it_came(
             assert told.topic == message.topic
         (paid,) = await fleet.rows("SELECT paid FROM report.statement")
         assert str(paid["paid"]) == "100.00"
+
+
+async def test_a_header_whose_name_is_not_utf8_is_ignored_as_any_that_nobody_knows(
+    kafka: Kafka, database: str
+) -> None:
+    async with live(kafka.bootstrap, database) as fleet:
+        await fleet.publish("billing.customer.signed_up.v1", signup())
+        message = binary(PAYMENT, payment(), "e-1", "test")
+        message.headers.append((NOT_UTF8, b"x"))
+        await fleet.send(message)
+        await fleet.publish(PAYMENT, payment("p-2"))
+        await fleet.settle()
+
+        (row,) = await fleet.rows("SELECT paid FROM report.statement")
+        assert str(row["paid"]) == "200.00"
 
 
 async def test_a_conflicting_duplicate_is_published_and_the_first_outcome_stands(

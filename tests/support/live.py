@@ -14,6 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.runtime import header_names
 from shared.runtime.broker import create_topics
 from shared.runtime.settings import Settings
 from shared.runtime.settle import settle
@@ -45,8 +46,7 @@ class Live:
         await self.send(structured(event))
 
     async def send(self, message: Message) -> None:
-        topic, key, value, headers = message
-        await self.producer.send_and_wait(topic, value, key, headers=headers)
+        await (await header_names.send(self.producer, message))
 
     async def settle(self, timeout: float = 60) -> None:
         await settle(self.kafka, self.url, timeout)
@@ -91,7 +91,7 @@ def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
 @asynccontextmanager
 async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> AsyncIterator[Live]:
     """Run workers on fresh topics and a fresh database until the block ends."""
-    await _fresh_topics(kafka)
+    await fresh_topics(kafka)
     settings = Settings(kafka=kafka, database_url=database)
     contexts = [Context(name, settings) for name in workers]
     parts: list[Part] = [part for each in contexts for part in parts_of(each)]
@@ -112,7 +112,8 @@ async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> A
                 await each.close()
 
 
-async def _fresh_topics(kafka: str) -> None:
+async def fresh_topics(kafka: str) -> None:
+    """Make all topics anew, empty."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:

@@ -1,0 +1,147 @@
+"""`dlq replay` and `quarantine retry` pressed twice, by two at once, or killed half way."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import Any
+
+from shared.runtime.embedded import Kafka
+from shared.schemas.dead_letters import dead_letter_headers
+from shared.schemas.envelope import Message
+from shared.schemas.publish import binary
+from shared.schemas.topics import PAYMENTS, dead_letters_of
+from tests.services.test_bad_input_live import NOT_UTF8, payment, signup
+from tests.support.live import Live, live
+
+PAYMENT, SIGNUP = "billing.payment.received.v1", "billing.customer.signed_up.v1"
+BREAK = """
+ALTER TABLE book.line DISABLE TRIGGER append_only;
+UPDATE book.line SET previous_due = previous_due + {0}, due = due + {0} WHERE customer_id = 'c-1';
+ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
+"""
+"""What a hand on the database may do: no line can follow this one."""
+
+
+async def press(fleet: Live, *arguments: str) -> Process:
+    """Start a command as a process of its own."""
+    env = {
+        **os.environ,
+        "ROLLFORWARD_KAFKA": fleet.kafka,
+        "ROLLFORWARD_DATABASE_URL": fleet.url,
+        "ROLLFORWARD_DATA": "",
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.console", *arguments, "--json",
+        stdout=PIPE, stderr=PIPE, env=env,
+    )  # fmt: skip
+
+
+async def answer(process: Process, code: int = 0) -> Any:
+    said, told = await process.communicate()
+    assert process.returncode == code, told
+    return json.loads(said)
+
+
+async def letters(fleet: Live, count: int) -> None:
+    """Put good payments where dead letters lie, as a release left them that could not read them."""
+    await asyncio.gather(*(fleet.send(letter(number)) for number in range(count)))
+
+
+def letter(number: int) -> Message:
+    topic, key, value, headers = binary(PAYMENT, payment(f"p-{number}"), f"e-{number}", "test")
+    strange = [] if number else [(NOT_UTF8, b"x")]
+    came = dead_letter_headers([*headers, *strange], topic, 0, number, 0, "too new for us")
+    return Message(dead_letters_of(PAYMENTS), key, value, came)
+
+
+async def expect_paid_once(fleet: Live, count: int) -> None:
+    await fleet.settle()
+    rows = await fleet.rows("SELECT command_id FROM report.ledger WHERE kind = 'payment'")
+    assert sorted(row["command_id"] for row in rows) == sorted(
+        f"payment/p-{number}" for number in range(count)
+    )
+
+
+async def test_replays_at_once_and_again_apply_each_letter_once(
+    kafka: Kafka, database: str
+) -> None:
+    async with live(kafka.bootstrap, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await letters(fleet, 20)
+        listed = await answer(await press(fleet, "dlq", "list"))
+        assert [each["now"] for each in listed] == ["readable"] * 20
+
+        both = [await press(fleet, "dlq", "replay") for _ in range(2)]
+        assert 20 in [(await answer(process))["replayed"] for process in both]
+        await expect_paid_once(fleet, 20)
+
+        again = await answer(await press(fleet, "dlq", "replay"))
+        assert again == {"replayed": 0, "applied_already": 20, "unreadable": 0}
+
+
+async def test_a_replay_that_was_killed_is_pressed_again(kafka: Kafka, database: str) -> None:
+    count = 2000
+    async with live(kafka.bootstrap, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await letters(fleet, count)
+        killed = await press(fleet, "dlq", "replay")
+        while not await fleet.rows("SELECT FROM report.command WHERE command_id ~ '^payment'"):
+            await asyncio.sleep(0.005)
+        if killed.returncode is None:
+            killed.kill()
+        await killed.wait()
+
+        await answer(await press(fleet, "dlq", "replay"))
+        await expect_paid_once(fleet, count)
+
+
+async def test_retries_at_once_release_a_customer_once(kafka: Kafka, database: str) -> None:
+    async with live(kafka.bootstrap, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await fleet.settle()
+        await fleet.rows("INSERT INTO book.quarantine VALUES ('c-1', 'x', now())")
+        for number in range(3):
+            await fleet.publish(PAYMENT, payment(f"p-{number}"))
+        await fleet.settle()
+
+        both = [await press(fleet, "quarantine", "retry", "c-1") for _ in range(2)]
+        for process in both:
+            await process.wait()
+        assert {process.returncode for process in both} <= {0, 1}
+        await expect_paid_once(fleet, 3)
+        assert await fleet.rows("SELECT * FROM report.quarantine") == []
+        assert await fleet.rows("SELECT * FROM report.parked") == []
+
+
+async def test_while_the_cause_persists_a_retry_changes_nothing_and_order_is_kept(
+    kafka: Kafka, database: str
+) -> None:
+    async with live(kafka.bootstrap, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await fleet.settle()
+        await _execute(fleet, BREAK.format(1))
+        for number in range(3):
+            await fleet.publish(PAYMENT, payment(f"p-{number}"))
+            await fleet.settle()
+        (apart,) = await fleet.rows("SELECT * FROM report.quarantine")
+
+        for _ in range(2):
+            (told,) = await answer(await press(fleet, "quarantine", "retry"), code=1)
+            assert told["result"] == "still quarantined"
+            assert "does not follow its chain" in told["reason"]
+            assert await fleet.rows("SELECT * FROM report.quarantine") == [apart]
+            waiting = await fleet.rows("SELECT command_id FROM report.parked ORDER BY parked_at")
+            assert [row[0] for row in waiting] == ["payment/p-0", "payment/p-1", "payment/p-2"]
+
+        await _execute(fleet, BREAK.format(-1))
+        (told,) = await answer(await press(fleet, "quarantine", "retry"))
+        assert (told["result"], told["applied"]) == ("released", 3)
+        rows = await fleet.rows("SELECT command_id FROM report.ledger ORDER BY seq")
+        assert [row[0] for row in rows[1:]] == ["payment/p-0", "payment/p-1", "payment/p-2"]
+
+
+async def _execute(fleet: Live, statements: str) -> None:
+    for statement in filter(str.strip, statements.split(";")):
+        await fleet.rows(statement)
