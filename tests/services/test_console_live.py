@@ -176,6 +176,26 @@ async def test_exports_hold_every_line(kafka: Kafka, database: str, tmp_path: Pa
     assert [row["hash"] for row in read] == [row["hash"].hex() for row in rows]
 
 
+async def test_no_text_of_a_csv_export_runs_as_a_formula(kafka: Kafka, database: str) -> None:
+    texts = ("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "plain - text")
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.publishes(
+            *(
+                event(PAID["type"], {**PAYMENT, "payment_id": f"p-{n}", "actor": text})
+                for n, text in enumerate(texts)
+            )
+        )
+        said = await at.says("export", "--format", "csv")
+        kept = await at.fleet.rows(
+            "SELECT actor FROM report.ledger WHERE kind = 'payment' ORDER BY seq"
+        )
+
+    read = [row["actor"] for row in csv.DictReader(io.StringIO(said)) if row["kind"] == "payment"]
+    assert read == [*(f"'{text}" for text in texts[:-1]), texts[-1]]
+    assert [row["actor"] for row in kept] == list(texts)
+
+
 async def test_verify_names_a_line_that_was_edited_behind_our_back(
     kafka: Kafka, database: str
 ) -> None:

@@ -24,11 +24,12 @@ async def copy_csv(
 ) -> None:
     """Stream the ledger as CSV with a head line; `write` gets the bytes as they come.
 
-    `csv` is what report.ledger shows, `audit` each field as the hash of its line covers it.
+    `csv` is what report.ledger shows, safe to open in a spreadsheet; `audit` each field as the
+    hash of its line covers it.
     """
 
     async def output(data: bytes) -> None:
         write(data)
 
-    query = sql("ledger") if kind == "csv" else sql("ledger_hashed")
+    query = sql("ledger_in_sheets") if kind == "csv" else sql("ledger_hashed")
     await connection.copy_from_query(query, output=output, format="csv", header=True)
