@@ -39,14 +39,17 @@ def choose(chosen: random.Random) -> Stretches:
     """Return the faults of each stretch: one, or two at once, or none for quiet.
 
     One stretch is a zombie's own, for what disturbs him may end him unfenced; and one fault at
-    least makes batches fail that are tried again.
+    least makes batches fail that are tried again (a fleet that is started anew meets none).
     """
     counts = chosen.choices((0, 1, 2), (1, 3, 4), k=len(DAYS))
     stretches = [tuple(chosen.sample(sorted(FAULTS), count)) for count in counts]
     stretches[chosen.randrange(len(DAYS))] = ("zombie",)
-    if not any(fault in stretch for stretch in stretches for fault in CAUSES_RETRIES):
+    if not any(
+        set(CAUSES_RETRIES) & set(stretch) for stretch in stretches if "supervisor" not in stretch
+    ):
         quiet = next(n for n, stretch in enumerate(stretches) if stretch != ("zombie",))
-        stretches[quiet] = (chosen.choice(CAUSES_RETRIES), *stretches[quiet][:1])
+        beside = [fault for fault in stretches[quiet][:1] if fault != "supervisor"]
+        stretches[quiet] = (chosen.choice(CAUSES_RETRIES), *beside)
     return stretches
 
 
