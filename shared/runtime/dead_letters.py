@@ -15,7 +15,7 @@ from shared.schemas.codec import decode
 from shared.schemas.dead_letters import DeadLetter, read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.malformed import Malformed, one_line
-from shared.schemas.topics import DEAD_LETTERS
+from shared.schemas.topics import DEAD_LETTERS, dead_letters_of
 
 SILENCE_MS_MAX = 10_000
 """A broker that sends nothing for so long before the end of a topic is away."""
@@ -57,7 +57,11 @@ class Letter(NamedTuple):
         return "-" if self.key is None else one_line(self.key.decode(errors="replace"))
 
     def _at(self) -> str:
-        moment = datetime.fromtimestamp(self.origin.timestamp / 1000, UTC)
+        try:
+            moment = datetime.fromtimestamp(self.origin.timestamp / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            # Kafka takes any number before now as a record's timestamp.
+            return f"{self.origin.timestamp} ms"
         return moment.isoformat(timespec="seconds")
 
 
@@ -86,6 +90,8 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
         origin, headers = read_dead_letter(record.headers)
     except ValueError:
         return None
+    if dead_letters_of(origin.topic) != record.topic:
+        return None  # a replay would send it where a stranger says
     try:
         inbound = decode(origin.topic, record.key, record.value, headers, zone)
         now, command_id = "readable", inbound.command.command_id
@@ -114,12 +120,13 @@ async def _records(kafka: str) -> list[ConsumerRecord]:
         left = {partition for partition in partitions if begins[partition] < ends[partition]}
         while left:
             polled = await consumer.getmany(timeout_ms=SILENCE_MS_MAX)
-            if not polled:
-                raise KafkaError("it sends no records")
             for partition, batch in polled.items():
                 records += [record for record in batch if record.offset < ends[partition]]
-                if batch[-1].offset + 1 >= ends[partition]:
-                    left.discard(partition)
+            # Not by its last record: the mark of somebody's transaction may come after it.
+            read = {each for each in left if await consumer.position(each) >= ends[each]}
+            if not polled and not read:
+                raise KafkaError("it sends no records")
+            left -= read
     finally:
         await consumer.stop()
     return sorted(records, key=lambda record: (record.topic, record.offset))

@@ -1,9 +1,11 @@
-"""Header names that are not UTF-8, which Kafka allows and its client does not read or write.
+"""Records that Kafka allows and its client does not read or write: names not UTF-8 above all.
 
 Anyone may publish one, and the client's parser raises on its whole batch: the partition would
 stand still for ever. So names are read as Python reads file names, a strange byte as a lone
 surrogate (`surrogateescape`), and written the same way: the bytes come back as they were. The
 client's own fast parser is asked first, and so is its producer.
+
+A compressed record may be larger than any that is sent plain: it is passed on compressed as well.
 """
 
 import asyncio
@@ -16,12 +18,16 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
 
 from shared.runtime.buckets import partition_of
 from shared.schemas.envelope import Message
 
 LENGTH_AT, PREAMBLE = 8, 12
 """A batch begins with its offset (8 bytes) and the length of what follows (4 bytes)."""
+PLAIN, ZSTD = 0, 4
+PLAIN_BYTES_MAX = 512 * 1024
+"""A larger record goes out compressed; none of ours is, only dead letters of others'."""
 
 
 def read_all() -> None:
@@ -33,17 +39,24 @@ async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[A
     """Hand a message to a producer; what is returned can be awaited for the broker's word."""
     topic, key, value, headers = message
     sent: asyncio.Future[Any]
-    if all(name.isascii() or _is_utf8(name) for name, _ in headers):
+    small = _size(message) <= PLAIN_BYTES_MAX
+    if small and all(name.isascii() or _is_utf8(name) for name, _ in headers):
         sent = await producer.send(topic, value=value, key=key, headers=headers)
         return sent
     partitions = len(await producer.partitions_for(topic))
     number = partition_of(key or b"", partitions)
-    batch = _AnyBuilder(len(value or b"") + (1 << 20), 0)
+    batch = _AnyBuilder(PLAIN_BYTES_MAX, PLAIN if small else ZSTD)
     named = [(_Name(name), said) for name, said in headers]
     batch.append(timestamp=None, key=key, value=value, headers=named)
     batch.close()
     sent = await producer.send_batch(batch, topic, partition=number)
     return sent
+
+
+def _size(message: Message) -> int:
+    _, key, value, headers = message
+    named = sum(len(name) + len(said or b"") for name, said in headers)
+    return len(key or b"") + len(value or b"") + named
 
 
 def _is_utf8(name: str) -> bool:
@@ -89,11 +102,24 @@ class _Batch:
         try:
             return iter(list(self._batch))
         except (UnicodeDecodeError, CorruptRecordException):
-            # Where more is wrong than a name, this raises again.
+            # Where more is wrong than Kafka allows, this raises again.
             lenient = _DefaultRecordBatchPy(self._data[self._begin : self._end])
             lenient._maybe_uncompress()
             lenient._buffer = _Bytes(lenient._buffer)
+            _clear_attributes(lenient._buffer, lenient._pos, lenient._num_records)
             return iter(list(lenient))
+
+
+def _clear_attributes(records: bytearray, at: int, count: int) -> None:
+    """Set each record's attributes to 0: Kafka takes any byte there and gives it no meaning, the
+    client reads it as a number that may go on in the next byte."""
+    try:
+        for _ in range(count):
+            length, at = decode_varint(records, at)
+            records[at] = 0
+            at += length
+    except (IndexError, ValueError) as error:
+        raise CorruptRecordException(f"Found invalid record structure: {error!r}") from error
 
 
 class _Bytes(bytearray):

@@ -9,7 +9,7 @@ import asyncpg
 from shared.ledger.decide import WHOLE, Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
-from shared.runtime.database import WRITER
+from shared.runtime.database import PASSING, WRITER
 from shared.runtime.judge import Judge
 from shared.runtime.servers import database
 
@@ -50,8 +50,14 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
             if customer_id in fold.quarantined:
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)
-    except (_StillBroken, asyncpg.IntegrityConstraintViolationError) as broken:
+    except _StillBroken as broken:
         return Retried(customer_id, "still quarantined", reason=str(broken))
+    except PASSING:
+        raise
+    except Exception as broken:
+        # Whatever it is, it set him apart before: the next one is tried all the same.
+        reason = f"{type(broken).__name__}: {broken}"[:500]
+        return Retried(customer_id, "still quarantined", reason=reason)
     return Retried(customer_id, "released", applied=len(fold.judged))
 
 

@@ -41,7 +41,7 @@ def read_dead_letter(headers: Headers) -> tuple[DeadLetter, list[tuple[str, byte
     ValueError when the last five headers are not ours: then the record is no dead letter.
     """
     original, added = list(headers[: -len(NAMES)]), headers[-len(NAMES) :]
-    if tuple(name for name, _ in added) != NAMES:
+    if tuple(name for name, _ in added) != NAMES or any(said is None for _, said in added):
         raise ValueError("the record does not end with the headers of a dead letter")
     topic, partition, offset, timestamp, error = (said.decode() for _, said in added)
     return DeadLetter(topic, int(partition), int(offset), int(timestamp), error), original

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Any
@@ -24,7 +25,20 @@ ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
 """What a hand on the database may do: no line can follow this one."""
 
 
-async def press(fleet: Live, *arguments: str) -> Process:
+ALARM = (
+    (
+        "CREATE FUNCTION book.alarm() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'something of theirs fails'; END $$"
+    ),
+    (
+        "CREATE TRIGGER alarm BEFORE INSERT ON book.line FOR EACH ROW"
+        " WHEN (new.customer_id = 'c-1') EXECUTE FUNCTION book.alarm()"
+    ),
+)
+"""What fails here is no rule and no constraint that we know."""
+
+
+async def press(fleet: Live, *arguments: str, module: str = "services.console") -> Process:
     """Start a command as a process of its own."""
     env = {
         **os.environ,
@@ -33,7 +47,7 @@ async def press(fleet: Live, *arguments: str) -> Process:
         "ROLLFORWARD_DATA": "",
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.console", *arguments, "--json",
+        sys.executable, "-m", *module.split(), *arguments, "--json",
         stdout=PIPE, stderr=PIPE, env=env,
     )  # fmt: skip
 
@@ -81,19 +95,19 @@ async def test_replays_at_once_and_again_apply_each_letter_once(
         assert again == {"replayed": 0, "applied_already": 20, "unreadable": 0}
 
 
-async def test_a_replay_that_was_killed_is_pressed_again(kafka: Kafka, database: str) -> None:
-    count = 2000
+async def test_a_replay_that_was_killed_half_way_sends_the_rest_when_pressed_again(
+    kafka: Kafka, database: str
+) -> None:
+    half, count = 30, 50
     async with live(kafka.bootstrap, database) as fleet:
         await fleet.publish(SIGNUP, signup())
         await letters(fleet, count)
-        killed = await press(fleet, "dlq", "replay")
-        while not await fleet.rows("SELECT FROM report.command WHERE command_id ~ '^payment'"):
-            await asyncio.sleep(0.005)
-        if killed.returncode is None:
-            killed.kill()
-        await killed.wait()
+        killed = await press(fleet, "dlq", "replay", module=f"tests.support.dying_console {half}")
+        assert await killed.wait() == -signal.SIGKILL
+        await expect_paid_once(fleet, half)
 
-        await answer(await press(fleet, "dlq", "replay"))
+        again = await answer(await press(fleet, "dlq", "replay"))
+        assert again == {"replayed": count - half, "applied_already": half, "unreadable": 0}
         await expect_paid_once(fleet, count)
 
 
@@ -107,9 +121,11 @@ async def test_retries_at_once_release_a_customer_once(kafka: Kafka, database: s
         await fleet.settle()
 
         both = [await press(fleet, "quarantine", "retry", "c-1") for _ in range(2)]
-        for process in both:
-            await process.wait()
-        assert {process.returncode for process in both} <= {0, 1}
+        told = [(await answer(process))[0] for process in both]
+        assert sorted((each["result"], each["applied"]) for each in told) == [
+            ("not quarantined", 0),
+            ("released", 3),
+        ]
         await expect_paid_once(fleet, 3)
         assert await fleet.rows("SELECT * FROM report.quarantine") == []
         assert await fleet.rows("SELECT * FROM report.parked") == []
@@ -140,6 +156,32 @@ async def test_while_the_cause_persists_a_retry_changes_nothing_and_order_is_kep
         assert (told["result"], told["applied"]) == ("released", 3)
         rows = await fleet.rows("SELECT command_id FROM report.ledger ORDER BY seq")
         assert [row[0] for row in rows[1:]] == ["payment/p-0", "payment/p-1", "payment/p-2"]
+
+
+async def test_one_who_cannot_be_released_does_not_keep_the_next_one(
+    kafka: Kafka, database: str
+) -> None:
+    async with live(kafka.bootstrap, database) as fleet:
+        for name in ("c-1", "c-2"):
+            await fleet.publish(SIGNUP, signup(name))
+        await fleet.settle()
+        await fleet.rows("INSERT INTO book.quarantine VALUES ('c-2', 'x', now())")
+        for statement in ALARM:
+            await fleet.rows(statement)
+        for name in ("c-1", "c-2"):
+            await fleet.publish(PAYMENT, payment(f"p-{name}", customer_id=name))
+        await fleet.settle()
+
+        first, second = await answer(await press(fleet, "quarantine", "retry"), code=1)
+        assert (first["customer_id"], first["result"]) == ("c-1", "still quarantined")
+        assert first["reason"] == "RaiseError: something of theirs fails"
+        assert (second["result"], second["applied"]) == ("released", 1)
+
+        await fleet.rows("DROP TRIGGER alarm ON book.line")
+        (told,) = await answer(await press(fleet, "quarantine", "retry", "c-1"))
+        assert (told["result"], told["applied"]) == ("released", 1)
+        rows = await fleet.rows("SELECT command_id FROM report.ledger WHERE kind = 'payment'")
+        assert sorted(row[0] for row in rows) == ["payment/p-c-1", "payment/p-c-2"]
 
 
 async def _execute(fleet: Live, statements: str) -> None:
