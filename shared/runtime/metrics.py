@@ -5,6 +5,8 @@ Base units, no customer ids in labels. `deploy/` has a page for each alert.
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from shared.schemas.topics import INBOUND
+
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 EVENTS = Counter(
@@ -65,9 +67,13 @@ DEAD_LETTERS = Counter(
     "Events that could not be read. Any: rollforward dlq list, and tell who publishes them.",
     ["topic"],
 )
+for _topic in INBOUND:
+    DEAD_LETTERS.labels(_topic.name)
+    # To Prometheus a counter that appears with its first 1 has not risen, and nobody is told.
 RETRIES = Counter(
     "billing_retries_total",
-    "Batches tried again, by cause. `fenced` after a rebalance is normal; many are not.",
+    "Batches and connections tried again, by cause. `fenced` after a rebalance is normal; many "
+    "are not.",
     ["worker", "cause"],
 )
 CONSUMER_LAG = Gauge(
