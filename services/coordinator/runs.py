@@ -14,14 +14,16 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import faust
+from aiokafka.errors import KafkaError
 
 from shared.ledger.period import label_of
 from shared.ledger.postgres import sealing
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
+from shared.runtime.broker import expect_answer
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
-from shared.runtime.loop import pause
+from shared.runtime.loop import Backoff, pause
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAGES, RUNS
 
@@ -43,10 +45,12 @@ class Runs:
     """The Faust app: an agent that claims months, timers that heal, watch, and keep the clock."""
 
     def __init__(self, kafka: str, database: Database, health: Health, zone: ZoneInfo) -> None:
+        self._kafka = kafka
         self._database = database
         self._health = health
         self._zone = zone
         self._stopping = asyncio.Event()
+        self._wait = Backoff()
         self._started_on = datetime.now(zone).date()
         self.app = faust.App(
             "rollforward-runs",
@@ -76,6 +80,9 @@ class Runs:
     async def run(self) -> None:
         """Run the app until `stop`. Starting waits for the group, so a stop may come before it
         is done; what Faust leaves undone then, the next timer finds."""
+        await self._until_kafka_answers()
+        if self._stopping.is_set():
+            return
         starting = asyncio.create_task(self.app.start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -91,6 +98,16 @@ class Runs:
         if not self._stopping.is_set():
             # It crashed; without its timers nothing heals. Whoever started us starts us again.
             raise RuntimeError("Faust ended by itself") from self.app.crash_reason
+
+    async def _until_kafka_answers(self) -> None:
+        """Wait for the broker: Faust would not, and end the worker instead."""
+        while not self._stopping.is_set():
+            try:
+                await expect_answer(self._kafka)
+                break
+            except (KafkaError, OSError) as away:
+                await self._failed(away)
+        self._wait.reset()
 
     def accepted(self, period: str, tick_id: str) -> None:
         """Tell the month's agent of a new run; when the word is lost the timer finds it."""
@@ -134,10 +151,16 @@ class Runs:
                 log.warning("page %s of run %s is sent again", row["bucket"], row["tick_id"])
                 await self._send_page(row["tick_id"], row["bucket"])
             self._health.good("runs")
+            self._wait.reset()
         except Exception as away:
             # A timer that raises ends the app, and a broker that is away raises in many ways.
-            log.warning("runs wait: %s: %s", type(away).__name__, away)
-            self._health.bad("runs", f"{type(away).__name__}: {away}"[:200])
+            await self._failed(away)
+
+    async def _failed(self, away: Exception) -> None:
+        log.warning("runs wait: %s: %s", type(away).__name__, away)
+        metrics.RETRIES.labels("runs", type(away).__name__).inc()
+        self._health.bad("runs", f"{type(away).__name__}: {away}"[:200])
+        await self._wait(self._stopping)
 
     async def _watch(self) -> None:
         try:

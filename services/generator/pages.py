@@ -68,6 +68,7 @@ class Pages:
                 await self._consume(consumer)
             except (KafkaError, OSError) as away:
                 log.warning("pages: %s", away)
+                metrics.RETRIES.labels("pages", "kafka").inc()
                 self._health.bad("kafka", str(away))
                 await wait(self._stopping)
             finally:

@@ -16,6 +16,15 @@ class WrongTopics(Exception):
     """A topic exists with another partition count; it places customers, so it cannot change."""
 
 
+async def expect_answer(kafka: str) -> None:
+    """Return when a broker answers; OSError or KafkaError when none does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        await admin.start()
+    finally:
+        await admin.close()
+
+
 async def create_topics(kafka: str, partitions: int) -> None:
     """Create every topic that does not exist; WrongTopics when one has another count.
 

@@ -76,6 +76,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._stopping = asyncio.Event()
         self._busy = asyncio.Lock()
+        self._owes = False
         self._committed = time.monotonic()
 
     def stop(self) -> None:
@@ -90,7 +91,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             while not self._stopping.is_set():
                 try:
                     async with self.database.connection() as connection:
-                        self.health.good("database")
                         self.health.good("kafka")
                         await self._consume(connection, wait)
                 except PASSING as away:
@@ -149,9 +149,13 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 if len(self._positions) < len(self._consumer.assignment()):
                     await self._seek(connection)
                 if batches:
+                    self._owes = True
                     await self._batch(connection, batches)
+                    self._owes = False
                     wait.reset()
                 await self._pass_markers(connection)
+            if not self._owes:  # a database that is there and takes no batch, its disk full, is bad
+                self.health.good("database")
             await self._tell_broker()
 
     async def _pass_markers(self, connection: asyncpg.Connection) -> None:
@@ -218,7 +222,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             self._failed("fenced", fenced)
             self._positions.clear()
             return
-        self.health.good("batch")
         metrics.BATCH_SECONDS.labels(self.name).observe(time.perf_counter() - began)
         metrics.BATCH_RECORDS.labels(self.name).observe(len(records))
 
@@ -304,6 +307,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         """Let the batch in hand end, then forget the partitions."""
         async with self._busy:
             self._positions.clear()
+        self._owes = False
         for partition in revoked:
             metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition)).set(0)
             self.health.good(f"{partition.topic}-{partition.partition}")

@@ -65,7 +65,6 @@ class Relay:
                 await producer.start()
                 self._health.good("kafka")
                 async with self._database.connection() as connection:
-                    self._health.good("database")
                     await self._publish(connection, producer, wait)
             except KafkaError as away:
                 self._failed("kafka", away)
@@ -82,7 +81,7 @@ class Relay:
         while not self._stopping.is_set():
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                 break
-            self._health.good("relay")
+            self._health.good("database")
             await pause(self._stopping, 0.5)
         await connection.execute(sql("relay_lease"), LEASE)
         watched = -WATCH_SECONDS
@@ -93,7 +92,7 @@ class Relay:
             lines = await self._lines(connection, producer)
             others = await self._others(connection, producer)
             wait.reset()
-            self._health.good("relay")
+            self._health.good("database")
             if max(lines, others) < ROWS_MAX:
                 await pause(self._stopping, IDLE_SECONDS)
 

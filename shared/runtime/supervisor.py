@@ -37,6 +37,9 @@ WORKER_STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
 CALM_SECONDS = 30.0
 """A worker that lived this long did not crash at its start: it is started again at once."""
+SERVER_SECONDS_MAX = 600.0
+"""So long a server that died is started again and again: a full disk wants a person."""
+PAUSE_SECONDS_MAX = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -288,12 +291,14 @@ class Fleet:
                     log=self._log_of(worker.name),
                     environment=environment,
                 )
-                self._write_connection()
-                ending = f"code {await worker.process.wait()}"
             except OSError as error:
                 ending = str(error)
+            else:
+                with contextlib.suppress(OSError):  # a full disk is no reason to start another one
+                    self._write_connection()
+                ending = f"code {await worker.process.wait()}"
             calm = time.monotonic() - begun > CALM_SECONDS
-            pause = 0.0 if calm else min(2 * pause + 0.1, 10.0)
+            pause = 0.0 if calm else min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
             log.warning(
                 "worker %s ended (%s) and is started again in %.1f s", worker.name, ending, pause
             )
@@ -305,7 +310,7 @@ class Fleet:
         while True:
             await server.ended()
             log.warning("%s ended and is started again", server.name)
-            await server.start()
+            await _start_again(server)
             if (self.kafka, self.database_admin) != address:
                 raise ServerFailed(f"{server.name} ended, and its port was taken meanwhile")
 
@@ -354,6 +359,22 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await _cancel(working)
         await _cancel(interrupted)
         await fleet.stop()
+
+
+async def _start_again(server: Kafka | Postgres) -> None:
+    """Start a server that died, more and more slowly: what ends it once more may pass."""
+    deadline, pause = time.monotonic() + SERVER_SECONDS_MAX, 0.0
+    while True:
+        try:
+            return await server.start()
+        except (ServerFailed, OSError) as error:
+            if time.monotonic() > deadline:
+                raise ServerFailed(
+                    f"{server.name} ended and cannot be started again: {error}"
+                ) from error
+            pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
+            log.warning("%s is tried again in %.1f s: %s", server.name, pause, error)
+        await asyncio.sleep(pause)
 
 
 def _kind(name: str) -> str:

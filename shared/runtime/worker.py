@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from typing import NoReturn, Protocol
 
@@ -12,13 +12,16 @@ import asyncpg
 import uvloop
 
 from shared.ledger.postgres.statements import sql
-from shared.runtime import health, log
+from shared.runtime import health, log, metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 """Every kind of worker; `services.NAME.worker` says what its parts are."""
+STOP_SECONDS, LEAVE_SECONDS = 6.0, 2.0
+"""How long a part may take to end its work in hand, and then to leave it: together less than
+the ten seconds after which a supervisor kills."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +79,18 @@ async def work(name: str, settings: Settings) -> int:
         await runner.cleanup()
         return 2 if unfit else 0
     parts = parts_of(context)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, parts)
     tasks = [asyncio.create_task(part.run()) for part in parts]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    _stop(parts)
-    await asyncio.wait(tasks, timeout=10)
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    for part in parts:
+        part.stop()
+    _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+    if late:
+        logger.warning("%s: gives up what it has in hand; it will be done again", name)
+        for task in late:
+            task.cancel()
+        await asyncio.wait(late, timeout=LEAVE_SECONDS)
     await runner.cleanup()
     for database in context.databases:
         await database.close()
@@ -119,14 +128,11 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             return "the database holds no book: run `rollforward migrate`"
         except PASSING as away:
+            logger.warning("%s: database: %s: %s", context.name, type(away).__name__, away)
+            metrics.RETRIES.labels(context.name, "database").inc()
             context.health.bad("database", f"{type(away).__name__}: {away}"[:200])
             await wait(stopping)
     return None
-
-
-def _stop(parts: Sequence[Part]) -> None:
-    for part in parts:
-        part.stop()
 
 
 def run(name: str, settings: Settings) -> NoReturn:

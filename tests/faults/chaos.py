@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -108,6 +109,7 @@ def main() -> int:
     reader.add_argument("--without", choices=MECHANISMS, default="", help="take a mechanism away")
     asked = reader.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # servers are away on purpose
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is mounted is cleared away
     first, _, last = asked.seeds.partition("..")
     began, failed = time.monotonic(), []
     for seed in range(int(first), int(last or first) + 1):

@@ -18,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared.runtime.embedded import DataFolder, DirectoryInUse, Kafka, Postgres
+from shared.runtime.embedded import DataFolder, DirectoryInUse, Kafka, Postgres, ServerFailed
 from shared.runtime.supervisor import Fleet, Roles, Servers
 
 STAND_IN = """
@@ -225,3 +225,46 @@ async def test_what_dies_is_started_again_under_the_same_address(data: Path) -> 
         await fleet.start_worker("stand-in")
         assert set(fleet.pids) == {"stand-in", "stand-in-2"}
     assert not fleet.connection_file.exists()
+
+
+async def test_a_server_killed_again_while_it_starts_is_started_once_more(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fleet_of(data) as fleet:
+        address = fleet.kafka, fleet.database_admin
+        lost = asyncio.create_task(fleet.failed())
+
+        async def killed_until_it_dies_starting(name: str) -> None:
+            killed = 0
+            while f"{name} ended at once with code -9" not in caplog.text:
+                if (pid := fleet.server_pids[name]) != killed:
+                    os.kill(pid, signal.SIGKILL)
+                    killed = pid
+                await asyncio.sleep(0.005)
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(*map(killed_until_it_dies_starting, fleet.server_pids))
+        await _until(lambda: _listens(fleet.database_admin) and _listens(f"//{fleet.kafka}"))
+        connection = await asyncpg.connect(fleet.database_admin)
+        await connection.execute("INSERT INTO kept VALUES ('written after')")
+        await connection.close()
+        await _publish(fleet.kafka, b"written after")
+
+        assert (fleet.kafka, fleet.database_admin) == address
+        assert not lost.done()
+        lost.cancel()
+
+
+async def test_a_server_that_cannot_be_started_again_is_given_up_and_its_log_named(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.runtime.supervisor.SERVER_SECONDS_MAX", 0.5)
+    async with fleet_of(data) as fleet:
+        settings = data / "postgres" / "data" / "postgresql.conf"
+        settings.write_text("no such setting = 1\n", encoding="ascii")
+        os.kill(fleet.server_pids["PostgreSQL"], signal.SIGKILL)
+
+        with pytest.raises(
+            ServerFailed, match=r"PostgreSQL ended and cannot be started again: .*postgres\.log$"
+        ):
+            await asyncio.wait_for(fleet.failed(), 30)

@@ -1,8 +1,9 @@
 """A worker whose batches wait, records in hand and nothing begun, while a file exists.
 
-    python -m tests.support.held_worker FILE KIND
+    python -m tests.support.held_worker FILE KIND [SESSION_MS]
 
-So a test can stop a process at the moment when it will wake up as a zombie.
+So a test can stop a process at the moment when it will wake up as a zombie. With a session of its
+own a test need not wait long for one to be over.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from shared.runtime import loop
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
 from shared.runtime.worker import run
@@ -32,4 +34,6 @@ def hold_batches(file: Path) -> None:
 
 if __name__ == "__main__":
     hold_batches(Path(sys.argv[1]))
+    if sys.argv[3:]:
+        loop.SESSION_MS = int(sys.argv[3])
     run(sys.argv[2], Settings.from_environment())

@@ -27,13 +27,16 @@ from shared.schemas.topics import TOPICS
 class Live:
     """What a test does with a fleet: publish, wait, look."""
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self, settings: Settings, producer: AIOKafkaProducer, contexts: Iterable[Context]
+    ) -> None:
         assert settings.kafka is not None
         assert settings.database_url is not None
         self.settings = settings
         self.kafka = settings.kafka
         self.url = settings.database_url
         self.producer = producer
+        self.health = {context.name: context.health for context in contexts}
 
     async def publish(self, kind: str, data: Mapping[str, Any], ce_id: str | None = None) -> None:
         event = {
@@ -99,7 +102,7 @@ async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> A
     producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True)
     await producer.start()
     try:
-        yield Live(settings, producer)
+        yield Live(settings, producer, contexts)
         died = [task.exception() for task in tasks if task.done()]
         assert not died, died
     finally:

@@ -1,10 +1,12 @@
-"""Options of the test run: how many random histories and hostile events, from which seed on."""
+"""Options of the test run: how many random histories and hostile events, from which seed on, and
+how long servers are away."""
 
 import pytest
 
 HISTORIES = 2000
 FIRST_SEED = 1
 HOSTILE = 3000
+OUTAGE_SECONDS = 5.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,6 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--hostile", type=int, default=HOSTILE, help="how many hostile events the codecs read"
+    )
+    group.addoption(
+        "--outage", type=float, default=OUTAGE_SECONDS, help="for how many seconds servers are away"
     )
 
 

@@ -75,7 +75,7 @@ class Kafka:
             environment=environment,
             orphaned=signal.SIGTERM,
         )
-        await until_ready(self._process, self._answers, name=self.name, log=self._log, seconds=90)
+        await until_ready(self._process, self._answers, name=self.name, log=self._log)
 
     async def stop(self) -> None:
         """Stop the broker in order, its logs closed."""

@@ -97,7 +97,7 @@ class Postgres:
             user=self._account.identity,
             orphaned=signal.SIGINT,
         )
-        await until_ready(self._process, self._answers, name=self.name, log=self._log, seconds=60)
+        await until_ready(self._process, self._answers, name=self.name, log=self._log)
 
     async def stop(self) -> None:
         """Stop the server at once but cleanly: sessions are ended, everything is on the disk."""

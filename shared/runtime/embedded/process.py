@@ -10,6 +10,9 @@ import psutil
 
 from shared.runtime.orphan import die_with_parent
 
+START_SECONDS_MAX = 300.0
+"""After a crash a server first reads its log again, and a slow disk takes minutes for that."""
+
 
 class ServerFailed(Exception):
     """An embedded server did not start or does not answer; the message names its log."""
@@ -103,20 +106,19 @@ async def until_ready(
     *,
     name: str,
     log: Path,
-    seconds: float,
 ) -> None:
     """Return when the server `answers`.
 
-    Raises `ServerFailed` when it ended instead, or has not answered after `seconds`.
+    Raises `ServerFailed` when it ended instead, or has not answered for `START_SECONDS_MAX`.
     """
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(START_SECONDS_MAX):
             while process.returncode is None:
                 if await answers():
                     return
                 await asyncio.sleep(0.1)
     what = (
-        f"has not answered in {seconds:.0f} s"
+        f"has not answered in {START_SECONDS_MAX:.0f} s"
         if process.returncode is None
         else f"ended at once with code {process.returncode}"
     )
@@ -124,6 +126,8 @@ async def until_ready(
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log, to quote in a message: most often it says why."""
-    lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
-    return f"it says {lines[-1].strip()!r}; " if lines else ""
+    """Return the line at the end of a log that says why, to quote in a message: the last that
+    calls itself fatal, or else the last of all."""
+    lines = log.read_text("utf-8", errors="replace").splitlines()[-50:] if log.exists() else []
+    fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+    return f"it says {(fatal or lines)[-1].strip()!r}; " if lines else ""
