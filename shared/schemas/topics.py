@@ -14,7 +14,8 @@ PARTITIONS = 12
 
 DEAD_LETTER_BYTES_MAX = 4 * 1024 * 1024
 """The largest record of a dead-letter topic: above any record that a broker takes by default
-(1 MiB), because a dead letter carries its original whole and some headers more."""
+(1 MiB), because a dead letter carries its original whole and some headers more. What was larger
+before it was compressed is compressed here too."""
 
 SIGNUPS = "billing.signups.v1"
 PAYMENTS = "billing.payments.v1"
