@@ -32,7 +32,7 @@ from tests.support.options import OUTAGE_SECONDS
 
 CUSTOMERS = 60
 STOP_SECONDS_MAX = 10.0
-"""Less than the ten seconds after which a supervisor kills."""
+"""After so long a supervisor kills."""
 TRIED = re.compile(r'^billing_retries_total\{cause="(\w+)",worker="\w+"\} (\S+)', re.MULTILINE)
 
 DISK_FULL = (
