@@ -28,7 +28,8 @@ from shared.ledger.fault import (
     unlike,
     wrong_amount,
 )
-from shared.ledger.handlers import move_anchor, open_account, take_terms
+from shared.ledger.handlers.bills import move_anchor
+from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import GENESIS, Line, chained, rechained
 from shared.ledger.money import decimal
 from shared.ledger.period import label_of, months_after

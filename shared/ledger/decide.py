@@ -24,7 +24,8 @@ from shared.ledger.commands import (
     Ticked,
 )
 from shared.ledger.errors import Parked, Refused
-from shared.ledger.handlers import HANDLERS, open_account
+from shared.ledger.handlers import HANDLERS
+from shared.ledger.handlers.customers import open_account
 from shared.ledger.line import Line
 from shared.ledger.period import label_of, months_after
 

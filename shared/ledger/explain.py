@@ -11,7 +11,7 @@ from typing import NamedTuple
 from shared.ledger.account import Account, Head
 from shared.ledger.charge import Piece, charge, pieces
 from shared.ledger.commands import Changed, Command, SignedUp
-from shared.ledger.handlers import open_account, take_terms
+from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import Line
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.terms import Terms

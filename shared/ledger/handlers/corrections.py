@@ -1,0 +1,140 @@
+"""Cancellations and undos: one reversal in the period of what is cancelled (contract §4)."""
+
+from typing import Any
+
+from shared.ledger.account import Account, By, Posting, World
+from shared.ledger.commands import CancellationRequested
+from shared.ledger.errors import Refused
+from shared.ledger.handlers.money import adjust, adjusted, check_credit, grant, granted, refunded
+
+
+def on_cancellation(account: Account, event: CancellationRequested, world: World) -> None:
+    """Append one reversal in the target's own period: the exact opposite of what it did."""
+    if event.cancels.startswith("bill/"):
+        index, changes = _without_bill(account, event.cancels)
+    else:
+        target = account.posting(event.cancels)
+        if target is None:
+            raise Refused("unknown_target")
+        found = account.index_of(target.line.period)
+        assert found is not None
+        index = found
+        if target.line.kind == "reversal":
+            changes = _undo(account, index, target, world)
+        else:
+            changes = _opposite(account, index, target)
+    by = By(event.command_id, event.requested_on, event.actor, event.reason, event.cancels)
+    account.post_one("reversal", by, index, changes, world)
+
+
+def _without_bill(account: Account, target: str) -> tuple[int, dict[str, Any]]:
+    """Take a period's recurring charge, discount, VAT and live granted discounts to zero."""
+    customer_id, _, label = target.removeprefix("bill/").rpartition("/")
+    index = account.index_of(label) if _is_label(label) else None
+    if customer_id != account.customer_id or index is None:
+        raise Refused("unknown_target")
+    line = account.periods[index]
+    if not line.standing:
+        assert account.postings is not None
+        was_billed = line.cancelled or any(p.line.reverses == target for p in account.postings)
+        raise Refused("already_cancelled" if was_billed else "unknown_target")
+    return index, {
+        "charge": line.adjusted_charge,
+        "discount": 0,
+        "vat": line.adjusted_vat,
+        "granted_discount": 0,
+        "granted_vat": 0,
+        "standing": False,
+    }
+
+
+def _opposite(account: Account, index: int, target: Posting) -> dict[str, Any]:
+    """Cancel a payment, discount, adjustment or refund."""
+    line, command_id = account.periods[index], target.line.command_id
+    cancelled = bool(account.reversals_of(command_id))
+    if target.line.kind == "discount":
+        cancelled |= not _counts(target, line)
+    if cancelled:
+        raise Refused("already_cancelled")
+    if target.line.kind == "discount":
+        discount, vat = granted(target)
+        return grant(line, -discount, -vat)
+    if target.line.kind == "adjustment":
+        return adjust(line, -adjusted(target)[0], -adjusted(target)[1])
+    if target.line.kind == "payment":
+        if refunded(account, command_id):
+            raise Refused("has_refunds")
+        if target.method is not None and target.reference is not None:
+            account.claims.append(((target.method, target.reference), None))
+    return {"paid": line.paid - target.paid}
+
+
+def _undo(account: Account, index: int, reversal: Posting, world: World) -> dict[str, Any]:
+    """Cancel a cancellation: restore what it took as it was, not re-priced."""
+    line, target = account.periods[index], reversal.line.reverses
+    assert target is not None
+    if target.startswith("cancellation/"):
+        raise Refused("not_cancellable")
+    if any(p.line.reverses == reversal.line.command_id for p in account.postings or ()):
+        raise Refused("already_cancelled")
+    if target.startswith("bill/"):
+        return _with_bill(line, reversal)
+    original = account.posting(target)
+    assert original is not None
+    if original.line.kind == "discount":
+        if not _counts(original, line):
+            raise Refused("superseded")
+        discount, vat = granted(reversal)
+        return grant(line, -discount, -vat)
+    if original.line.kind == "adjustment":
+        return adjust(line, -adjusted(reversal)[0], -adjusted(reversal)[1])
+    if original.line.kind == "refund":
+        _check_refund_fits(account, original)
+    elif original.method is not None and original.reference is not None:
+        if (original.method, original.reference) in world.references:
+            raise Refused("reference_already_used")
+        account.claims.append(((original.method, original.reference), target))
+    return {"paid": line.paid - reversal.paid}
+
+
+def _with_bill(line: Any, reversal: Posting) -> dict[str, Any]:
+    """Put a cancelled bill back, with its discounts and the terms frozen in it."""
+    if line.standing:
+        raise Refused("superseded")
+    taken = reversal.before
+    return {
+        "charge": taken.charge - taken.adjusted_charge + line.adjusted_charge,
+        "discount": taken.discount,
+        "vat": taken.vat - taken.adjusted_vat + line.adjusted_vat,
+        "granted_discount": taken.granted_discount,
+        "granted_vat": taken.granted_vat,
+        "anchor_day": taken.anchor_day,
+        "discount_ppm": taken.discount_ppm,
+        "vat_exempt": taken.vat_exempt,
+        "bill_policy_version": taken.bill_policy_version,
+        "policy_version": taken.bill_policy_version,
+        "bill_seq": taken.bill_seq,
+        "standing": True,
+    }
+
+
+def _check_refund_fits(account: Account, refund: Posting) -> None:
+    """Refuse to restore a refund that its payment, or the credit, no longer allows."""
+    amount = -refund.paid
+    if refund.payment is None:
+        check_credit(account, amount)
+        return
+    payment = account.posting(refund.payment)
+    assert payment is not None
+    left = payment.paid - refunded(account, refund.payment)
+    if account.reversals_of(refund.payment) or amount > left:
+        raise Refused("exceeds_payment")
+
+
+def _counts(discount: Posting, line: Any) -> bool:
+    """Whether the bill that a discount was granted on is the one that stands."""
+    return bool(line.standing) and discount.line.bill_seq == line.bill_seq
+
+
+def _is_label(text: str) -> bool:
+    return len(text) == 7 and text[4] == "-" and (text[:4] + text[5:]).isdecimal()
