@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from services.notifier.texts import segments, written
+from shared.ledger.statement import newest_open
 
 Payments = Mapping[tuple[str, int], int]
 """The amount of each payment (minor units), by the customer and the seq of its line."""
@@ -85,22 +86,16 @@ def entitlement(facts: Facts) -> Entitlement | None:
     return Entitlement(facts.customer_id, facts.expires_on, facts.status, seq)
 
 
-def open_amount(facts: Facts) -> int:
-    """Return what of the last period's bill is not paid. Money settles the oldest first, so of
-    what is due the newest bill is the last to be settled."""
-    return min(max(facts.billed or 0, 0), max(facts.due, 0))
-
-
 def amount_to_pay(facts: Facts) -> int:
     """Return what a customer is asked for: all that is due, or with open items this month's
     invoice; where that one is settled but something else is not, all that is due again."""
     if facts.mode == "monthly":
-        return open_amount(facts) or max(facts.due, 0)
+        return newest_open(facts.billed or 0, facts.due) or max(facts.due, 0)
     return max(facts.due, 0)
 
 
 def _due(facts: Facts, period: str) -> Notice:
-    alone = facts.mode == "monthly" and open_amount(facts) > 0
+    alone = facts.mode == "monthly" and newest_open(facts.billed or 0, facts.due) > 0
     return _notice(
         facts,
         f"due/{facts.customer_id}/{period}",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.ledger.policy import Policy
+from shared.ledger.statement import Statement
 from tests.postgres.booked import Booked
 from tests.support.histories import history
 from tests.support.naive import Naive
@@ -42,6 +43,7 @@ async def test_every_view_agrees_with_the_naive_model(books: Booked, seed: int) 
         expected = customer(naive, customer_id)._replace(billed_through=account.billed_through())
         assert await _of(books, "*", "customer", customer_id) == [tuple(expected)]
         assert await _days(books, customer_id) == _states(naive, account)
+        await _stated(books, customer_id)
     assert await books.rows("SELECT * FROM report.reconciliation") == [(0, 0, 0, 0, 0)]
     for instant, statements in known[:: len(known) // 6]:
         for customer_id in naive.accounts:
@@ -51,6 +53,16 @@ async def test_every_view_agrees_with_the_naive_model(books: Booked, seed: int) 
                 instant,
             )
             assert _minor(rows) == list(map(tuple, statements.get(customer_id, ())))
+
+
+async def _stated(books: Booked, customer_id: str) -> None:
+    """What the rules say of their own lines is what the views say."""
+    account = books.accounts[customer_id]
+    statement = Statement(account.periods, account.opening_due)
+    items = await _of(books, "period, amount, paid, open, status", "invoice", customer_id)
+    assert [tuple(item) for item in statement.items()] == items
+    vip, expires_on = (await _of(books, "vip, expires_on", "customer", customer_id))[0]
+    assert vip or statement.expires_on(books.policy.grace_days) == expires_on
 
 
 async def _of(books: Booked, columns: str, view: str, customer_id: str) -> list[tuple[Any, ...]]:

@@ -1,0 +1,93 @@
+"""What a customer is asked for: open items, the amount to pay, until when they are served.
+
+Money settles the opening due first, then the periods oldest first, in both modes; the mode only
+says what is asked for (contract §6, `invoice` and `customer`). Amounts are minor units.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from shared.ledger.line import Line
+
+
+class Item(NamedTuple):
+    """One period as an invoice: what it bills, what money settled of it, what is still open.
+
+    `amount` may be below zero; then `paid` and `open` are 0. `status` is paid, partial, open,
+    cancelled or nothing_due.
+    """
+
+    period: str
+    amount: int
+    paid: int
+    open: int
+    status: str
+
+
+class Statement(NamedTuple):
+    """A customer's periods, oldest first, as their latest lines, and what was due before them."""
+
+    periods: Sequence[Line]
+    opening_due: int = 0
+
+    @property
+    def due(self) -> int:
+        """The total due; below zero it is credit."""
+        return self.periods[-1].due if self.periods else self.opening_due
+
+    @property
+    def money(self) -> int:
+        """What there is to settle with: payments, bills below zero and opening credit."""
+        came_in = sum(line.paid + max(0, -line.billed) for line in self.periods)
+        return max(0, came_in + max(0, -self.opening_due))
+
+    @property
+    def opening_open(self) -> int:
+        """What of the opening due is not settled."""
+        return max(0, max(0, self.opening_due) - self.money)
+
+    def items(self) -> Iterator[Item]:
+        """Yield each period as an invoice, oldest first."""
+        left = max(0, self.money - max(0, self.opening_due))
+        for line in self.periods:
+            asked = max(0, line.billed)
+            paid = min(left, asked)
+            left -= paid
+            yield Item(line.period, line.billed, paid, asked - paid, _status(line, paid))
+
+    def amount_to_pay(self, item: Item, mode: str) -> int:
+        """Return what an invoice asks for: all that is due, or in `monthly` mode its open part."""
+        return item.open if mode == "monthly" else max(0, self.due)
+
+    def open_from(self) -> date | None:
+        """Return the first day of the oldest period not fully paid, None when all is paid. While
+        opening due is open it is the first period's."""
+        if self.opening_open and self.periods:
+            return self.periods[0].coverage_from
+        for line, item in zip(self.periods, self.items(), strict=True):
+            if item.open:
+                return line.coverage_from
+        return None
+
+    def expires_on(self, grace_days: int) -> date | None:
+        """Return the first day on which the customer is no longer served; None with no period
+        yet. Who is a VIP is for the caller to know: their service never expires."""
+        if not self.periods:
+            return None
+        day = self.open_from() or self.periods[-1].coverage_to
+        return day + timedelta(days=grace_days)
+
+
+def newest_open(billed: int, due: int) -> int:
+    """Return what of the newest period is open, from its own figures alone: money settles what is
+    oldest first, so of all that is due the newest bill is the last to be settled."""
+    return min(max(0, billed), max(0, due))
+
+
+def _status(line: Line, paid: int) -> str:
+    if line.billed <= 0:
+        return "cancelled" if line.cancelled else "nothing_due"
+    if paid == line.billed:
+        return "paid"
+    return "partial" if paid else "open"

@@ -1,0 +1,68 @@
+"""What is asked for, from the lines alone: open items, the amount to pay, the day of expiry."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from shared.ledger.policy import Policy
+from shared.ledger.statement import Statement, newest_open
+from tests.postgres.booked import signup
+from tests.support.histories import history
+from tests.support.naive import Naive
+from tests.support.naive_views import customer, invoices
+from tests.support.rules import Rules
+
+
+def played(seed: int) -> tuple[Naive, Rules]:
+    naive, rules = Naive(), Rules()
+    for step in history(seed, size=60).steps:
+        for engine in (naive, rules):
+            engine.apply_policy(step) if isinstance(step, Policy) else engine.apply(step)
+    return naive, rules
+
+
+@pytest.mark.parametrize("seed", range(300, 340), ids=lambda seed: f"seed-{seed}")
+def test_a_statement_says_what_the_naive_model_says(seed: int) -> None:
+    naive, rules = played(seed)
+
+    for customer_id, account in rules.accounts.items():
+        statement = Statement(account.periods, account.opening_due)
+        for mode in ("cumulative", "monthly"):
+            items: list[Any] = [
+                (*item, statement.amount_to_pay(item, mode)) for item in statement.items()
+            ]
+            assert items == [tuple(each) for each in invoices(naive, customer_id, mode)]
+        shown = customer(naive, customer_id)
+        if not shown.vip:
+            assert statement.expires_on(naive.policy.grace_days) == shown.expires_on
+        assert statement.due == shown.due
+
+
+@pytest.mark.parametrize("seed", range(300, 320), ids=lambda seed: f"seed-{seed}")
+def test_the_newest_item_is_open_by_what_its_own_figures_say(seed: int) -> None:
+    _, rules = played(seed)
+
+    for account in rules.accounts.values():
+        if account.periods:
+            *_, newest = Statement(account.periods, account.opening_due).items()
+            last = account.periods[-1]
+            assert newest.open == newest_open(last.billed, last.due)
+
+
+def test_before_the_first_period_what_was_owed_before_is_due_and_nobody_expires() -> None:
+    statement = Statement([], opening_due=50_00)
+
+    assert (statement.due, statement.opening_open, list(statement.items())) == (50_00, 50_00, [])
+    assert statement.open_from() is None
+    assert statement.expires_on(10) is None
+
+
+def test_credit_from_before_settles_the_first_bills() -> None:
+    rules = Rules()
+    rules.apply(signup("rahim", "2026-01-01", opening_due=-1500_00))
+
+    (account,) = rules.accounts.values()
+    statement = Statement(account.periods, account.opening_due)
+    assert [(item.paid, item.open) for item in statement.items()] == [(1000_00, 0)]
+    assert statement.expires_on(10) == date(2026, 2, 11)
