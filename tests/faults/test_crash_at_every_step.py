@@ -256,6 +256,7 @@ TABLES = {
     "account": "to_jsonb(t)",
     "line": "to_jsonb(t) - '{xid,position,recorded_at,hash}'::text[]",
     "command": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
+    "conflict": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
     "parked": "to_jsonb(t) - '{parked_at,position}'::text[]",
     "quarantine": "to_jsonb(t) - 'since'",
     "payment_reference": "to_jsonb(t)",
