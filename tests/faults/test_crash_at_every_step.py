@@ -319,7 +319,7 @@ class Book:
     async def prepare(self) -> None:
         """Let what was appended be taken back; the chain is still looked after."""
         await self._admin.execute("CREATE SCHEMA kept")
-        for table in ("line", "command"):
+        for table in ("line", "command", "conflict"):
             await self._admin.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER append_only")
         for table in ALL_TABLES:
             await self._admin.execute(f"CREATE TABLE kept.{table} AS TABLE book.{table}")

@@ -38,7 +38,7 @@ class Kept:
         self._pages = Pages("", None, self._judge, Health())  # type: ignore[arg-type]
 
     async def policy(self, source: str) -> int:
-        return (await reports.apply_policy(self.connection, source, RECHECKS)).version
+        return (await reports.apply_policy(self.connection, source, RECHECKS, True)).version
 
     async def tell(self, *events: Event) -> None:
         """Judge events, all of them as one batch."""

@@ -29,7 +29,7 @@ async def holes(connection: asyncpg.Connection) -> list[Any]:
 @pytest.fixture
 async def kept(connection: asyncpg.Connection) -> Kept:
     kept = Kept(connection)
-    await kept.policy("")
+    await kept.policy("[billing]")
     await kept.tell(
         signup("rahim", "2026-01-17"),
         payment("p-1", "rahim", "1.00", "2026-01-20"),

@@ -199,3 +199,17 @@ async def test_a_seal_made_before_there_were_conflicts_still_holds(
     await sealing.seal(connection, listing.append)
 
     assert b"".join(listing).decode().strip().split(",")[3:] == ["2", digest]
+
+
+async def test_the_newest_refusals_are_read_from_indexes(connection: asyncpg.Connection) -> None:
+    await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+
+    plan = await connection.fetch(
+        "EXPLAIN SELECT * FROM report.refusal ORDER BY recorded_at DESC LIMIT 100"
+    )
+
+    text = "\n".join(line for (line,) in plan)
+    assert "Merge Append" in text
+    assert "command_refused on command" in text, text
+    assert "conflict_recorded on conflict" in text
+    assert "Seq Scan" not in text
