@@ -102,3 +102,87 @@ async def test_a_policy_that_takes_taxes_or_staff_away_needs_a_word_more(
     assert kept.strip() == POLICY.strip()
     assert removed.splitlines()[-2:] == ["days of grace: 10 becomes 5", "policy version 2 applied"]
     assert len(versions) == 2
+
+
+# What `tick`, `publish --wait` and `settle` say ---------------------------------------------------
+
+
+async def test_a_tick_that_is_refused_is_exit_code_1_with_the_reason_in_words(
+    kafka: Kafka, database: str
+) -> None:
+    async with clerk(kafka, database) as at:
+        before = await at.says("tick", "--as-of", "2025-10-01")
+        refused = await at.runs("tick", "--as-of", "2026-02-01")
+        as_json = await at.runs("tick", "--as-of", "2026-02-02", "--json")
+        settled = await at.runs("settle")
+        allowed = await at.says("tick", "--as-of", "2026-02-01", "--allow-gap")
+        quiet = await at.runs("settle")
+        runs = await at.fleet.rows("SELECT as_of::text FROM report.run ORDER BY as_of")
+
+    assert before.splitlines()[1] == "accepted"
+    assert refused.exit_code == as_json.exit_code == 1
+    assert refused.stdout.splitlines()[1] == "refused gap_too_large"
+    assert "the date lies too far past the business date" in refused.stderr
+    said = json.loads(as_json.stdout)
+    assert (said["outcome"], said["reason"]) == ("refused", "gap_too_large")
+    assert settled.exit_code == 0
+    assert f"the newest tick made no run. Refused: tick/{said['tick_id']}" in settled.stderr
+    assert allowed.splitlines()[1] == "accepted"
+    assert "no run" not in quiet.stderr
+    assert [row["as_of"] for row in runs] == ["2025-10-01", "2026-02-01"]
+
+
+async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done(
+    kafka: Kafka, database: str
+) -> None:
+    async with clerk(kafka, database) as at:
+        done = await at.says("publish", "-", "--wait", "--json", stdin=json.dumps(SIGNED_UP))
+        mixed = await at.runs(
+            "publish", "-", "--wait", "--json",
+            stdin="\n".join(map(json.dumps, [
+                PAID, PAID, {**PAID, "id": "e-9"}, CONFLICT, _adjusted("a-1"),
+                event(PAID["type"], {**PAYMENT, "payment_id": "p-2", "customer_id": "nobody"}),
+                event(PAID["type"], {**PAYMENT, "payment_id": "p-3", "amount": 5}),
+            ])),
+        )  # fmt: skip
+        plain = await at.runs("publish", "-", "--wait", stdin=json.dumps(_adjusted("a-1")))
+        nothing = await at.says("publish", "-", "--wait", stdin="")
+
+    assert [each["outcome"] for each in json.loads(done)["outcomes"]] == ["accepted"]
+    assert mixed.exit_code == 1
+    found = [
+        (each["line"], each["command_id"], each["outcome"], each["reason"])
+        for each in json.loads(mixed.stdout)["outcomes"]
+    ]
+    assert found[:6] == [
+        (1, "payment/p-1", "accepted", None),
+        (2, "payment/p-1", "accepted", None),
+        (3, "payment/p-1", "duplicate", None),
+        (4, "payment/p-1", "conflicting_duplicate", "conflicting_duplicate"),
+        (5, "adjustment/a-1", "refused", "not_permitted"),
+        (6, "payment/p-2", "parked", "not_signed_up"),
+    ]
+    assert found[6][:3] == (7, None, "malformed")
+    assert "3 of 7 events were not done: 1 conflicting_duplicate, 1 malformed, 1 refused" in (
+        mixed.stderr
+    )
+    assert plain.exit_code == 1
+    assert "refused" in plain.stdout
+    assert "Refused: adjustment/a-1 of rahim: the policy does not permit this" in plain.stderr
+    assert nothing.startswith("published 0 events")
+
+
+async def test_what_is_sent_and_not_judged_in_time_is_exit_code_3(
+    kafka: Kafka, database: str
+) -> None:
+    async with live(kafka.bootstrap, database, workers=("relay",)) as fleet:
+        at = Clerk(fleet)
+        tick = await at.runs("tick", "--as-of", "2026-02-01", "--timeout", "0.2")
+        sent = await at.runs(
+            "publish", "-", "--wait", "--timeout", "0.2", "--json", stdin=json.dumps(SIGNED_UP)
+        )
+
+    assert (tick.exit_code, sent.exit_code) == (3, 3)
+    assert tick.stdout.splitlines()[1] == "pending"
+    assert "sent, not judged yet: 1 of 1 events" in tick.stderr
+    assert [each["outcome"] for each in json.loads(sent.stdout)["outcomes"]] == ["pending"]

@@ -105,6 +105,12 @@ async def refusals(
     return list(await connection.fetch(sql("refusals"), customer_id, count))
 
 
+async def refused_lately(connection: asyncpg.Connection, seconds: float) -> Row:
+    """Return how many commands were `refused` in the last seconds, and the newest `tick` and its
+    `reason` where that was refused (else null)."""
+    return await connection.fetchrow(sql("refused_lately"), seconds)
+
+
 async def quarantine(connection: asyncpg.Connection) -> list[Row]:
     return list(await connection.fetch(sql("quarantine_all")))
 
