@@ -14,6 +14,7 @@ import click
 
 from services.console.books import ask
 from services.console.finding import Servers, data_option, find, json_option
+from services.console.outcomes import Sending, conclude, say_outcomes, timeout_option, why
 from services.console.printing import Counter, plain, print_json, print_table, progress
 from services.console.problems import Misconfigured, Problem
 
@@ -29,36 +30,51 @@ SPOOL_BYTES_MAX = 1 << 24
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
+@click.option("--wait", is_flag=True, help="Wait for the outcome of each, and print it.")
+@timeout_option
 @data_option
 @json_option
-def publish(file: IO[bytes], data: Path | None, as_json: bool) -> None:
+def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_json: bool) -> None:
     """Publish FILE.jsonl, one structured CloudEvent a line; `-` reads stdin.
 
     The whole file is looked at first: a line that cannot be routed (not JSON, unknown type, no
     key) is named, nothing is sent, and the exit code is 1. What can be routed is sent as it
-    is; the fleet judges it. Each customer's events keep their order.
+    is; the fleet judges it. Each customer's events keep their order. With --wait the exit code
+    is 1 where one was refused, conflicting or malformed, and 3 where one is not judged yet.
     """
     from shared.runtime.publishing import publish as send
 
     servers = find(data)
+    sending = Sending(_zone(servers)) if wait else None
     lines = _rewindable(file)
+    _expect_routable(getattr(file, "name", "stdin"), lines)
+    lines.seek(0)
+    counter = Counter("events sent")
+    messages = ((number, message) for number, message, _ in _messages(lines) if message is not None)
+    if sending is None:
+        count = asyncio.run(send(servers.kafka, (message for _, message in messages), counter))
+    else:
+        noted = sending.noted(messages)
+        count = asyncio.run(send(servers.kafka, noted, counter, sending.places))
+    counter.done()
+    if sending is not None:
+        say_outcomes(sending, servers, timeout, as_json)
+    elif as_json:
+        print_json({"published": count})
+    else:
+        click.echo(f"published {count} events")
+
+
+def _expect_routable(name: str, lines: IO[bytes]) -> None:
+    """Look at every line; Problem, with the first faults on stderr, where one has no topic."""
     faults = 0
     for number, _, fault in _messages(lines):
         if fault is not None:
             faults += 1
             if faults <= FAULTS_MAX:
-                progress(f"{file.name}:{number}: {fault}")
+                progress(f"{name}:{number}: {fault}")
     if faults:
         raise Problem(f"{faults} of the lines cannot be routed; nothing was sent")
-    lines.seek(0)
-    counter = Counter("events sent")
-    messages = (message for _, message, _ in _messages(lines) if message is not None)
-    count = asyncio.run(send(servers.kafka, messages, counter))
-    counter.done()
-    if as_json:
-        print_json({"published": count})
-    else:
-        click.echo(f"published {count} events")
 
 
 def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | None]]":
@@ -124,18 +140,28 @@ class Day(click.ParamType):
     is_flag=True,
     help="Allow a day after today, and one more than 45 days past the business date.",
 )
+@timeout_option
 @data_option
 @json_option
-def tick(as_of: date, trigger: str, allow_gap: bool, data: Path | None, as_json: bool) -> None:
-    """Move the business date on and bill what is due by it. Prints the tick's id.
+def tick(
+    as_of: date,
+    trigger: str,
+    allow_gap: bool,
+    timeout: float,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Move the business date on and bill what is due by it. Prints the tick's id and its outcome.
 
-    The run itself is the fleet's: `rollforward settle` waits for it, report.run shows it.
+    Where the tick was refused the exit code is 1, and 3 where it is not judged yet. The run
+    itself is the fleet's: `rollforward settle` waits for it, report.run shows it.
     """
     from shared.runtime.publishing import publish as send
     from shared.schemas.publish import structured
 
     servers = find(data)
-    today = datetime.now(_zone(servers)).date()
+    sending = Sending(_zone(servers))
+    today = datetime.now(sending.zone).date()
     if as_of > today and not allow_gap:
         raise Misconfigured(
             f"{as_of} is after today ({today} in the business zone): a run for it would bill "
@@ -161,19 +187,25 @@ def tick(as_of: date, trigger: str, allow_gap: bool, data: Path | None, as_json:
             "data": said,
         }
     )
-    asyncio.run(send(servers.kafka, [message]))
-    if as_json:
-        print_json(said)
-    else:
+    if not as_json:
         click.echo(tick_id)
+    asyncio.run(send(servers.kafka, sending.noted([(1, message)]), places=sending.places))
+    (outcome,) = sending.wait(servers, timeout)
+    refused = why(outcome)
+    if as_json:
+        told = {"outcome": outcome.outcome, "reason": outcome.reason, "sentence": refused}
+        print_json(said | told)
+    else:
+        click.echo(" ".join(filter(None, (outcome.outcome, outcome.reason))))
+    if refused is not None:
+        raise Problem(refused)
+    conclude([outcome], timeout)
 
 
 def _zone(servers: Servers) -> ZoneInfo:
-    """Return the fleet's business zone; where only its Kafka is known, the one of the settings."""
+    """Return the fleet's business zone; before it is set up, the one of the settings."""
     from shared.ledger.postgres import reports
 
-    if servers.database_url is None:
-        return servers.settings.zone
     name = ask(servers, reports.zone)
     return ZoneInfo(name) if name else servers.settings.zone
 

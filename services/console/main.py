@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from services.console import bench, books, events, fleet, proofs, rehearsing
+from services.console import bench, books, events, fleet, proofs, refusals, rehearsing
 from services.console.problems import spoken
 
 
@@ -65,6 +65,7 @@ for command in (
     proofs.seal,
     proofs.export,
     rehearsing.rehearse,
+    refusals.refusals,
     events.parked,
     events.dlq,
     events.quarantine,

@@ -57,6 +57,11 @@ class Arrival(NamedTuple):
     def command_id(self) -> str:
         return self.command.command_id
 
+    @property
+    def event(self) -> tuple[str, str, str | None, str | None]:
+        """Type, content, ce_id and ce_source: all of an event that is kept."""
+        return self.type, self.content, self.ce_id, self.ce_source
+
 
 class Decision(NamedTuple):
     """`outcome` is accepted, refused, parked, duplicate or conflict; `account` what the

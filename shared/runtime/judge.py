@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
-from shared.ledger.postgres import book
+from shared.ledger.postgres import book, conflicts
 from shared.runtime import inbox, metrics, outbox
 from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
@@ -84,15 +84,21 @@ class Judge:
         """Load what is parked for customers into the fold."""
         if not customers:
             return
-        for customer_id, kind, content in await book.parked_of(connection, customers):
+        for customer_id, kind, content, *event in await book.parked_of(connection, customers):
             command = command_of(kind, content, self.zone)
-            arrival = Arrival(kind, command, content)  # type: ignore[arg-type]
+            arrival = Arrival(kind, command, content, *event)  # type: ignore[arg-type]
             fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
         """Save what a fold decided, and what it tells the world besides its lines."""
         await book.save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
+        clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]
+        await conflicts.keep(
+            connection,
+            [(a.command_id, a.command.customer_id, *a.event) for a in clashes],
+            at,
+        )
         told = [
             outbox.refusal(
                 judged.arrival,

@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -18,25 +18,29 @@ VALUE_BYTES_MAX = 1_000_000
 
 
 async def publish(
-    kafka: str, messages: Iterable[Message], progress: Callable[[int], None] | None = None
+    kafka: str,
+    messages: Iterable[Message],
+    progress: Callable[[int], None] | None = None,
+    places: dict[tuple[str, int], int] | None = None,
 ) -> int:
     """Send messages and return how many, once the broker has them all.
 
-    One customer's messages keep their order; `progress` is told the count now and then.
+    One customer's messages keep their order; `progress` is told the count now and then. In
+    `places` the offset of the last one in each (topic, partition) is noted.
     Raises Unreachable when the broker is away or takes no more: what was sent stays sent, and
     sending all of it again does no harm, for every event has its command id.
     """
     count = 0
-    waiting: deque[Awaitable[object]] = deque()
+    waiting: deque[Awaitable[Any]] = deque()
     async with Publisher(kafka) as publisher:
         for message in messages:
             waiting.append(await publisher.put(message))
             count += 1
             if len(waiting) >= IN_FLIGHT_MAX:
-                await _acknowledged(waiting, IN_FLIGHT_MAX // 2)
+                await _acknowledged(waiting, IN_FLIGHT_MAX // 2, places)
                 if progress is not None:
                     progress(count)
-        await _acknowledged(waiting, 0)
+        await _acknowledged(waiting, 0, places)
     return count
 
 
@@ -80,7 +84,12 @@ class Publisher:
         return Unreachable(f"Kafka at {self._kafka} cannot be reached: {error}")
 
 
-async def _acknowledged(waiting: "deque[Awaitable[object]]", left: int) -> None:
+async def _acknowledged(
+    waiting: "deque[Awaitable[Any]]", left: int, places: dict[tuple[str, int], int] | None
+) -> None:
     """Wait for the oldest messages until only so many are left; an error of one is raised."""
     while len(waiting) > left:
-        await waiting.popleft()
+        record = await waiting.popleft()
+        if places is not None:
+            place = record.topic, record.partition
+            places[place] = max(places.get(place, -1), record.offset)

@@ -8,7 +8,7 @@ import json
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -63,7 +63,8 @@ class CommandRefused(Told):
 
     `customer_id` is null for a tick. With the reason `conflicting_duplicate` the command id was
     seen before with other content: `first_outcome` (accepted, refused, parked) stands.
-    `event_id` and `event_source` name the event that brought the command.
+    `event_id` and `event_source` name the event that brought the command, `said` is all that it
+    said, and `sentence` tells a person what happened and what to do.
     """
 
     type: ClassVar[str] = "billing.command.refused.v1"
@@ -76,6 +77,8 @@ class CommandRefused(Told):
     first_reason: str | None
     event_id: str | None
     event_source: str | None
+    sentence: str
+    said: dict[str, Any]
 
 
 class NotificationRequested(Told):

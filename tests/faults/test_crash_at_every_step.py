@@ -256,6 +256,7 @@ TABLES = {
     "account": "to_jsonb(t)",
     "line": "to_jsonb(t) - '{xid,position,recorded_at,hash}'::text[]",
     "command": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
+    "conflict": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
     "parked": "to_jsonb(t) - '{parked_at,position}'::text[]",
     "quarantine": "to_jsonb(t) - 'since'",
     "payment_reference": "to_jsonb(t)",
@@ -318,7 +319,7 @@ class Book:
     async def prepare(self) -> None:
         """Let what was appended be taken back; the chain is still looked after."""
         await self._admin.execute("CREATE SCHEMA kept")
-        for table in ("line", "command"):
+        for table in ("line", "command", "conflict"):
             await self._admin.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER append_only")
         for table in ALL_TABLES:
             await self._admin.execute(f"CREATE TABLE kept.{table} AS TABLE book.{table}")

@@ -38,7 +38,7 @@ class Kept:
         self._pages = Pages("", None, self._judge, Health())  # type: ignore[arg-type]
 
     async def policy(self, source: str) -> int:
-        return (await reports.apply_policy(self.connection, source, RECHECKS)).version
+        return (await reports.apply_policy(self.connection, source, RECHECKS, True)).version
 
     async def tell(self, *events: Event) -> None:
         """Judge events, all of them as one batch."""
@@ -56,7 +56,7 @@ class Kept:
                 "allow_gap": True}  # fmt: skip
         message = binary("billing.tick.v1", data, day, "test")
         async with self.connection.transaction():
-            await self._ticks(self.connection, [_Record(message)])
+            await self._ticks(self.connection, [Record(message)])
             await self.connection.fetchval(sql("claim_run"), day[:7])
             await self.connection.fetch(sql("add_pages"), day)
         for bucket in range(self.partitions):
@@ -66,7 +66,7 @@ class Kept:
                     more = await self._pages.bill_page(self.connection, day, bucket)
 
 
-class _Record:
+class Record:
     """A message as a consumer gets it."""
 
     def __init__(self, message: Any) -> None:

@@ -13,7 +13,7 @@ from shared.runtime.worker import Context, _unfit
 from tests.postgres.kept import Kept, payment, signup
 
 Denied = asyncpg.InsufficientPrivilegeError
-TABLES = ("line", "command", "policy", "seal")
+TABLES = ("line", "command", "conflict", "policy", "seal")
 CHANGES = (
     "UPDATE book.{0} SET xid = '1'",
     "DELETE FROM book.{0}",
@@ -29,8 +29,12 @@ async def holes(connection: asyncpg.Connection) -> list[Any]:
 @pytest.fixture
 async def kept(connection: asyncpg.Connection) -> Kept:
     kept = Kept(connection)
-    await kept.policy("")
-    await kept.tell(signup("rahim", "2026-01-17"), payment("p-1", "rahim", "1.00", "2026-01-20"))
+    await kept.policy("[billing]")
+    await kept.tell(
+        signup("rahim", "2026-01-17"),
+        payment("p-1", "rahim", "1.00", "2026-01-20"),
+        payment("p-1", "rahim", "2.00", "2026-01-20"),
+    )
     await sealing.seal(connection)
     return kept
 

@@ -43,7 +43,7 @@ class Sealed(NamedTuple):
     heads: bytes
 
     async def tampered(self, *statements: str) -> None:
-        for table in ("line", "command", "policy", "seal"):
+        for table in ("line", "command", "conflict", "policy", "seal"):
             await self.connection.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER USER")
         for statement in statements:
             await self.connection.execute(statement)

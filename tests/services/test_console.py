@@ -40,7 +40,7 @@ def test_help_names_every_command_of_the_contract() -> None:
 
     names = (
         "demo up migrate worker policy publish tick settle statement explain verify"
-        " seal export rehearse parked dlq quarantine bench"
+        " seal export rehearse refusals parked dlq quarantine bench"
     )
     for name in names.split(" "):
         assert f"  {name} " in said

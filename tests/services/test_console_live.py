@@ -93,12 +93,12 @@ async def test_a_clerk_s_morning(kafka: Kafka, database: str, tmp_path: Path) ->
     policy.write_text(POLICY)
 
     async with clerk(kafka, database) as at:
-        assert await at.says("policy", "apply", str(policy)) == "policy version 1 applied\n"
+        assert "policy version 1 applied\n" in await at.says("policy", "apply", str(policy))
         assert "unchanged" in await at.says("policy", "apply", str(policy))
         assert (await at.says("policy", "show")).strip() == POLICY.strip()
         await at.publishes(SIGNED_UP)
         await at.publishes(PAID)
-        tick_id = (await at.says("tick", "--as-of", "2026-02-01")).strip()
+        tick_id, judged = (await at.says("tick", "--as-of", "2026-02-01")).split()
         await at.says("settle")
 
         statement = json.loads(await at.says("statement", "rahim", "--json"))
@@ -106,6 +106,7 @@ async def test_a_clerk_s_morning(kafka: Kafka, database: str, tmp_path: Path) ->
         explained = json.loads(await at.says("explain", "rahim", "2026-01", "--json"))
         story = await at.says("explain", "rahim", "2026-01")
 
+        assert judged == "accepted"
         assert [row["due"] for row in statement] == ["308.06", "1358.06"]
         assert "Rahim" in told
         assert "1358.06" in told

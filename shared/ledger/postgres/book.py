@@ -25,6 +25,8 @@ COPY_FROM_ROWS = 40
 LINE_WIDTH = len(Line._fields)
 ACCOUNT_WIDTH = 9
 """How many columns of accounts.sql come before those of the line."""
+EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
+COMMAND = (*EVENT, "outcome", "reason", "recorded_at")
 
 Partition = tuple[str, int]
 """A topic and a partition number."""
@@ -156,10 +158,10 @@ async def _load_postings(
 
 async def parked_of(
     connection: asyncpg.Connection, customers: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """Return (customer id, type, content) of what waits for these customers, oldest first."""
-    rows = await connection.fetch(sql("parked_of"), customers)
-    return [(row["customer_id"], row["type"], row["content"]) for row in rows]
+) -> list[tuple[str, str, str, str | None, str | None]]:
+    """Return (customer id, type, content, ce_id, ce_source) of what waits for these customers,
+    oldest first."""
+    return [tuple(row) for row in await connection.fetch(sql("parked_of"), customers)]
 
 
 async def load_references(
@@ -260,19 +262,14 @@ async def _save_outcomes(
     outcomes, waiting, released = [], [], []
     for arrival, outcome, reason, _, waited in judged:
         command = arrival.command
-        row = (command.command_id, command.customer_id, arrival.type, arrival.content)
+        row = (command.command_id, command.customer_id, *arrival.event)
         if outcome in ("accepted", "refused"):
             outcomes.append((*row, outcome, reason, at))
             if waited:
                 released.append(command.command_id)
         elif outcome == "parked":
             waiting.append((*row, reason, at))
-    await insert(
-        connection,
-        "command",
-        ("command_id", "customer_id", "type", "content", "outcome", "reason", "recorded_at"),
-        outcomes,
-    )
+    await insert(connection, "command", COMMAND, outcomes)
     if released:
         await connection.execute(sql("unpark"), released)
     # A command parked and released within one batch never needs a row.
@@ -280,7 +277,7 @@ async def _save_outcomes(
     await insert(
         connection,
         "parked",
-        ("command_id", "customer_id", "type", "content", "reason", "parked_at"),
+        (*EVENT, "reason", "parked_at"),
         [row for row in waiting if row[0] not in gone],
     )
 

@@ -272,7 +272,47 @@ FROM (
 -- What became of what was asked ----------------------------------------------------------------
 
 CREATE VIEW report.command AS
-SELECT command_id, customer_id, outcome, reason, recorded_at FROM book.command;
+SELECT
+    command_id,
+    type,
+    customer_id,
+    outcome,
+    reason,
+    content::jsonb ->> 'actor' AS actor,
+    (content::jsonb ->> 'amount')::numeric(18,2) AS amount,
+    content::jsonb AS said,
+    recorded_at
+FROM book.command;
+
+-- What was asked and not done: refused commands, and conflicting duplicates, whose command id
+-- keeps the outcome of its first coming.
+CREATE VIEW report.refusal AS
+SELECT
+    command_id,
+    type,
+    customer_id,
+    reason,
+    content::jsonb ->> 'actor' AS actor,
+    (content::jsonb ->> 'amount')::numeric(18,2) AS amount,
+    content::jsonb AS said,
+    ce_id,
+    ce_source,
+    recorded_at
+FROM book.command
+WHERE outcome = 'refused'
+UNION ALL
+SELECT
+    command_id,
+    type,
+    customer_id,
+    'conflicting_duplicate',
+    content::jsonb ->> 'actor',
+    (content::jsonb ->> 'amount')::numeric(18,2),
+    content::jsonb,
+    ce_id,
+    ce_source,
+    recorded_at
+FROM book.conflict;
 
 CREATE VIEW report.parked AS
 SELECT command_id, customer_id, type, parked_at, reason FROM book.parked;
@@ -602,7 +642,8 @@ GRANT EXECUTE ON FUNCTION
 -- The writer appends. What is append-only he cannot change; what is not, only as workers do.
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
-GRANT INSERT ON book.line, book.command, book.policy, book.seal TO rollforward_writer;
+GRANT INSERT ON book.line, book.command, book.conflict, book.policy, book.seal
+    TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
     book.entitlement

@@ -93,7 +93,8 @@ CREATE INDEX line_posting ON book.line (customer_id, period)
     WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
 
 -- The outcome of each command, append-only, for ever. `content` is what was asked, as
--- canonical JSON: a second coming is compared with it.
+-- canonical JSON: a second coming is compared with it. `ce_id` and `ce_source` name the event
+-- that brought it; null where it was judged before these columns were there.
 CREATE TABLE book.command (
     command_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C",
@@ -103,9 +104,31 @@ CREATE TABLE book.command (
     reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
     recorded_at timestamptz NOT NULL,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    ce_id text,
+    ce_source text,
+    CONSTRAINT command_event CHECK ((ce_id IS NULL) = (ce_source IS NULL))
 );
 CREATE INDEX command_customer ON book.command (customer_id, position);
+CREATE INDEX command_refused ON book.command (recorded_at) WHERE outcome = 'refused';
+
+-- Conflicting duplicates, append-only: events whose command id had come before with other
+-- content. The first outcome stands; what the later event said is kept here, once per event:
+-- `digest` is SHA-256 over type, content, ce_id and ce_source.
+CREATE TABLE book.conflict (
+    command_id text COLLATE "C" NOT NULL,
+    digest bytea NOT NULL CHECK (length(digest) = 32),
+    customer_id text COLLATE "C",
+    type text NOT NULL,
+    content text NOT NULL,
+    ce_id text NOT NULL,
+    ce_source text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (command_id, digest)
+);
+CREATE INDEX conflict_recorded ON book.conflict (recorded_at);
 
 -- Seals, append-only and chained: each covers every line, outcome and policy version of the
 -- transactions before `cursor`, and the seal before it. What is counted is told for people.
@@ -131,7 +154,9 @@ CREATE TABLE book.parked (
     content text NOT NULL,
     reason text NOT NULL,
     parked_at timestamptz NOT NULL,
-    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    ce_id text,
+    ce_source text
 );
 CREATE INDEX parked_customer ON book.parked (customer_id, position);
 
@@ -246,6 +271,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.command
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.command
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.conflict
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.conflict
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.policy
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
@@ -310,6 +339,8 @@ ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER chain_holds;
 ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.conflict ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.conflict ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only;
