@@ -23,7 +23,7 @@ class Counting(Relay):
     published = 0
 
     async def _pass(self, *servers: object) -> int:
-        rows = await super()._pass(*servers)  # type: ignore[arg-type]
+        rows = await super()._pass(*servers)
         self.published += rows
         return rows
 
