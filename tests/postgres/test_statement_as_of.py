@@ -103,13 +103,15 @@ async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
 async def test_no_search_path_lets_a_reader_pass_a_writer(
     books: Booked, other: asyncpg.Connection
 ) -> None:
-    """A schema with views that show no locks, named before all others."""
+    """A schema with views that show no locks, and an operator that finds none, come first."""
     await books.play(signup("rahim", "2026-01-01"))
     await books.connection.execute(
         "CREATE SCHEMA blind; GRANT USAGE ON SCHEMA blind TO PUBLIC;"
         "CREATE VIEW blind.pg_locks AS SELECT * FROM pg_catalog.pg_locks WHERE false;"
         "CREATE VIEW blind.pg_class AS SELECT * FROM pg_catalog.pg_class WHERE false;"
-        "GRANT SELECT ON ALL TABLES IN SCHEMA blind TO PUBLIC"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA blind TO PUBLIC;"
+        "CREATE FUNCTION blind.never(name, text) RETURNS boolean LANGUAGE sql RETURN false;"
+        "CREATE OPERATOR blind.= (FUNCTION = blind.never, LEFTARG = name, RIGHTARG = text)"
     )
     await other.execute("SET ROLE rollforward_reader; SET search_path = blind, pg_catalog")
     async with books.connection.transaction():
