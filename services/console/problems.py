@@ -51,6 +51,7 @@ def _kind(error: Exception) -> type[Problem] | None:
 
 
 KINDS: dict[str, type[Problem]] = {
+    "shared.ledger.postgres.migrate.Busy": Problem,
     "shared.runtime.servers.Unreachable": Away,
     "shared.runtime.settle.NotSettled": Problem,
     "shared.runtime.broker.WrongTopics": Misconfigured,

@@ -7,9 +7,10 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.runtime.connecting import connect
 
 WRITER = "rollforward_writer"
 COMMAND_SECONDS_MAX = 120
@@ -38,25 +39,19 @@ class Database:
     """A pool of connections that act as one role; the writer unless told otherwise."""
 
     def __init__(self, url: str, name: str, role: str | None = WRITER, size: int = 4) -> None:
-        self.url = url
         settings = {
-            "application_name": f"rollforward-{name}",
             "jit": "off",
             # A worker that was stopped within a transaction gives its buckets back.
             "idle_in_transaction_session_timeout": "30s",
         }
-        if role is not None:
-            settings["role"] = role
         self._engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
             pool_size=size,
             max_overflow=0,
             pool_timeout=60,
-            connect_args={
-                "server_settings": settings,
-                "timeout": 10,
-                "command_timeout": COMMAND_SECONDS_MAX,
-            },
+            async_creator=lambda: connect(
+                url, name, settings, role=role, command_seconds_max=COMMAND_SECONDS_MAX
+            ),
         )
         event.listen(self._engine.sync_engine, "connect", _leave_json_as_text)
 

@@ -30,10 +30,8 @@ ROWS_MAX = 2000
 IDLE_SECONDS = 0.02
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
-LOCK = 7284
-"""The advisory lock that one relay holds while it works; another waits for its turn."""
 LEASE = "60s"
-"""PostgreSQL takes the lock from a relay that was stopped and has said nothing for so long;
+"""PostgreSQL takes the lock from a relay that hangs and says nothing for so long within a pass;
 longer than the broker may take to answer."""
 
 
@@ -78,41 +76,40 @@ class Relay:
     async def _publish(
         self, connection: asyncpg.Connection, producer: AIOKafkaProducer, wait: Backoff
     ) -> None:
-        while not self._stopping.is_set():
-            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
-                break
-            self._health.good("database")
-            await pause(self._stopping, 0.5)
-        await connection.execute(sql("relay_lease"), LEASE)
-        watched = -WATCH_SECONDS
+        watched, rows = -WATCH_SECONDS, 0
         while not self._stopping.is_set():
             if time.monotonic() - watched > WATCH_SECONDS:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
-            lines = await self._lines(connection, producer)
-            others = await self._others(connection, producer)
+            if rows == ROWS_MAX or await connection.fetchval(sql("relay_waits")):
+                rows = await self._pass(connection, producer)
             wait.reset()
             self._health.good("database")
-            if max(lines, others) < ROWS_MAX:
+            if rows < ROWS_MAX:
                 await pause(self._stopping, IDLE_SECONDS)
 
-    async def _lines(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        rows = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-        messages = [line_appended(Line(*row[2:])) for row in rows]
-        await _send(producer, messages)
-        await _move(connection, "line", rows)
-        return len(rows)
+    async def _pass(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
+        """Publish the next rows; return how many, of the stream that has more of them.
 
-    async def _others(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        rows = await connection.fetch(sql("relay_outgoing"), ROWS_MAX)
-        messages = [(r["topic"], r["key"], r["value"], decode_headers(r["headers"])) for r in rows]
-        await _send(producer, messages)
-        if rows:
-            last = rows[-1]
-            async with connection.transaction():
-                await _move(connection, "outgoing", rows)
+        Lock, rows, Kafka's answer and the cursors' move are one transaction, so of several relays
+        each goes on where the one before ended. It has no xid until Kafka has answered: it does
+        not hold its own rows back.
+        """
+        async with connection.transaction():
+            await connection.execute(sql("lock_relay"), LEASE)
+            lines = await connection.fetch(sql("relay_lines"), ROWS_MAX)
+            await _send(producer, [line_appended(Line(*row[2:])) for row in lines])
+            others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX)
+            await _send(producer, [
+                (row["topic"], row["key"], row["value"], decode_headers(row["headers"]))
+                for row in others
+            ])  # fmt: skip
+            await _move(connection, "line", lines)
+            await _move(connection, "outgoing", others)
+            if others:
+                last = others[-1]
                 await connection.execute(sql("relay_forget"), last["xid"], last["position"])
-        return len(rows)
+        return max(len(lines), len(others))
 
     async def _watch(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         """Show how much waits, and find out that the broker is away though nothing is sent."""

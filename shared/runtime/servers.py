@@ -6,9 +6,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from shared.runtime.connecting import NotLetIn, connect
 from shared.runtime.settings import SettingsError
 
-CONNECT_SECONDS_MAX = 10
+UNANSWERED = (
+    TimeoutError,
+    OSError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+)
 
 
 class Unreachable(Exception):
@@ -19,17 +25,14 @@ class Unreachable(Exception):
 async def database(url: str, *, role: str | None = None) -> AsyncIterator[asyncpg.Connection]:
     """Lend a connection to the book, acting as `role` where one is given.
 
-    Raises Unreachable when the server does not answer or goes away meanwhile, SettingsError
-    when it answers and does not let us in, or holds no book.
+    Raises Unreachable when the server does not answer, does not accept us or goes away meanwhile,
+    SettingsError when it holds no book, or not what we ask for.
     """
-    settings = {"application_name": "rollforward-console"}
-    if role is not None:
-        settings["role"] = role
     try:
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS_MAX, server_settings=settings
-        )
-    except (TimeoutError, OSError, asyncpg.CannotConnectNowError) as error:
+        connection = await connect(url, "console", role=role)
+    except NotLetIn as error:
+        raise Unreachable(f"PostgreSQL at {_place(url)}: {error}") from None
+    except UNANSWERED as error:
         raise Unreachable(f"PostgreSQL at {_place(url)} cannot be reached: {_why(error)}") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SettingsError(f"PostgreSQL at {_place(url)} does not let us in: {error}") from None

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
 _DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SSL_FILES = ("sslrootcert", "sslcert", "sslkey")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -31,7 +33,7 @@ class Settings:
     """
 
     kafka: str | None = None
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Dhaka"))
     data: Path | None = None
     partitions: int = 12
@@ -53,7 +55,10 @@ class Settings:
         supervisor = _number(given, "ROLLFORWARD_SUPERVISOR", 0, 0, 2**31 - 1)
         return cls(
             kafka=_bootstrap(given.get("ROLLFORWARD_KAFKA")),
-            database_url=_database_url(given.get("ROLLFORWARD_DATABASE_URL")),
+            database_url=_database_url(
+                given.get("ROLLFORWARD_DATABASE_URL"),
+                given.get("ROLLFORWARD_DATABASE_PASSWORD_FILE"),
+            ),
             zone=_zone(given.get("ROLLFORWARD_ZONE", unset.zone.key)),
             data=Path(data).expanduser() if data else None,
             partitions=_number(given, "ROLLFORWARD_PARTITIONS", unset.partitions, 1, 1000),
@@ -122,8 +127,11 @@ def _bootstrap(text: str | None) -> str | None:
     return ",".join(servers)
 
 
-def _database_url(text: str | None) -> str | None:
-    """Return a plain `postgresql://` URL. A refusal never repeats the text: it holds a password."""
+def _database_url(text: str | None, password_file: str | None) -> str | None:
+    """Return a plain `postgresql://` URL, with the password of the file where it has none.
+
+    A refusal never repeats the text: it holds a password.
+    """
     if text is None:
         return None
     try:
@@ -135,4 +143,40 @@ def _database_url(text: str | None) -> str | None:
         raise SettingsError(
             "ROLLFORWARD_DATABASE_URL: not a URL like postgresql://user:password@host:5432/name"
         )
+    _check_options(url.query)
+    if password_file is not None and not url.password:
+        if not url.username:
+            raise SettingsError(
+                "ROLLFORWARD_DATABASE_URL: names no user for the password of a file"
+            )
+        password = quote(_password(Path(password_file.strip()).expanduser()), safe="")
+        user, address = url.netloc.rsplit("@", 1)
+        url = url._replace(netloc=f"{user.removesuffix(':')}:{password}@{address}")
     return url._replace(scheme="postgresql").geturl()
+
+
+def _check_options(query: str) -> None:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "sslmode":
+            if value not in _SSL_MODES:
+                raise SettingsError(
+                    f"ROLLFORWARD_DATABASE_URL: sslmode is none of {', '.join(_SSL_MODES)}"
+                )
+        elif name not in _SSL_FILES:
+            raise SettingsError(
+                f"ROLLFORWARD_DATABASE_URL: unknown option {name!r}; known are sslmode, "
+                + ", ".join(_SSL_FILES)
+            )
+        elif not os.access(value, os.R_OK):
+            raise SettingsError(f"ROLLFORWARD_DATABASE_URL: {name}: {value!r} cannot be read")
+
+
+def _password(file: Path) -> str:
+    try:
+        password = file.read_text("utf-8").strip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"ROLLFORWARD_DATABASE_PASSWORD_FILE: {file}: {why}") from None
+    if not password:
+        raise SettingsError(f"ROLLFORWARD_DATABASE_PASSWORD_FILE: {file} is empty")
+    return password

@@ -14,6 +14,7 @@ from shared.ledger.fault import Fault
 from shared.ledger.postgres.sealing import broken_seal
 from shared.ledger.postgres.verifying import Checked, Ground, Range, check, cut, ground
 from shared.ledger.seal import Seal
+from shared.runtime.connecting import connect
 from shared.schemas.inbound import command_of
 
 PROCESSES_MAX = 8
@@ -104,8 +105,7 @@ def _begin(url: str, snapshot: str) -> None:
 
 
 async def _connect(url: str, snapshot: str) -> None:
-    settings = {"application_name": "rollforward-verify", "jit": "off"}
-    _Here.connection = await asyncpg.connect(url, server_settings=settings)
+    _Here.connection = await connect(url, "verify", {"jit": "off"})
     await _Here.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await _Here.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
     _Here.ground = await ground(_Here.connection, command_of)

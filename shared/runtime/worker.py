@@ -13,6 +13,7 @@ import uvloop
 
 from shared.ledger.postgres.statements import sql
 from shared.runtime import health, log, metrics
+from shared.runtime.connecting import NotLetIn
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
@@ -72,7 +73,12 @@ async def work(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    unfit = await _unfit(context, stopping)
+    try:
+        unfit = await _unfit(context, stopping)
+    except NotLetIn as error:
+        logger.error("%s does not start: PostgreSQL: %s", name, error)
+        await runner.cleanup()
+        return 3
     if unfit is not None or stopping.is_set():
         if unfit:
             logger.error("%s does not start: %s", name, unfit)
@@ -127,6 +133,8 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
             return None
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             return "the database holds no book: run `rollforward migrate`"
+        except NotLetIn:
+            raise
         except PASSING as away:
             logger.warning("%s: database: %s: %s", context.name, type(away).__name__, away)
             metrics.RETRIES.labels(context.name, "database").inc()

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import asyncpg
 
+from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.supervisor import _get
 from tests.faults.chaos_fleet import worker
 from tests.faults.scene import ROOT, TERMINATE, Scene
@@ -161,10 +162,8 @@ async def commits(scene: Scene) -> None:
 async def locks(scene: Scene) -> None:
     """Hold some customers' locks for a while."""
     with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with scene.connected() as connection:
-            await connection.execute(
-                "SELECT pg_catalog.pg_advisory_lock(7283, b) FROM generate_series(0, 3) AS b"
-            )
+        async with scene.connected() as connection, connection.transaction():
+            await lock_buckets(connection, range(4))
             await asyncio.sleep(3)
 
 

@@ -212,7 +212,7 @@ async def relay(machine: Machine) -> None:
     relay = Relay("", machine.database, Health())
     producer: Any = Producer(machine.log, machine.steps)
     async with machine.database.connection() as connection:
-        while await relay._lines(connection, producer) + await relay._others(connection, producer):
+        while await relay._pass(connection, producer):
             pass
 
 

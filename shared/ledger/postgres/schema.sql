@@ -254,6 +254,59 @@ CREATE TABLE book.entitlement (
     seq integer NOT NULL
 );
 
+-- Locks ----------------------------------------------------------------------------------------
+
+-- What one transaction at a time may do has a table here, empty and without columns, whose EXCLUSIVE
+-- lock it holds until its end. Only the writer may lock them: an advisory lock is open to every
+-- login. Locks of rows would give the writer its xid before it has waited (relay_lines.sql).
+-- `bucket_N`: writing customers of bucket N. `telling_N`: telling them. Both made by migrate.
+CREATE SCHEMA book_lock;
+CREATE TABLE book_lock.policy (); -- appending a policy version
+CREATE TABLE book_lock.relay (); -- publishing
+CREATE TABLE book_lock.seal (); -- sealing
+
+-- Waits for locks, one after the other in the order given, until the end of the transaction.
+CREATE FUNCTION book.lock(names text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY names LOOP
+        EXECUTE format('LOCK TABLE book_lock.%I IN EXCLUSIVE MODE', name);
+    END LOOP;
+END $$;
+
+-- Makes what is missing of the locks of the fleet's buckets.
+CREATE FUNCTION book.make_locks() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT kind || '_' || bucket
+        FROM book.fleet
+        CROSS JOIN generate_series(0, fleet.partitions - 1) AS bucket
+        CROSS JOIN (VALUES ('bucket'), ('telling')) AS kinds (kind)
+        WHERE to_regclass('book_lock.' || kind || '_' || bucket) IS NULL
+    LOOP
+        EXECUTE format('CREATE TABLE book_lock.%I ()', name);
+        EXECUTE format('ALTER TABLE book_lock.%I OWNER TO rollforward_owner', name);
+        EXECUTE format('GRANT UPDATE ON book_lock.%I TO rollforward_writer', name);
+    END LOOP;
+END $$;
+
+-- Which transactions of others hold buckets, at this moment: anyone may see locks. pg_dump and
+-- vacuum hold weaker ones, and write no lines.
+CREATE VIEW book.writing AS
+SELECT pg_class.relname AS bucket, pg_locks.virtualtransaction AS writer
+FROM pg_locks
+JOIN pg_class ON pg_class.oid = pg_locks.relation
+WHERE pg_locks.locktype = 'relation'
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND pg_class.relnamespace = 'book_lock'::regnamespace
+    AND pg_class.relname LIKE 'bucket%'
+    AND pg_locks.mode = 'ExclusiveLock'
+    AND pg_locks.granted
+    AND pg_locks.pid <> pg_backend_pid();
+
 -- Guards ---------------------------------------------------------------------------------------
 
 -- Append-only for everyone, the owner included, replicas too (ENABLE ALWAYS).

@@ -9,8 +9,6 @@ import asyncpg
 from shared.ledger.postgres.statements import sql
 from shared.ledger.seal import Seal, Sealing, chain_fault, difference, new_seal
 
-LOCK = 7286
-"""The advisory lock under which one process seals."""
 SECONDS_MAX = 3600
 """A worker's connection is less patient than the listing of a large book is long."""
 Write = Callable[[bytes], Any]
@@ -19,20 +17,18 @@ Write = Callable[[bytes], Any]
 async def seal(connection: asyncpg.Connection, write: Write | None = None) -> Seal:
     """Append the next seal and return it; `write` is given the listing of heads as it comes.
 
-    All is read as of one snapshot, and covers the transactions that no open one precedes.
+    One process seals at a time. All is read as of one snapshot, taken when the lock is held, and
+    covers the transactions that no open one precedes.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-    try:
-        async with connection.transaction(isolation="repeatable_read"):
-            row = await connection.fetchrow(sql("seal_cursor"))
-            made = await seals(connection)
-            found = await sealing(connection, row["cursor"], write)
-            last = made[-1] if made else None
-            sealed = new_seal(last, row["sealed_at"], row["cursor"], found)
-            await connection.execute(sql("add_seal"), *sealed)
-        return sealed
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.execute(sql("lock_seal"))
+        row = await connection.fetchrow(sql("seal_cursor"))
+        made = await seals(connection)
+        found = await sealing(connection, row["cursor"], write)
+        last = made[-1] if made else None
+        sealed = new_seal(last, row["sealed_at"], row["cursor"], found)
+        await connection.execute(sql("add_seal"), *sealed)
+    return sealed
 
 
 async def seals(connection: asyncpg.Connection) -> list[Seal]:
