@@ -98,7 +98,7 @@ class Relay:
 
     async def _lines(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
         rows = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-        messages = [line_appended(Line(*row[2:])) for row in rows]
+        messages = [line_appended(Line(*row[4:])) for row in rows]
         await _send(producer, messages)
         await _move(connection, "line", rows)
         return len(rows)
@@ -140,4 +140,6 @@ async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
 
 async def _move(connection: asyncpg.Connection, stream: str, rows: list[Any]) -> None:
     if rows:
-        await connection.execute(sql("relay_move"), stream, rows[-1]["xid"], rows[-1]["position"])
+        last = rows[-1]
+        places = (last["xid"], last["position"], last["from_xid"], last["from_position"])
+        await connection.execute(sql("relay_move"), stream, *places)
