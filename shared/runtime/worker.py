@@ -16,6 +16,7 @@ from shared.runtime import health, log, metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
+from shared.runtime.topic_settings import unfit_topics
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 """Every kind of worker; `services.NAME.worker` says what its parts are."""
@@ -72,7 +73,9 @@ async def work(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    unfit = await _unfit(context, stopping)
+    unfit = await _unfit(context, stopping) or await unfit_topics(
+        name, context.kafka, settings.partitions, context.health, stopping
+    )
     if unfit is not None or stopping.is_set():
         if unfit:
             logger.error("%s does not start: %s", name, unfit)

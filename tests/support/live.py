@@ -138,6 +138,12 @@ async def working(
 
 async def fresh_topics(kafka: str) -> None:
     """Make all topics anew, empty."""
+    await no_topics(kafka)
+    await create_topics(kafka, 12)
+
+
+async def no_topics(kafka: str) -> None:
+    """Delete all topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
@@ -149,4 +155,3 @@ async def fresh_topics(kafka: str) -> None:
             await asyncio.sleep(0.02)
     finally:
         await admin.close()
-    await create_topics(kafka, 12)
