@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from services.console import bench, books, events, fleet, proofs, refusals, rehearsing
+from services.console import (
+    bench,
+    books,
+    events,
+    fleet,
+    positions,
+    proofs,
+    refusals,
+    rehearsing,
+)
 from services.console.problems import spoken
 
 
@@ -69,6 +78,7 @@ for command in (
     events.parked,
     events.dlq,
     events.quarantine,
+    positions.positions,
     bench.bench,
 ):
     main.add_command(command)

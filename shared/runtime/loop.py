@@ -20,9 +20,13 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
+from shared.ledger.postgres.positions import TopicIds
 from shared.runtime import header_names, metrics
+from shared.runtime.asker import Asker
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
+from shared.runtime.positions import Keeper
+from shared.runtime.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,9 @@ POLL_SECONDS = 0.5
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 COMMIT_SECONDS = 5.0
 BROKER_SECONDS_MAX = 5.0
+LOOK_SECONDS = 2.0
+"""So often positions are compared with the broker's topics, and with what a person has reset."""
+METADATA_MS = 5_000
 TRIES_MAX = 3
 SESSION_MS = 10_000
 POLL_INTERVAL_MS = 3_600_000
@@ -73,6 +80,13 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._positions: dict[TopicPartition, int] = {}
         self._topics = topics
         self._kafka = kafka
+        self._topic_ids: TopicIds = {}
+        self._asker: Asker | None = None
+        self._keeper: Keeper | None = None
+        self._standing = Standing(consumer, health)
+        self._looked = -LOOK_SECONDS
+        self._answered = False
+        self._same: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._stopping = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -91,7 +105,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             while not self._stopping.is_set():
                 try:
                     async with self.database.connection() as connection:
-                        self.health.good("kafka")
                         await self._consume(connection, wait)
                 except PASSING as away:
                     self._failed("database", away)
@@ -102,8 +115,12 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._positions.clear()
                     await wait(self._stopping)
         finally:
-            if self._consumer is not None:
-                await self._consumer.stop()
+            await self._leave()
+
+    async def _leave(self) -> None:
+        for each in (self._asker, self._consumer):
+            if each is not None:
+                await each.stop()
 
     async def _start(self) -> None:
         header_names.read_all()
@@ -120,18 +137,23 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 isolation_level="read_committed",
                 fetch_max_wait_ms=500,
                 max_partition_fetch_bytes=1 << 20,
+                metadata_max_age_ms=METADATA_MS,  # topics come, go and grow
             )
+            self._asker = Asker(self._kafka)
+            self._keeper = Keeper(self.name, self._topics, self._asker)
             self._consumer.subscribe(self._topics, listener=self)
             try:
+                await self._asker.start()
                 await self._consumer.start()
                 return
             except (KafkaError, OSError) as away:
                 self._failed("kafka", away)
-                await self._consumer.stop()
+                await self._leave()
                 await wait(self._stopping)
 
     async def _consume(self, connection: asyncpg.Connection, wait: "Backoff") -> None:
         assert self._consumer is not None
+        assert self._keeper is not None
         while not self._stopping.is_set():
             polled = await self._consumer.getmany(
                 timeout_ms=int(POLL_SECONDS * 1000), max_records=RECORDS_MAX
@@ -146,14 +168,19 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     and partition in self._positions
                     and await self._follows(partition, records[0].offset)
                 }
-                if len(self._positions) < len(self._consumer.assignment()):
-                    await self._seek(connection)
                 if batches:
                     self._owes = True
+                    self._same = asyncio.ensure_future(self._keeper.same(batches))
+                    self._same.add_done_callback(_look_at_its_error)
                     await self._batch(connection, batches)
                     self._owes = False
                     wait.reset()
                 await self._pass_markers(connection)
+                # Last, for it may move positions, and records in hand go by those of before.
+                due = self._look_is_due()
+                answered = await self._seek(connection) if due else True
+            if not answered:
+                await wait(self._stopping)
             if not self._owes:  # a database that is there and takes no batch, its disk full, is bad
                 self.health.good("database")
             await self._tell_broker()
@@ -161,18 +188,18 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _pass_markers(self, connection: asyncpg.Connection) -> None:
         """Move on past what a broker keeps and never hands out: the marks of transactions."""
         assert self._consumer is not None
+        assert self._keeper is not None
         moves = {}
-        for partition, offset in self._positions.items():
-            if partition in self._consumer.paused():
-                continue
+        for partition, offset in list(self._positions.items()):
             at = await self._consumer.position(partition)
             if at > offset and await self._follows(partition, at):
                 moves[partition] = (offset, at)
         if not moves:
             return
         try:
+            await self._keeper.same(moves)
             async with connection.transaction():
-                await book.advance(connection, self.name, moves)
+                await book.advance(connection, self.name, moves, self._topic_ids)
             self._positions |= {partition: at for partition, (_, at) in moves.items()}
         except book.Fenced as fenced:
             self._failed("fenced", fenced)
@@ -180,27 +207,54 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:
         """Whether records from an offset follow the position. What the broker deleted before it
-        was read is not passed over in silence: the partition stands still until a person looks."""
-        assert self._consumer is not None
+        was read is not passed over in silence: the next look says why, or reads it."""
+        assert self._asker is not None
         position = self._positions[partition]
         if offset == position:
             return True
-        first = (await self._consumer.beginning_offsets([partition]))[partition]
+        first = (await self._asker.begins([partition]))[partition]
         if offset > position >= first:
             return True  # the marks of transactions lie between
-        self._consumer.pause(partition)
-        reason = f"reading is at {position}, but the broker has records from {first} on"
-        log.error("%s: %s-%d stands still: %s", self.name, *partition, reason)
-        self.health.bad(f"{partition.topic}-{partition.partition}", reason)
+        del self._positions[partition]
         return False
 
-    async def _seek(self, connection: asyncpg.Connection) -> None:
-        """Start every newly assigned partition where PostgreSQL says."""
+    def _look_is_due(self) -> bool:
         assert self._consumer is not None
-        new = [each for each in self._consumer.assignment() if each not in self._positions]
-        for partition, offset in (await book.positions(connection, self.name, new)).items():
-            self._consumer.seek(TopicPartition(*partition), offset)
-            self._positions[TopicPartition(*partition)] = offset
+        new = any(
+            each not in self._positions and not self._standing.covers(each)
+            for each in self._consumer.assignment()
+        )
+        pause = POLL_SECONDS if self._standing else LOOK_SECONDS
+        return new or time.monotonic() - self._looked > pause
+
+    async def _seek(self, connection: asyncpg.Connection) -> bool:
+        """Read on where PostgreSQL says; stand still where Kafka's log no longer fits that. A
+        person's reset is found here too. Return False when Kafka does not answer."""
+        assert self._consumer is not None
+        assert self._keeper is not None
+        self._looked, assigned = time.monotonic(), self._consumer.assignment()
+        try:
+            look = await self._keeper.look(connection, assigned)
+        except KafkaError as away:
+            self._failed("kafka", away)
+            return False
+        if not self._answered:
+            self.health.good("kafka")
+            self._answered = True
+        if self._consumer.assignment() != assigned:
+            return True
+        self._standing.show(look.standing)
+        before, self._topic_ids = self._topic_ids, self._keeper.topic_ids
+        for (topic, number), offset in look.offsets.items():
+            at = TopicPartition(topic, number)
+            anew = before.get(topic) != self._topic_ids[topic]
+            if anew or self._positions.get(at) != offset:
+                self._consumer.seek(at, offset)
+        self._positions = {TopicPartition(*each): at for each, at in look.offsets.items()}
+        still = {each for each in assigned if each not in self._positions}
+        self._consumer.pause(*still)
+        self._consumer.resume(*self._consumer.paused() - still)
+        return True
 
     async def _batch(
         self,
@@ -264,7 +318,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 async with connection.transaction():
                     observe = await work()
-                    await book.advance(connection, self.name, moves)
+                    if self._same is not None:
+                        await self._same
+                    await book.advance(connection, self.name, moves, self._topic_ids)
                 break
             except asyncpg.UniqueViolationError:
                 # Two batches met on one command id or reference: now the other's row is seen.
@@ -300,6 +356,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     def _failed(self, cause: str, error: BaseException) -> None:
         log.warning("%s: %s: %s: %s", self.name, cause, type(error).__name__, error)
         metrics.RETRIES.labels(self.name, cause).inc()
+        self._answered = self._answered and cause != "kafka"
         if cause != "fenced":
             self.health.bad(cause, f"{type(error).__name__}: {error}"[:200])
 
@@ -310,11 +367,17 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._owes = False
         for partition in revoked:
             metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition)).set(0)
-            self.health.good(f"{partition.topic}-{partition.partition}")
+        self._standing.forget(revoked)
 
     async def on_partitions_assigned(self, _: Sequence[TopicPartition]) -> None:
         self._positions.clear()
         self.health.good("kafka")
+
+
+def _look_at_its_error(same: "asyncio.Future[None]") -> None:
+    """A batch that fails before it asks leaves the answer unread, and asyncio would say so."""
+    if not same.cancelled():
+        same.exception()
 
 
 class Backoff:

@@ -81,6 +81,13 @@ CONSUMER_LAG = Gauge(
     "Records published and not yet applied. Growing: add workers, or see why /readyz is 503.",
     ["topic", "partition"],
 )
+STANDS_STILL = Gauge(
+    "billing_partition_stands_still",
+    "1 where a partition waits for a person: its topic was made anew, or its log has lost what "
+    "comes next; partition `all`: the whole topic. Any: rollforward positions list, and the "
+    "runbook's page KafkaLost.",
+    ["topic", "partition"],
+)
 RELAY_LAG = Gauge(
     "billing_relay_lag_rows",
     "Committed rows that wait to be published. Growing: is Kafka away, or a transaction left open?",

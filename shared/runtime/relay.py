@@ -98,7 +98,7 @@ class Relay:
         async with connection.transaction():
             await connection.execute(sql("lock_relay"), LEASE)
             lines = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-            await _send(producer, [line_appended(Line(*row[2:])) for row in lines])
+            await _send(producer, [line_appended(Line(*row[4:])) for row in lines])
             others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX)
             await _send(producer, [
                 (row["topic"], row["key"], row["value"], decode_headers(row["headers"]))
@@ -137,4 +137,6 @@ async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
 
 async def _move(connection: asyncpg.Connection, stream: str, rows: list[Any]) -> None:
     if rows:
-        await connection.execute(sql("relay_move"), stream, rows[-1]["xid"], rows[-1]["position"])
+        last = rows[-1]
+        places = (last["xid"], last["position"], last["from_xid"], last["from_position"])
+        await connection.execute(sql("relay_move"), stream, *places)

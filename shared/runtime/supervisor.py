@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import re
 import signal
@@ -134,6 +135,7 @@ class Fleet:
         self._server_keepers: list[asyncio.Task[None]] = []
         self._roles = Roles("", "")
         self._ready = False
+        self.waiting: dict[str, str] = {}
 
     @property
     def kafka(self) -> str:
@@ -194,7 +196,10 @@ class Fleet:
         await self.stop()
 
     async def start(self) -> None:
-        """Start everything and return when all workers are ready."""
+        """Start everything and return when all workers are ready, or wait for a person.
+
+        `waiting` says for what: those commands that help need servers and a connection file.
+        """
         self.folder.lock()
         await end_survivors(survivors(self._is_leftover()), signal.SIGKILL, seconds=5)
         self.connection_file.unlink(missing_ok=True)
@@ -207,7 +212,7 @@ class Fleet:
         for name in self._names:
             self._workers[name] = _Worker(name, self.folder.port(f"metrics {name}"))
             self._begin(self._workers[name])
-        await self.until_ready()
+        self.waiting = await self.until_ready(or_waiting=True)
         self._ready = True
         self._write_connection()
 
@@ -228,8 +233,12 @@ class Fleet:
         await asyncio.gather(*self._server_keepers)
         await asyncio.Event().wait()
 
-    async def until_ready(self, *names: str, seconds: float = READY_SECONDS) -> None:
-        """Return when the workers named (all, if none is) answer /readyz with 200."""
+    async def until_ready(
+        self, *names: str, seconds: float = READY_SECONDS, or_waiting: bool = False
+    ) -> dict[str, str]:
+        """Return when the workers named (all, if none is) answer /readyz with 200; with
+        `or_waiting` also when all that is left waits for a person: name -> what."""
+        waiting: dict[str, str] = {}
         deadline = time.monotonic() + seconds
         for name in names or tuple(self._workers):
             worker = self._workers[name]
@@ -237,6 +246,9 @@ class Fleet:
             while True:
                 status, body = await _get(self.settings.metrics_host, worker.port, "/readyz")
                 if status == 200 and name in self.pids:
+                    break
+                if or_waiting and (for_what := _for_a_person(body)):
+                    waiting[name] = for_what
                     break
                 said = body or said
                 if time.monotonic() > deadline:
@@ -246,6 +258,7 @@ class Fleet:
                         f"{last_line(file)}see {file}"
                     )
                 await asyncio.sleep(0.05)
+        return waiting
 
     async def start_worker(self, name: str) -> None:
         """Start a worker that was stopped, and return when it is ready."""
@@ -350,8 +363,7 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
         if not interrupted.done():
             await working
-            say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
-            working = asyncio.create_task(fleet.failed())
+            working = asyncio.create_task(_kept_up(fleet, say))
             await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
             if not interrupted.done():
                 await working
@@ -359,6 +371,31 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await _cancel(working)
         await _cancel(interrupted)
         await fleet.stop()
+
+
+async def _kept_up(fleet: Fleet, say: Callable[[str], None]) -> None:
+    """Say when all workers are ready, and before it who waits for a person; raise `ServerFailed`
+    when a server ends for good."""
+
+    async def told() -> None:
+        for name, for_what in fleet.waiting.items():
+            log.error("not ready: %s waits for a person: %s", name, for_what)
+        await fleet.until_ready(seconds=math.inf)
+        say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
+
+    await asyncio.gather(fleet.failed(), told())
+
+
+def _for_a_person(body: str) -> str:
+    """Return what a worker waits for, by its /readyz; empty where time or a restart may help."""
+    try:
+        said = json.loads(body)
+        causes, person = said["causes"], set(said["person"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    if not causes or not set(causes) <= person:
+        return ""
+    return "; ".join(f"{cause}: {why}" for cause, why in sorted(causes.items()))
 
 
 async def _start_again(server: Kafka | Postgres) -> None:

@@ -17,6 +17,7 @@ from shared.runtime.connecting import NotLetIn
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
+from shared.runtime.topic_settings import unfit_topics
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 """Every kind of worker; `services.NAME.worker` says what its parts are."""
@@ -74,7 +75,9 @@ async def work(name: str, settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:
-        unfit = await _unfit(context, stopping)
+        unfit = await _unfit(context, stopping) or await unfit_topics(
+            name, context.kafka, settings.partitions, context.health, stopping
+        )
     except NotLetIn as error:
         logger.error("%s does not start: PostgreSQL: %s", name, error)
         await runner.cleanup()

@@ -89,7 +89,9 @@ def _move_positions_apart(settings: Settings) -> None:
     """Let the position move in a transaction of its own, from wherever it is."""
     apart: list[asyncpg.Connection] = []
 
-    async def advance(_: Any, consumer: str, moves: Mapping[Partition, tuple[int, int]]) -> None:
+    async def advance(
+        _: Any, consumer: str, moves: Mapping[Partition, tuple[int, int]], _ids: Any
+    ) -> None:
         if not apart or apart[0].is_closed():
             apart[:] = [await asyncpg.connect(settings.database_url)]
         for (topic, number), (_from, to) in moves.items():

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -316,23 +317,19 @@ async def insert(
 # Positions ----------------------------------------------------------------------------------
 
 
-async def positions(
-    connection: asyncpg.Connection, consumer: str, partitions: Iterable[Partition]
-) -> dict[Partition, int]:
-    """Return the next offset that a consumer is to read in each partition."""
-    asked = sorted(partitions)
-    topics, numbers = [topic for topic, _ in asked], [number for _, number in asked]
-    await connection.execute(sql("ensure_positions"), consumer, topics, numbers)
-    rows = await connection.fetch(sql("positions"), consumer, topics, numbers)
-    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-
-
 async def advance(
-    connection: asyncpg.Connection, consumer: str, moves: Mapping[Partition, tuple[int, int]]
+    connection: asyncpg.Connection,
+    consumer: str,
+    moves: Mapping[Partition, tuple[int, int]],
+    topic_ids: Mapping[str, UUID | None] | None = None,
 ) -> None:
-    """Move a consumer on, {partition: (from, to)}, in this transaction; Fenced when another
-    worker has moved it meanwhile."""
-    asked = sorted((topic, number, *move) for (topic, number), move in moves.items())
+    """Move a consumer on, {partition: (from, to)}, in this transaction. Fenced when another
+    worker has moved it meanwhile, when it was halted, or when it was reset to a topic with
+    another id than `topic_ids` says (a topic left out: it has none)."""
+    ids = topic_ids or {}
+    asked = sorted(
+        (topic, number, *move, ids.get(topic)) for (topic, number), move in moves.items()
+    )
     columns = [list(column) for column in zip(*asked, strict=True)]
     moved = await connection.fetch(sql("advance_positions"), consumer, *columns)
     if len(moved) != len(moves):

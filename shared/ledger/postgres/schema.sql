@@ -176,12 +176,17 @@ CREATE TABLE book.payment_reference (
 );
 
 -- How far each consumer group has come; moves in the batch's own transaction, from the
--- offset that the batch started at, so that a zombie finds no row and must abort.
+-- offset that the batch started at, so that a zombie finds no row and must abort. A position
+-- belongs to one topic of one cluster: a topic made anew under the name has another id. `halted`
+-- says why a partition stands still where Kafka itself will not say it again later.
 CREATE TABLE book.position (
     consumer text NOT NULL,
     topic text NOT NULL,
     partition integer NOT NULL,
     next_offset bigint NOT NULL,
+    topic_id uuid, -- null: a broker without ids, or not read since the book keeps them
+    cluster_id text,
+    halted text,
     PRIMARY KEY (consumer, topic, partition)
 );
 

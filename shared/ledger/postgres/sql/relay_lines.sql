@@ -2,6 +2,8 @@
 SELECT
     line.xid::text::bigint AS xid,
     line.position,
+    relay.xid::text::bigint AS from_xid,
+    relay.position AS from_position,
     line.customer_id,
     line.seq,
     line.period,

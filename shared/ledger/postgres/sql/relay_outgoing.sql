@@ -1,5 +1,7 @@
 -- The next committed messages to publish: older than every open transaction.
-SELECT outgoing.xid::text::bigint AS xid, outgoing.position, topic, key, value, headers
+SELECT outgoing.xid::text::bigint AS xid, outgoing.position,
+    relay.xid::text::bigint AS from_xid, relay.position AS from_position,
+    topic, key, value, headers
 FROM book.outgoing, book.relay
 WHERE relay.stream = 'outgoing'
     AND (outgoing.xid, outgoing.position) > (relay.xid, relay.position)
