@@ -33,9 +33,11 @@ from shared.runtime.embedded.process import (
     survivors,
 )
 from shared.runtime.settings import Settings, inherited_environment
+from shared.runtime.starting import Starting
 
 WORKER_STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
+"""A worker that moves nothing for so long at its start does not become ready."""
 CALM_SECONDS = 30.0
 """A worker that lived this long did not crash at its start: it is started again at once."""
 SERVER_SECONDS_MAX = 600.0
@@ -243,6 +245,7 @@ class Fleet:
         for name in names or tuple(self._workers):
             worker = self._workers[name]
             said = "nothing"
+            starting = Starting()
             while True:
                 status, body = await _get(self.settings.metrics_host, worker.port, "/readyz")
                 if status == 200 and name in self.pids:
@@ -257,6 +260,8 @@ class Fleet:
                         f"worker {name} is not ready after {seconds:.0f} s: /readyz says {said}; "
                         f"{last_line(file)}see {file}"
                     )
+                if starting.moves(body, self.pids.get(name)):
+                    deadline = max(deadline, time.monotonic() + seconds)
                 await asyncio.sleep(0.05)
         return waiting
 

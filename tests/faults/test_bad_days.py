@@ -20,12 +20,12 @@ from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.embedded import Kafka
 from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet, worker_command
 from tests.conftest import PARTITIONS
 from tests.faults.test_outages import told_to_stop
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up, tick
 from tests.support.live import fresh_topics
+from tests.support.patience import settle
 
 WORKERS = {"coordinator": 1, "generator": 1, "collector": 2, "notifier": 1, "relay": 1}
 CUSTOMERS = 300
@@ -154,7 +154,7 @@ async def test_workers_told_to_stop_under_load_end_in_order_and_leave_nothing_ha
             await fleet.until_ready(*names)
         enough.set()
         payments = await load
-        await settle(fleet.kafka, fleet.database_admin, 120)
+        await settle(fleet.kafka, fleet.database_admin)
 
         await expect_one_bill_each(fleet, everyone, "2026-01", "2026-02")
         await expect_payments(fleet, payments)

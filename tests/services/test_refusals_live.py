@@ -7,6 +7,7 @@ from typing import Any
 from shared.runtime.embedded import Kafka
 from tests.services.test_console_live import PAID, PAYMENT, POLICY, SIGNED_UP, Clerk, clerk, event
 from tests.support.live import live
+from tests.support.patience import PATIENT
 
 CONFLICT = {**event(PAID["type"], {**PAYMENT, "customer_id": "karim"}), "id": "e-2"}
 
@@ -111,15 +112,15 @@ async def test_a_tick_that_is_refused_is_exit_code_1_with_the_reason_in_words(
     kafka: Kafka, database: str
 ) -> None:
     async with clerk(kafka, database) as at:
-        before = await at.says("tick", "--as-of", "2025-10-01")
-        refused = await at.runs("tick", "--as-of", "2026-02-01")
-        as_json = await at.runs("tick", "--as-of", "2026-02-02", "--json")
-        settled = await at.runs("settle")
-        allowed = await at.says("tick", "--as-of", "2026-02-01", "--allow-gap")
-        quiet = await at.runs("settle")
+        before = await at.ticks("2025-10-01")
+        refused = await at.runs("tick", "--as-of", "2026-02-01", *PATIENT)
+        as_json = await at.runs("tick", "--as-of", "2026-02-02", "--json", *PATIENT)
+        settled = await at.runs("settle", *PATIENT)
+        allowed = await at.ticks("2026-02-01", "--allow-gap")
+        quiet = await at.runs("settle", *PATIENT)
         runs = await at.fleet.rows("SELECT as_of::text FROM report.run ORDER BY as_of")
 
-    assert before.splitlines()[1] == "accepted"
+    assert before[1] == "accepted"
     assert refused.exit_code == as_json.exit_code == 1
     assert refused.stdout.splitlines()[1] == "refused gap_too_large"
     assert "the date lies too far past the business date" in refused.stderr
@@ -127,7 +128,7 @@ async def test_a_tick_that_is_refused_is_exit_code_1_with_the_reason_in_words(
     assert (said["outcome"], said["reason"]) == ("refused", "gap_too_large")
     assert settled.exit_code == 0
     assert f"the newest tick made no run. Refused: tick/{said['tick_id']}" in settled.stderr
-    assert allowed.splitlines()[1] == "accepted"
+    assert allowed[1] == "accepted"
     assert "no run" not in quiet.stderr
     assert [row["as_of"] for row in runs] == ["2025-10-01", "2026-02-01"]
 
@@ -136,16 +137,20 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
     kafka: Kafka, database: str
 ) -> None:
     async with clerk(kafka, database) as at:
-        done = await at.says("publish", "-", "--wait", "--json", stdin=json.dumps(SIGNED_UP))
+        done = await at.says(
+            "publish", "-", "--wait", "--json", *PATIENT, stdin=json.dumps(SIGNED_UP)
+        )
         mixed = await at.runs(
-            "publish", "-", "--wait", "--json",
+            "publish", "-", "--wait", "--json", *PATIENT,
             stdin="\n".join(map(json.dumps, [
                 PAID, PAID, {**PAID, "id": "e-9"}, CONFLICT, _adjusted("a-1"),
                 event(PAID["type"], {**PAYMENT, "payment_id": "p-2", "customer_id": "nobody"}),
                 event(PAID["type"], {**PAYMENT, "payment_id": "p-3", "amount": 5}),
             ])),
         )  # fmt: skip
-        plain = await at.runs("publish", "-", "--wait", stdin=json.dumps(_adjusted("a-1")))
+        plain = await at.runs(
+            "publish", "-", "--wait", *PATIENT, stdin=json.dumps(_adjusted("a-1"))
+        )
         nothing = await at.says("publish", "-", "--wait", stdin="")
 
     assert [each["outcome"] for each in json.loads(done)["outcomes"]] == ["accepted"]

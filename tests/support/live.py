@@ -18,11 +18,11 @@ from shared.runtime import header_names
 from shared.runtime.broker import create_topics
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.worker import WORKERS, Context, Part, parts_of
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
 from shared.schemas.topics import TOPICS
+from tests.support.patience import settle
 
 
 class Live:
@@ -61,8 +61,8 @@ class Live:
     async def send(self, message: Message) -> None:
         await (await header_names.send(self.producer, message))
 
-    async def settle(self, timeout: float = 60) -> None:
-        await settle(self.kafka, self.url, timeout)
+    async def settle(self) -> None:
+        await settle(self.kafka, self.url)
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.url)
@@ -129,8 +129,12 @@ async def working(
         await producer.stop()
         for part in parts:
             part.stop()
+<<<<<<< HEAD
         if tasks:
             await asyncio.wait(tasks, timeout=20)
+=======
+        await asyncio.wait(tasks)
+>>>>>>> told/told
         for context in contexts:
             for each in context.databases:
                 await each.close()
