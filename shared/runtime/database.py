@@ -26,12 +26,12 @@ PASSING = (
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.ObjectNotInPrerequisiteStateError,
-    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.PostgresSystemError,
 )
-"""What passes by itself or is mended from outside: the same batch may succeed when tried again."""
+"""What passes by itself or is mended from outside: the same batch may succeed when tried again.
+A wrong password does not pass: `trouble.lasting` ends the worker."""
 
 
 class Database:

@@ -20,7 +20,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
-from shared.runtime import header_names, metrics
+from shared.runtime import header_names, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 
@@ -98,6 +98,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._positions.clear()
                     await wait(self._stopping)
                 except KafkaError as away:
+                    if trouble.lasting(away):
+                        raise
                     self._failed("kafka", away)
                     self._positions.clear()
                     await wait(self._stopping)
@@ -126,8 +128,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.start()
                 return
             except (KafkaError, OSError) as away:
-                self._failed("kafka", away)
                 await self._consumer.stop()
+                if trouble.lasting(away):
+                    raise
+                self._failed("kafka", away)
                 await wait(self._stopping)
 
     async def _consume(self, connection: asyncpg.Connection, wait: "Backoff") -> None:
@@ -298,10 +302,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("%s: %s: %s: %s", self.name, cause, type(error).__name__, error)
+        log.warning("%s: %s: %s", self.name, cause, trouble.told(error))
         metrics.RETRIES.labels(self.name, cause).inc()
         if cause != "fenced":
-            self.health.bad(cause, f"{type(error).__name__}: {error}"[:200])
+            self.health.bad(cause, trouble.told(error))
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in hand end, then forget the partitions."""

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
-from shared.runtime import header_names, metrics
+from shared.runtime import header_names, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
@@ -67,6 +67,8 @@ class Relay:
                 async with self._database.connection() as connection:
                     await self._publish(connection, producer, wait)
             except KafkaError as away:
+                if trouble.lasting(away):
+                    raise
                 self._failed("kafka", away)
                 await wait(self._stopping)
             except PASSING as away:
@@ -121,9 +123,9 @@ class Relay:
         await producer.client.fetch_all_metadata()
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("relay: %s: %s: %s", cause, type(error).__name__, error)
+        log.warning("relay: %s: %s", cause, trouble.told(error))
         metrics.RETRIES.labels("relay", cause).inc()
-        self._health.bad(cause, f"{type(error).__name__}: {error}"[:200])
+        self._health.bad(cause, trouble.told(error))
 
 
 async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres.statements import sql
-from shared.runtime.servers import Unreachable, database
+from shared.runtime.servers import database, no_kafka
 from shared.runtime.settings import SettingsError
 from shared.schemas.topics import INBOUND, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
@@ -69,7 +69,7 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
             await broker.start()
             await Settling(connection, broker.ends).run(timeout)
         except (KafkaError, OSError) as error:
-            raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
+            raise no_kafka(kafka, error) from error
         finally:
             await broker.stop()
 

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from shared.runtime import trouble
 from shared.runtime.embedded import DataFolder, Kafka, Postgres, ServerFailed
 from shared.runtime.embedded.folder import write_atomically
 from shared.runtime.embedded.process import (
@@ -292,7 +293,7 @@ class Fleet:
                     environment=environment,
                 )
             except OSError as error:
-                ending = str(error)
+                ending = trouble.words(error)
             else:
                 with contextlib.suppress(OSError):  # a full disk is no reason to start another one
                     self._write_connection()
@@ -370,10 +371,10 @@ async def _start_again(server: Kafka | Postgres) -> None:
         except (ServerFailed, OSError) as error:
             if time.monotonic() > deadline:
                 raise ServerFailed(
-                    f"{server.name} ended and cannot be started again: {error}"
+                    f"{server.name} ended and cannot be started again: {trouble.words(error)}"
                 ) from error
             pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
-            log.warning("%s is tried again in %.1f s: %s", server.name, pause, error)
+            log.warning("%s is tried again in %.1f s: %s", server.name, pause, trouble.words(error))
         await asyncio.sleep(pause)
 
 

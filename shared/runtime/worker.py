@@ -12,7 +12,7 @@ import asyncpg
 import uvloop
 
 from shared.ledger.postgres.statements import sql
-from shared.runtime import health, log, metrics
+from shared.runtime import health, log, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
@@ -72,12 +72,20 @@ async def work(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    unfit = await _unfit(context, stopping)
+    code, unfit = 0, None
+    try:
+        unfit = await _unfit(context, stopping)
+        code = 2 if unfit else 0
+    except Exception as error:
+        code = trouble.exit_code(error) or 1
+        if code == 1:
+            raise
+        unfit = _sayable(error)
     if unfit is not None or stopping.is_set():
         if unfit:
             logger.error("%s does not start: %s", name, unfit)
         await runner.cleanup()
-        return 2 if unfit else 0
+        return code
     parts = parts_of(context)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     told = asyncio.create_task(stopping.wait())
@@ -94,11 +102,30 @@ async def work(name: str, settings: Settings) -> int:
     await runner.cleanup()
     for database in context.databases:
         await database.close()
-    failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
-    for task in failed:
-        logger.error("%s: a part ended", name, exc_info=task.exception())
+    errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    code = max([0, *(_code_of(name, error) for error in errors if error is not None)])
     logger.info("%s: stopped", name)
-    return 1 if failed else 0
+    return code
+
+
+def _code_of(name: str, error: BaseException) -> int:
+    """Say why a part ended and return the exit code: one line where waiting would not
+    have helped, a traceback where it is our mistake."""
+    lasting = trouble.lasting(error)
+    if lasting is None:
+        logger.error("%s: a part ended", name, exc_info=error)
+        return 1
+    logger.error("%s ends: %s", name, _sayable(lasting))
+    return trouble.exit_code(lasting) or 1
+
+
+def _sayable(error: BaseException) -> str:
+    """Return in one line what must be done before a worker can run; no secret is in it."""
+    if isinstance(error, trouble.LOGIN):
+        return f"a server does not let us in: {trouble.words(error)}; look at user and password"
+    if isinstance(error, trouble.RIGHTS):
+        return f"the login lacks a right: {trouble.words(error)}; see deploy/README.md"
+    return trouble.told(error)
 
 
 async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
@@ -128,9 +155,9 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             return "the database holds no book: run `rollforward migrate`"
         except PASSING as away:
-            logger.warning("%s: database: %s: %s", context.name, type(away).__name__, away)
+            logger.warning("%s: database: %s", context.name, trouble.told(away))
             metrics.RETRIES.labels(context.name, "database").inc()
-            context.health.bad("database", f"{type(away).__name__}: {away}"[:200])
+            context.health.bad("database", trouble.told(away))
             await wait(stopping)
     return None
 
