@@ -83,6 +83,46 @@ class Settings:
         return {name: str(value) for name, value in values.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Where the broker's jars come from, and what is trusted on the way there.
+
+    `maven` is the base URL of a Maven repository, which may hold a login (never shown);
+    `certificates` are (variable, file or folder) of authorities to trust besides the system's.
+    """
+
+    maven: str = "https://repo.maven.apache.org/maven2"
+    certificates: tuple[tuple[str, Path], ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Return them, or raise `SettingsError` with one clear line."""
+        source = os.environ if environment is None else environment
+        given = {name: value.strip() for name, value in source.items() if value.strip()}
+        return cls(
+            maven=_maven(given.get("ROLLFORWARD_MAVEN", cls().maven)),
+            certificates=tuple(
+                (name, Path(given[name]).expanduser()) for name in CERTIFICATES if name in given
+            ),
+        )
+
+
+CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""The variables by which pip, and what it is made of, know a certificate authority."""
+
+
+def _maven(text: str) -> str:
+    """Return the URL of a Maven repository. A refusal never repeats it: it may hold a password."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("https", "http") and url.hostname and (url.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError("ROLLFORWARD_MAVEN: not a URL like https://repo.example/maven2")
+    return text.rstrip("/")
+
+
 def inherited_environment(**changes: str) -> dict[str, str]:
     """Return this process's environment with `changes`, to start a child with."""
     return {**os.environ, **changes}
