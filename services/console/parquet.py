@@ -1,12 +1,11 @@
 """The ledger as Parquet: amounts exact, days as days, row groups of bounded size."""
 
-from typing import IO, Any
+from typing import IO
 
 import asyncpg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.console.problems import Tampered
 from shared.ledger.postgres.auditing import pages
 from shared.ledger.postgres.statements import sql
 
@@ -43,21 +42,9 @@ async def write_parquet(connection: asyncpg.Connection, file: IO[bytes]) -> None
     with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             async for rows in pages(connection, sql("ledger"), GROUP_ROWS):
-                writer.write_batch(_batch(rows))
-
-
-def _batch(rows: list[Any]) -> pa.RecordBatch:
-    """Return rows as a batch; Tampered names the first line that does not fit its types."""
-    try:
-        columns = zip(*rows, strict=True)
-        arrays = [
-            pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)
-        ]
-        return pa.record_batch(arrays, schema=SCHEMA)
-    except (pa.ArrowException, OverflowError) as error:
-        if len(rows) == 1:
-            row = rows[0]
-            raise Tampered(f"line {row['customer_id']} {row['seq']}", error) from error
-        for row in rows:
-            _batch([row])
-        raise
+                columns = list(zip(*rows, strict=True))
+                arrays = [
+                    pa.array(column, field.type)
+                    for column, field in zip(columns, SCHEMA, strict=True)
+                ]
+                writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))

@@ -23,7 +23,7 @@ class Tampered(Problem):
     """A row of the book is not what the rules make; the message names it."""
 
     def __init__(self, what: str, error: Exception) -> None:
-        why = str(error) if isinstance(error, ValueError) else type(error).__name__
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}".rstrip(": ")
         super().__init__(
             f"{what} is not as Rollforward writes it ({why}): it was changed behind its back, "
             "or is damaged; `rollforward verify` names the first broken line"

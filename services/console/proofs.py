@@ -1,12 +1,13 @@
 """For those who check: `verify` recomputes everything, `seal` fixes it, `export` hands it out."""
 
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from hashlib import file_digest
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,7 @@ from services.console.books import ask
 from services.console.finding import data_option, find, json_option
 from services.console.output import OUTPUT, whole
 from services.console.printing import Counter, print_json
-from services.console.problems import Problem
+from services.console.problems import Problem, Tampered
 
 if TYPE_CHECKING:
     from shared.ledger.seal import Seal
@@ -171,17 +172,26 @@ def export(kind: str, output: Path, data: Path | None) -> None:
     Rows are ordered by customer and seq, all as of one instant; memory stays flat. A line that
     cannot be written in the format, because it was tampered with, is named; exit code 1.
     """
+    import asyncpg
+
     servers = find(data)
     with whole(output) as file:
-        if kind in ("csv", "audit"):
-            from shared.ledger.postgres.auditing import copy_csv
+        try:
+            ask(servers, _exporter(kind, file))
+        except asyncpg.DataError as error:  # an amount too large to add up, for instance
+            raise Tampered("a line of the ledger", error) from error
 
-            ask(servers, lambda connection: copy_csv(connection, file.write, kind))
-        elif kind == "hledger":
-            from services.console.hledger import write_journal
 
-            ask(servers, lambda connection: write_journal(connection, file.write))
-        else:
-            from services.console.parquet import write_parquet
+def _exporter(kind: str, file: IO[bytes]) -> Callable[[Any], Awaitable[None]]:
+    """Return what writes the ledger in a format to a file; the libraries of others stay unread."""
+    if kind in ("csv", "audit"):
+        from shared.ledger.postgres.auditing import copy_csv
 
-            ask(servers, lambda connection: write_parquet(connection, file))
+        return lambda connection: copy_csv(connection, file.write, kind)
+    if kind == "hledger":
+        from services.console.hledger import write_journal
+
+        return lambda connection: write_journal(connection, file.write)
+    from services.console.parquet import write_parquet
+
+    return lambda connection: write_parquet(connection, file)

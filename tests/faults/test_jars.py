@@ -21,26 +21,26 @@ SECRET = "a-very-secret-word"
 
 
 class Repository:
-    """A Maven repository on https://localhost, its certificate signed by nobody that is known.
+    """A Maven repository on https://localhost, its certificate signed by a proxy that nobody knows.
 
     `answers` are the statuses of the next requests, 200 after them; `seen` the paths and logins of
     requests, `strangers` how many ended before one because our certificate was not trusted.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.certificate = folder / "authority.pem"
-        key = folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-             "-keyout", str(key), "-out", str(self.certificate), "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        self.certificate, ours = folder / "authority.pem", folder / "ours.pem"
+        key, request, names = folder / "key.pem", folder / "request.pem", folder / "names"
+        names.write_text("subjectAltName=DNS:localhost")
+        self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=proxy",
+                      "-keyout", key, "-out", self.certificate)  # fmt: skip
+        self._openssl("req", "-new", "-key", key, "-subj", "/CN=localhost", "-out", request)
+        self._openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", key,
+                      "-set_serial", "7", "-extfile", names, "-out", ours)  # fmt: skip
         self.answers: list[int] = []
         self.seen: list[tuple[str, str | None]] = []
         self.strangers = 0
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, key)
+        context.load_cert_chain(ours, key)
         repository = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,6 +66,10 @@ class Repository:
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
+
+    @staticmethod
+    def _openssl(*arguments: str | Path) -> None:
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
     def url(self, login: str = "") -> str:
         return f"https://{login}localhost:{self._server.server_port}/maven2"

@@ -362,8 +362,9 @@ async def test_retry_of_somebody_who_is_not_quarantined_is_exit_code_1_and_says_
 
 
 TAMPERED = {
-    "hledger": "UPDATE book.line SET policy_version = 77, bill_policy_version = 77",
-    "parquet": "UPDATE book.line SET actor = 'x', charge = 9000000000000000000 - 1",
+    "hledger": ("line rahim 1", "policy_version = 77, bill_policy_version = 77"),
+    "parquet": ("a line of the ledger", "charge = 2000000000000000000"),
+    "csv": ("a line of the ledger", "charge = 9000000000000000000, vat = 9000000000000000000"),
 }
 
 
@@ -378,24 +379,25 @@ async def test_an_export_of_a_tampered_line_names_it_and_leaves_the_file_as_it_w
         await at.publishes(PAID)
         await at.fleet.rows("ALTER TABLE book.line DISABLE TRIGGER USER")
         await _without_checks(at.fleet)
-        await at.fleet.rows(f"{TAMPERED[kind]} WHERE seq = 1")
+        await at.fleet.rows(f"UPDATE book.line SET {TAMPERED[kind][1]} WHERE seq = 1")
 
         results = [
             await at.runs("export", "--format", kind, "--output", str(file))
             for file in (kept, fresh)
         ]
+        await at.fleet.rows("ALTER TABLE book.command DISABLE TRIGGER USER")
+        await at.fleet.rows("UPDATE book.command SET content = '{}'")
         explained = await at.runs("explain", "rahim", "2026-01")
 
     for result in results:
         assert result.exit_code == 1
         (line,) = result.stderr.splitlines()
-        assert "line rahim 1 is not as Rollforward writes it" in line
+        assert f"{TAMPERED[kind][0]} is not as Rollforward writes it" in line
         assert "`rollforward verify`" in line
     assert kept.read_text() == "of yesterday"
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]
-    if kind == "hledger":
-        assert explained.exit_code == 1
-        assert "what the book says of rahim is not as Rollforward writes it" in explained.stderr
+    assert explained.exit_code == 1
+    assert "what the book says of rahim is not as Rollforward writes it" in explained.stderr
 
 
 async def _without_checks(fleet: Live) -> None:
