@@ -41,6 +41,7 @@ CALM_SECONDS = 30.0
 SERVER_SECONDS_MAX = 600.0
 """So long a server that died is started again and again: a full disk wants a person."""
 PAUSE_SECONDS_MAX = 10.0
+LOGS_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +122,13 @@ class Fleet:
         self.settings = settings or Settings()
         self._prepare = prepare
         self._command = command
-        self._kafka = None if self.settings.kafka else Kafka(self.folder)
+        self._kafka = (
+            None if self.settings.kafka else Kafka(self.folder, log_bytes=self.settings.log_bytes)
+        )
         self._postgres = (
-            None if self.settings.database_url else Postgres(self.folder, bin_dir=postgres_bin)
+            None
+            if self.settings.database_url
+            else Postgres(self.folder, bin_dir=postgres_bin, log_bytes=self.settings.log_bytes)
         )
         names = [
             kind if copy == 1 else f"{kind}-{copy}"
@@ -133,6 +138,7 @@ class Fleet:
         self._names = names
         self._workers: dict[str, _Worker] = {}
         self._server_keepers: list[asyncio.Task[None]] = []
+        self._log_keepers: list[asyncio.Task[None]] = []
         self._roles = Roles("", "")
         self._ready = False
 
@@ -202,6 +208,9 @@ class Fleet:
         servers = [server for server in (self._kafka, self._postgres) if server]
         await asyncio.gather(*(server.start() for server in servers))
         self._server_keepers = [asyncio.create_task(self._keep_server(s)) for s in servers]
+        self._log_keepers = (
+            [asyncio.create_task(_keep_logs(self._postgres))] if self._postgres else []
+        )
         self._roles = await self._prepare(
             Servers(self.kafka, self.database_admin, self.folder.password)
         )
@@ -216,7 +225,7 @@ class Fleet:
         """Stop the workers, then the servers, and leave the folder to the next fleet."""
         self._ready = False
         await asyncio.gather(*(self.stop_worker(name) for name in self._workers))
-        for keeper in self._server_keepers:
+        for keeper in (*self._server_keepers, *self._log_keepers):
             await _cancel(keeper)
         servers = [server for server in (self._kafka, self._postgres) if server]
         await asyncio.gather(*(server.stop() for server in servers))
@@ -281,6 +290,7 @@ class Fleet:
             data=self.folder.path,
             metrics_port=worker.port,
             supervisor=os.getpid(),
+            log_file=self._log_of(worker.name),
         )
         environment = inherited_environment(**settings.environment())
         pause = 0.0
@@ -290,6 +300,7 @@ class Fleet:
                 worker.process = await spawn(
                     self._command(worker.kind),
                     log=self._log_of(worker.name),
+                    log_bytes=settings.log_bytes,
                     environment=environment,
                 )
             except OSError as error:
@@ -360,6 +371,14 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await _cancel(working)
         await _cancel(interrupted)
         await fleet.stop()
+
+
+async def _keep_logs(server: Postgres) -> None:
+    """Keep the logs of a server few while it runs."""
+    while True:
+        await asyncio.sleep(LOGS_SECONDS)
+        with contextlib.suppress(OSError):
+            server.keep_logs()
 
 
 async def _start_again(server: Kafka | Postgres) -> None:

@@ -64,7 +64,7 @@ async def work(name: str, settings: Settings) -> int:
 
     A part that ends by an error ends the worker: whoever started it starts it again.
     """
-    log.set_up(settings.log_level)
+    log.set_up(settings.log_level, settings.log_file, settings.log_bytes)
     context = Context(name, settings)
     runner, port = await health.serve(context.health, settings.metrics_host, settings.metrics_port)
     logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
