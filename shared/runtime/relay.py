@@ -27,6 +27,8 @@ from shared.schemas.outbound import line_appended
 log = logging.getLogger(__name__)
 
 ROWS_MAX = 2000
+BYTES_MAX = 16 << 20
+"""A read of rows ends with the one that brings it to this: a dead letter may be a megabyte."""
 IDLE_SECONDS = 0.02
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
@@ -106,7 +108,7 @@ class Relay:
         return len(rows)
 
     async def _others(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        rows = await connection.fetch(sql("relay_outgoing"), ROWS_MAX)
+        rows = await connection.fetch(sql("relay_outgoing"), ROWS_MAX, BYTES_MAX)
         messages = [(r["topic"], r["key"], r["value"], decode_headers(r["headers"])) for r in rows]
         await _send(producer, messages)
         if rows:
