@@ -11,7 +11,7 @@ import click
 
 from services.console.finding import Servers, data_option, find, json_option
 from services.console.printing import plain, print_json, print_table, progress
-from services.console.problems import Problem
+from services.console.problems import Problem, Tampered
 
 T = TypeVar("T")
 
@@ -257,11 +257,14 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
         )
 
     zone, lines, accepted, policies = ask(find(data), question)
-    commands = [
-        Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
-        for kind, content, recorded_at in accepted
-    ]
-    steps = explained(lines, commands, policies, period)
+    try:
+        commands = [
+            Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
+            for kind, content, recorded_at in accepted
+        ]
+        steps = explained(lines, commands, policies, period)
+    except Exception as error:  # pure code on what the book says of one customer
+        raise Tampered(f"what the book says of {customer}", error) from error
     if not commands:
         raise Problem(f"customer {customer} is not known")
     if not steps:

@@ -258,8 +258,9 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
     """Try quarantined customers again: these, or all.
 
     What was parked for them is applied in its order, and they are billed up to the business
-    date. Who still cannot be billed stays where he is, and the exit code is 1. Pressing twice
-    does no harm: who is not quarantined any more is left as he is.
+    date. Who still cannot be billed stays quarantined. Exit code 1 where somebody named is not
+    known, is not quarantined, or still cannot be billed; the others are released all the same.
+    Pressing twice does no harm: who is not quarantined any more is left as they are.
     """
     from shared.runtime.retry import retry
 
@@ -272,8 +273,13 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
         print_table(heads, [(r.customer_id, r.result, r.applied, r.reason) for r in results])
     else:
         click.echo("nobody is quarantined")
-    if any(result.result == "still quarantined" for result in results):
-        raise Problem("not everyone was released")
+    left: dict[str, list[str]] = {}
+    for result in results:
+        if result.result != "released":
+            left.setdefault(result.result, []).append(result.customer_id)
+    if left:
+        named = "; ".join(f"{what}: {', '.join(who)}" for what, who in left.items())
+        raise Problem(f"not everyone was released ({named})")
 
 
 @click.group()
@@ -288,7 +294,8 @@ def list_letters(data: Path | None, as_json: bool) -> None:
     """List dead letters, oldest first: where each came from, why, and what would become of it.
 
     `now` is what today's reader says: `unreadable` still, `readable` (a replay would apply
-    it), `applied` (its command has an outcome, or is parked).
+    it), `applied` (its command has an outcome, or is parked). `came back as` names the letter
+    that a replay of this one came back as.
     """
     from shared.runtime.dead_letters import letters
 
@@ -297,7 +304,7 @@ def list_letters(data: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([letter.told() for letter in found])
     elif found:
-        heads = ["letter", "came from", "key", "at", "error", "now"]
+        heads = ["letter", "came from", "key", "at", "error", "now", "came back as"]
         print_table(heads, [letter.row() for letter in found])
     else:
         click.echo("there are no dead letters")
@@ -311,32 +318,56 @@ def list_letters(data: Path | None, as_json: bool) -> None:
 def replay_letters(
     names: tuple[str, ...], unreadable: bool, data: Path | None, as_json: bool
 ) -> None:
-    """Publish dead letters again, byte for byte, where they came from: these, or all.
+    """Publish dead letters again where they came from: these, or all.
 
-    Only those that today's reader can read and that have no outcome yet: so pressing twice
-    does no harm, and what is still unreadable does not come back as a second letter.
+    Only those that today's reader can read and that have no outcome yet: pressing twice does no
+    harm. With --unreadable also what still cannot be read, each once: it first waits until the
+    fleet has settled, so that what was sent before and came back is known, and sends neither a
+    letter that came back nor, unless it is named, the one that it came back as. Exit code 1 where
+    the fleet does not settle within a minute; then nothing was sent.
     """
     from shared.runtime.dead_letters import letters
     from shared.runtime.publishing import publish as send
 
     servers = find(data)
+    if unreadable:
+        _expect_settled(servers)
     found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
     unknown = set(names) - {letter.name for letter in found}
     if unknown:
         raise Misconfigured(f"there is no dead letter {min(unknown)}; see `dlq list`")
     wanted = [letter for letter in found if not names or letter.name in names]
-    states = ("readable", "unreadable") if unreadable else ("readable",)
-    chosen = [letter for letter in wanted if letter.now in states]
+    stuck = [letter for letter in wanted if letter.now == "unreadable"]
+    anew = [
+        letter
+        for letter in stuck
+        if letter.came_back_as is None and (letter.replay_of is None or letter.name in names)
+    ]
+    chosen = [letter for letter in wanted if letter.now == "readable"] + anew * unreadable
     count = asyncio.run(send(servers.kafka, [letter.message() for letter in chosen]))
     counts = {
         "replayed": count,
         "applied_already": sum(letter.now == "applied" for letter in wanted),
-        "unreadable": sum(letter.now == "unreadable" for letter in wanted),
+        "unreadable": len(stuck),
     }
     if as_json:
         print_json(counts)
-    else:
-        click.echo(
-            f"replayed {count}; {counts['applied_already']} were applied already, "
-            f"{counts['unreadable']} cannot be read" + (" (sent all the same)" * unreadable)
-        )
+        return
+    said = f"replayed {count}; {counts['applied_already']} were applied already, "
+    said += f"{len(stuck)} cannot be read"
+    if unreadable:
+        said += f" ({len(anew)} sent all the same, {len(stuck) - len(anew)} came back before)"
+    click.echo(said)
+
+
+def _expect_settled(servers: Servers) -> None:
+    """Return when all that was sent is judged, dead letters out; Problem after a minute."""
+    from shared.runtime.settle import NotSettled, settle
+
+    try:
+        asyncio.run(settle(servers.kafka, servers.database))
+    except NotSettled as missing:
+        raise Problem(
+            f"nothing was sent, because it is not known yet what came back of an earlier replay: "
+            f"{missing}; try again when `rollforward settle` succeeds"
+        ) from missing

@@ -61,7 +61,7 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
     if folder is None:
         raise click.UsageError("say where to keep everything: --data DIR, or ROLLFORWARD_DATA")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"{folder} cannot be used: {error.strerror}") from error
     from shared.runtime.setting_up import prepare

@@ -7,7 +7,6 @@ one to know: every run and page is a row first, and a timer sends again what sta
 import asyncio
 import json
 import logging
-import tempfile
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +18,7 @@ from aiokafka.errors import KafkaError
 from shared.ledger.period import label_of
 from shared.ledger.postgres import sealing
 from shared.ledger.postgres.statements import sql
-from shared.runtime import metrics
+from shared.runtime import metrics, trouble
 from shared.runtime.broker import expect_answer
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
@@ -41,6 +40,13 @@ NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
 
 
+class _App(faust.App):
+    """An app that keeps nothing on the disk."""
+
+    async def on_first_start(self) -> None:
+        """Faust makes its folders here, and would leave them behind at each start."""
+
+
 class Runs:
     """The Faust app: an agent that claims months, timers that heal, watch, and keep the clock."""
 
@@ -52,11 +58,10 @@ class Runs:
         self._stopping = asyncio.Event()
         self._wait = Backoff()
         self._started_on = datetime.now(zone).date()
-        self.app = faust.App(
+        self.app = _App(
             "rollforward-runs",
             broker=[f"kafka://{server}" for server in kafka.split(",")],
             store="memory://",
-            datadir=tempfile.mkdtemp(prefix="rollforward-"),
             web_enabled=False,
             autodiscover=False,
             topic_allow_declare=False,
@@ -154,12 +159,14 @@ class Runs:
             self._wait.reset()
         except Exception as away:
             # A timer that raises ends the app, and a broker that is away raises in many ways.
+            if trouble.lasting(away):
+                raise
             await self._failed(away)
 
     async def _failed(self, away: Exception) -> None:
-        log.warning("runs wait: %s: %s", type(away).__name__, away)
+        log.warning("runs wait: %s", trouble.told(away))
         metrics.RETRIES.labels("runs", type(away).__name__).inc()
-        self._health.bad("runs", f"{type(away).__name__}: {away}"[:200])
+        self._health.bad("runs", trouble.told(away))
         await self._wait(self._stopping)
 
     async def _watch(self) -> None:
@@ -167,7 +174,7 @@ class Runs:
             async with self._database.connection() as connection:
                 row = await connection.fetchrow(sql("watch"))
         except PASSING as away:
-            log.warning("the gauges wait: %s", away)
+            log.warning("the gauges wait: %s", trouble.told(away))
             return
         metrics.PARKED.set(row["parked"])
         metrics.QUARANTINED.set(row["quarantined"])
@@ -185,7 +192,7 @@ class Runs:
             async with self._database.connection() as connection:
                 row = await connection.fetchrow(sql("reconciliation"), timeout=RECONCILE_SECONDS)
         except PASSING as away:
-            log.warning("the reconciliation waits: %s", away)
+            log.warning("the reconciliation waits: %s", trouble.told(away))
             return
         for figure, difference in row.items():
             metrics.RECONCILIATION.labels(figure).set(difference)
@@ -198,7 +205,7 @@ class Runs:
                     sealed = await sealing.seal(connection)
                     log.info("seal %s: %s", sealed.number, sealed.hash.hex())
         except PASSING as away:
-            log.warning("the seal waits: %s", away)
+            log.warning("the seal waits: %s", trouble.told(away))
 
     async def _clock(self) -> None:
         """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
@@ -212,7 +219,9 @@ class Runs:
             if (last is not None and last < today) or (last is None and self._started_on < today):
                 await self._tick(today.isoformat(), label_of(today))
         except Exception as away:
-            log.warning("the clock waits: %s", away)
+            if trouble.lasting(away):
+                raise
+            log.warning("the clock waits: %s", trouble.told(away))
 
     async def _tick(self, as_of: str, period: str) -> None:
         tick_id = f"clock-{as_of}"

@@ -18,7 +18,7 @@ from shared.ledger.decide import Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
 from shared.ledger.terms import decode
-from shared.runtime import metrics, outbox
+from shared.runtime import metrics, outbox, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
@@ -67,9 +67,11 @@ class Pages:
                 self._health.good("kafka")
                 await self._consume(consumer)
             except (KafkaError, OSError) as away:
-                log.warning("pages: %s", away)
+                if trouble.lasting(away):
+                    raise
+                log.warning("pages: %s", trouble.told(away))
                 metrics.RETRIES.labels("pages", "kafka").inc()
-                self._health.bad("kafka", str(away))
+                self._health.bad("kafka", trouble.told(away))
                 await wait(self._stopping)
             finally:
                 await consumer.stop()
@@ -96,16 +98,18 @@ class Pages:
                     wait.reset()
                     self._health.good("pages")
                 except PASSING as away:
-                    log.warning("page %s of %s: %s", bucket, tick_id, away)
+                    log.warning("page %s of %s: %s", bucket, tick_id, trouble.told(away))
                     metrics.RETRIES.labels("pages", "database").inc()
-                    self._health.bad("pages", f"{type(away).__name__}: {away}"[:200])
+                    self._health.bad("pages", trouble.told(away))
                     await wait(self._stopping)
                 except Exception as error:
+                    if trouble.lasting(error):
+                        raise
                     log.exception("page %s of %s fails, %d customers", bucket, tick_id, size)
                     metrics.RETRIES.labels("pages", type(error).__name__).inc()
                     if not isinstance(error, POISON) or apart is not None:
                         # The run stays unfinished and is sent again; others go on meanwhile.
-                        self._health.bad("pages", f"bucket {bucket}: {error}"[:200])
+                        self._health.bad("pages", f"bucket {bucket}: {trouble.told(error)}"[:200])
                         return
                     # One customer's trouble stops one customer: fewer, until he is alone.
                     apart = error if size == 1 else None

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres.book import Partition
-from shared.runtime.servers import Unreachable
+from shared.runtime.servers import no_kafka
 from shared.runtime.topic_ids import ANSWER_SECONDS_MAX, Cluster, describe
 
 
@@ -70,7 +70,7 @@ class Asker:
 
 @asynccontextmanager
 async def asking(kafka: str) -> AsyncIterator[Asker]:
-    """Lend an asker to a command that comes and goes; Unreachable when the broker is away."""
+    """Lend an asker to a command that comes and goes; Unreachable when it is away."""
     # What the client says while the broker is away, we say better.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asker = Asker(kafka)
@@ -78,6 +78,6 @@ async def asking(kafka: str) -> AsyncIterator[Asker]:
         await asker.start()
         yield asker
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
+        raise no_kafka(kafka, error) from error
     finally:
         await asker.stop()

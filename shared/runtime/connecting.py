@@ -16,7 +16,7 @@ SECONDS_MAX = 10
 """How long a server may take to let us in."""
 
 
-class NotLetIn(ConnectionError):
+class NotLetIn(Exception):
     """PostgreSQL answers, but one side does not accept the other: a certificate, a password, a
     role. The message says which; trying again does not help."""
 

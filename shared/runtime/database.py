@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -27,12 +27,12 @@ PASSING = (
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.ObjectNotInPrerequisiteStateError,
-    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.PostgresSystemError,
 )
-"""What passes by itself or is mended from outside: the same batch may succeed when tried again."""
+"""What passes by itself or is mended from outside: the same batch may succeed when tried again.
+A wrong password does not pass: `trouble.lasting` ends the worker."""
 
 
 class Database:
@@ -58,8 +58,12 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection. After any error it is thrown away, never lent again."""
-        async with self._engine.connect() as lent:
-            raw = await lent.get_raw_connection()
+        async with AsyncExitStack() as stack:
+            try:
+                lent = await stack.enter_async_context(self._engine.connect())
+                raw = await lent.get_raw_connection()
+            except DBAPIError as error:
+                raise _as_it_was(error) from None
             connection = raw.driver_connection
             assert connection is not None
             try:
@@ -76,6 +80,15 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _as_it_was(error: BaseException) -> BaseException:
+    """Return what asyncpg or the system said, which SQLAlchemy wraps twice: a wrong password must
+    not look like a server that is away."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, OSError | asyncpg.PostgresError):
+        inner = inner.__cause__
+    return inner or error
 
 
 def _leave_json_as_text(adapted: Any, _: object) -> None:

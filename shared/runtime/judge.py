@@ -14,7 +14,7 @@ from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
 from shared.ledger.postgres import book, conflicts
-from shared.runtime import inbox, metrics, outbox
+from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
 from shared.schemas.inbound import command_of
@@ -125,7 +125,9 @@ class Judge:
         (arrival,) = arrivals
         await book.lock_buckets(connection, [self.bucket_of(arrival.command.customer_id)])
         fold = await book.open_fold(connection, self.policies, [arrival.command_id])
-        fold.quarantined[arrival.command.customer_id] = f"{type(error).__name__}: {error}"[:500]
+        fold.quarantined[arrival.command.customer_id] = (
+            f"{type(error).__name__}: {trouble.words(error)}"[:500]
+        )
         fold.broken[arrival.command.customer_id] = error
         fold.take(arrivals)
         await self.save(connection, fold)

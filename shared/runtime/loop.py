@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
 from shared.ledger.postgres.positions import TopicIds
-from shared.runtime import header_names, metrics
+from shared.runtime import header_names, metrics, trouble
 from shared.runtime.asker import Asker
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
@@ -111,6 +111,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._positions.clear()
                     await wait(self._stopping)
                 except KafkaError as away:
+                    if trouble.lasting(away):
+                        raise
                     self._failed("kafka", away)
                     self._positions.clear()
                     await wait(self._stopping)
@@ -147,8 +149,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.start()
                 return
             except (KafkaError, OSError) as away:
-                self._failed("kafka", away)
                 await self._leave()
+                if trouble.lasting(away):
+                    raise
+                self._failed("kafka", away)
                 await wait(self._stopping)
 
     async def _consume(self, connection: asyncpg.Connection, wait: "Backoff") -> None:
@@ -354,11 +358,11 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("%s: %s: %s: %s", self.name, cause, type(error).__name__, error)
+        log.warning("%s: %s: %s", self.name, cause, trouble.told(error))
         metrics.RETRIES.labels(self.name, cause).inc()
         self._answered = self._answered and cause != "kafka"
         if cause != "fenced":
-            self.health.bad(cause, f"{type(error).__name__}: {error}"[:200])
+            self.health.bad(cause, trouble.told(error))
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in hand end, then forget the partitions."""

@@ -14,8 +14,8 @@ import asyncpg
 
 from shared.ledger.postgres.conflicts import digest
 from shared.ledger.postgres.statements import sql
-from shared.runtime.servers import database
 from shared.runtime.positions import CONSUMER_OF
+from shared.runtime.servers import database
 from shared.schemas.codec import decode
 from shared.schemas.envelope import Message
 from shared.schemas.malformed import Malformed

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.runtime import header_names
-from shared.runtime.servers import Unreachable
+from shared.runtime.servers import no_kafka
 from shared.schemas.envelope import Message
 
 IN_FLIGHT_MAX = 5000
@@ -45,7 +45,7 @@ async def publish(
 
 
 class Publisher:
-    """A connection to the broker that sends events; Unreachable when that fails."""
+    """A connection to the broker that sends events; `servers.no_kafka` says when that fails."""
 
     def __init__(self, kafka: str) -> None:
         # What it says while the broker is away, we say better.
@@ -80,8 +80,8 @@ class Publisher:
         """Send a message and return when the broker has it."""
         await (await self.put(message))
 
-    def _away(self, error: Exception) -> Unreachable:
-        return Unreachable(f"Kafka at {self._kafka} cannot be reached: {error}")
+    def _away(self, error: Exception) -> Exception:
+        return no_kafka(self._kafka, error)
 
 
 async def _acknowledged(

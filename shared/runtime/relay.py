@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
-from shared.runtime import header_names, metrics
+from shared.runtime import header_names, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
@@ -27,6 +27,8 @@ from shared.schemas.outbound import line_appended
 log = logging.getLogger(__name__)
 
 ROWS_MAX = 2000
+BYTES_MAX = 16 << 20
+"""A read of rows ends with the one that brings it to this: a dead letter may be a megabyte."""
 IDLE_SECONDS = 0.02
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
@@ -65,6 +67,8 @@ class Relay:
                 async with self._database.connection() as connection:
                     await self._publish(connection, producer, wait)
             except KafkaError as away:
+                if trouble.lasting(away):
+                    raise
                 self._failed("kafka", away)
                 await wait(self._stopping)
             except PASSING as away:
@@ -99,7 +103,7 @@ class Relay:
             await connection.execute(sql("lock_relay"), LEASE)
             lines = await connection.fetch(sql("relay_lines"), ROWS_MAX)
             await _send(producer, [line_appended(Line(*row[4:])) for row in lines])
-            others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX)
+            others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX, BYTES_MAX)
             await _send(producer, [
                 (row["topic"], row["key"], row["value"], decode_headers(row["headers"]))
                 for row in others
@@ -118,9 +122,9 @@ class Relay:
         await producer.client.fetch_all_metadata()
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("relay: %s: %s: %s", cause, type(error).__name__, error)
+        log.warning("relay: %s: %s", cause, trouble.told(error))
         metrics.RETRIES.labels("relay", cause).inc()
-        self._health.bad(cause, f"{type(error).__name__}: {error}"[:200])
+        self._health.bad(cause, trouble.told(error))
 
 
 async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:

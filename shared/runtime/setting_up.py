@@ -5,7 +5,7 @@ from aiokafka.errors import KafkaError
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.roles import READER, WRITER, allow_login
 from shared.runtime.broker import check_topics, create_topics
-from shared.runtime.servers import Unreachable, database
+from shared.runtime.servers import database, no_kafka
 from shared.runtime.settings import Settings, SettingsError
 from shared.runtime.supervisor import Prepare, Roles, Servers, as_role
 
@@ -25,7 +25,7 @@ async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]
         await create_topics(kafka, settings.partitions)
         remarks = await check_topics(kafka, settings.partitions)
     except (TimeoutError, KafkaError, OSError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
+        raise no_kafka(kafka, error) from error
     return [
         *(f"applied {step}" for step in steps),
         *(f"warning: {remark}" for remark in remarks),

@@ -29,7 +29,8 @@ class Settings:
     `kafka` is "host:port" or several with commas between, `database_url` a
     `postgresql://` URL; either is None where the fleet of `data` is meant.
     `metrics_port` 0 takes any free port. `supervisor` is the process id of the
-    supervisor whose end ends this worker.
+    supervisor whose end ends this worker. A worker's log goes to `log_file`, else to stderr;
+    each log file of a fleet is rotated at `log_bytes`.
     """
 
     kafka: str | None = None
@@ -41,6 +42,8 @@ class Settings:
     metrics_port: int = 0
     log_level: str = "INFO"
     supervisor: int | None = None
+    log_file: Path | None = None
+    log_bytes: int = 10 << 20
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -51,7 +54,7 @@ class Settings:
         source = os.environ if environment is None else environment
         given = {name: value for name, value in source.items() if value.strip()}
         unset = cls()
-        data = given.get("ROLLFORWARD_DATA")
+        data, log_file = given.get("ROLLFORWARD_DATA"), given.get("ROLLFORWARD_LOG_FILE")
         supervisor = _number(given, "ROLLFORWARD_SUPERVISOR", 0, 0, 2**31 - 1)
         return cls(
             kafka=_bootstrap(given.get("ROLLFORWARD_KAFKA")),
@@ -66,6 +69,8 @@ class Settings:
             metrics_port=_number(given, "ROLLFORWARD_METRICS_PORT", 0, 0, 65535),
             log_level=_log_level(given.get("ROLLFORWARD_LOG_LEVEL", unset.log_level)),
             supervisor=supervisor or None,
+            log_file=Path(log_file).expanduser() if log_file else None,
+            log_bytes=_number(given, "ROLLFORWARD_LOG_BYTES", unset.log_bytes, 1024, 2**40),
         )
 
     def with_servers(self, kafka: str, database_url: str) -> Self:
@@ -84,8 +89,50 @@ class Settings:
             "ROLLFORWARD_METRICS_PORT": self.metrics_port,
             "ROLLFORWARD_LOG_LEVEL": self.log_level,
             "ROLLFORWARD_SUPERVISOR": self.supervisor,
+            "ROLLFORWARD_LOG_FILE": self.log_file,
+            "ROLLFORWARD_LOG_BYTES": self.log_bytes,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Where the broker's jars come from, and what is trusted on the way there.
+
+    `maven` is the base URL of a Maven repository, which may hold a login (never shown);
+    `certificates` are (variable, file or folder) of authorities to trust besides the system's.
+    """
+
+    maven: str = "https://repo.maven.apache.org/maven2"
+    certificates: tuple[tuple[str, Path], ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Return them, or raise `SettingsError` with one clear line."""
+        source = os.environ if environment is None else environment
+        given = {name: value.strip() for name, value in source.items() if value.strip()}
+        return cls(
+            maven=_maven(given.get("ROLLFORWARD_MAVEN", cls().maven)),
+            certificates=tuple(
+                (name, Path(given[name]).expanduser()) for name in CERTIFICATES if name in given
+            ),
+        )
+
+
+CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""The variables by which pip, and what it is made of, know a certificate authority."""
+
+
+def _maven(text: str) -> str:
+    """Return the URL of a Maven repository. A refusal never repeats it: it may hold a password."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("https", "http") and url.hostname and (url.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError("ROLLFORWARD_MAVEN: not a URL like https://repo.example/maven2")
+    return text.rstrip("/")
 
 
 def inherited_environment(**changes: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from shared.runtime import trouble
 from shared.runtime.embedded import DataFolder, Kafka, Postgres, ServerFailed
 from shared.runtime.embedded.folder import write_atomically
 from shared.runtime.embedded.process import (
@@ -43,6 +44,7 @@ CALM_SECONDS = 30.0
 SERVER_SECONDS_MAX = 600.0
 """So long a server that died is started again and again: a full disk wants a person."""
 PAUSE_SECONDS_MAX = 10.0
+LOGS_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -123,9 +125,13 @@ class Fleet:
         self.settings = settings or Settings()
         self._prepare = prepare
         self._command = command
-        self._kafka = None if self.settings.kafka else Kafka(self.folder)
+        self._kafka = (
+            None if self.settings.kafka else Kafka(self.folder, log_bytes=self.settings.log_bytes)
+        )
         self._postgres = (
-            None if self.settings.database_url else Postgres(self.folder, bin_dir=postgres_bin)
+            None
+            if self.settings.database_url
+            else Postgres(self.folder, bin_dir=postgres_bin, log_bytes=self.settings.log_bytes)
         )
         names = [
             kind if copy == 1 else f"{kind}-{copy}"
@@ -135,6 +141,7 @@ class Fleet:
         self._names = names
         self._workers: dict[str, _Worker] = {}
         self._server_keepers: list[asyncio.Task[None]] = []
+        self._log_keepers: list[asyncio.Task[None]] = []
         self._roles = Roles("", "")
         self._ready = False
         self.waiting: dict[str, str] = {}
@@ -208,6 +215,9 @@ class Fleet:
         servers = [server for server in (self._kafka, self._postgres) if server]
         await asyncio.gather(*(server.start() for server in servers))
         self._server_keepers = [asyncio.create_task(self._keep_server(s)) for s in servers]
+        self._log_keepers = (
+            [asyncio.create_task(_keep_logs(self._postgres))] if self._postgres else []
+        )
         self._roles = await self._prepare(
             Servers(self.kafka, self.database_admin, self.folder.password)
         )
@@ -222,7 +232,7 @@ class Fleet:
         """Stop the workers, then the servers, and leave the folder to the next fleet."""
         self._ready = False
         await asyncio.gather(*(self.stop_worker(name) for name in self._workers))
-        for keeper in self._server_keepers:
+        for keeper in (*self._server_keepers, *self._log_keepers):
             await _cancel(keeper)
         servers = [server for server in (self._kafka, self._postgres) if server]
         await asyncio.gather(*(server.stop() for server in servers))
@@ -298,6 +308,7 @@ class Fleet:
             data=self.folder.path,
             metrics_port=worker.port,
             supervisor=os.getpid(),
+            log_file=self._log_of(worker.name),
         )
         environment = inherited_environment(**settings.environment())
         pause = 0.0
@@ -307,10 +318,11 @@ class Fleet:
                 worker.process = await spawn(
                     self._command(worker.kind),
                     log=self._log_of(worker.name),
+                    log_bytes=settings.log_bytes,
                     environment=environment,
                 )
             except OSError as error:
-                ending = str(error)
+                ending = trouble.words(error)
             else:
                 with contextlib.suppress(OSError):  # a full disk is no reason to start another one
                     self._write_connection()
@@ -403,6 +415,14 @@ def _for_a_person(body: str) -> str:
     return "; ".join(f"{cause}: {why}" for cause, why in sorted(causes.items()))
 
 
+async def _keep_logs(server: Postgres) -> None:
+    """Keep the logs of a server few while it runs."""
+    while True:
+        await asyncio.sleep(LOGS_SECONDS)
+        with contextlib.suppress(OSError):
+            server.keep_logs()
+
+
 async def _start_again(server: Kafka | Postgres) -> None:
     """Start a server that died, more and more slowly: what ends it once more may pass."""
     deadline, pause = time.monotonic() + SERVER_SECONDS_MAX, 0.0
@@ -412,10 +432,10 @@ async def _start_again(server: Kafka | Postgres) -> None:
         except (ServerFailed, OSError) as error:
             if time.monotonic() > deadline:
                 raise ServerFailed(
-                    f"{server.name} ended and cannot be started again: {error}"
+                    f"{server.name} ended and cannot be started again: {trouble.words(error)}"
                 ) from error
             pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
-            log.warning("%s is tried again in %.1f s: %s", server.name, pause, error)
+            log.warning("%s is tried again in %.1f s: %s", server.name, pause, trouble.words(error))
         await asyncio.sleep(pause)
 
 

@@ -14,7 +14,8 @@ from shared.ledger.fault import Fault
 from shared.ledger.postgres.sealing import broken_seal
 from shared.ledger.postgres.verifying import Checked, Ground, Range, check, cut, ground
 from shared.ledger.seal import Seal
-from shared.runtime.connecting import connect
+from shared.runtime.connecting import NotLetIn, connect
+from shared.runtime.servers import not_connected
 from shared.schemas.inbound import command_of
 
 PROCESSES_MAX = 8
@@ -94,6 +95,7 @@ class _Here:
     """What a process keeps from one range to the next."""
 
     runner: asyncio.Runner
+    missing: Exception | None = None
     connection: asyncpg.Connection
     ground: Ground
 
@@ -101,7 +103,11 @@ class _Here:
 def _begin(url: str, snapshot: str) -> None:
     gc.disable()  # nothing here makes cycles, and millions of tuples come and go
     _Here.runner = asyncio.Runner()
-    _Here.runner.run(_connect(url, snapshot))
+    try:
+        _Here.runner.run(_connect(url, snapshot))
+    except (OSError, NotLetIn, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # Raised by the first piece of work: an error here would only say that a process broke.
+        _Here.missing = not_connected(url, error)
 
 
 async def _connect(url: str, snapshot: str) -> None:
@@ -112,4 +118,6 @@ async def _connect(url: str, snapshot: str) -> None:
 
 
 def _check(span: Range) -> Checked:
+    if _Here.missing is not None:
+        raise _Here.missing
     return _Here.runner.run(check(_Here.connection, _Here.ground, span, command_of))

@@ -12,8 +12,7 @@ import asyncpg
 import uvloop
 
 from shared.ledger.postgres.statements import sql
-from shared.runtime import health, log, metrics
-from shared.runtime.connecting import NotLetIn
+from shared.runtime import health, log, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
@@ -66,7 +65,7 @@ async def work(name: str, settings: Settings) -> int:
 
     A part that ends by an error ends the worker: whoever started it starts it again.
     """
-    log.set_up(settings.log_level)
+    log.set_up(settings.log_level, settings.log_file, settings.log_bytes)
     context = Context(name, settings)
     runner, port = await health.serve(context.health, settings.metrics_host, settings.metrics_port)
     logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
@@ -74,19 +73,22 @@ async def work(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    code, unfit = 0, None
     try:
         unfit = await _unfit(context, stopping) or await unfit_topics(
             name, context.kafka, settings.partitions, context.health, stopping
         )
-    except NotLetIn as error:
-        logger.error("%s does not start: PostgreSQL: %s", name, error)
-        await runner.cleanup()
-        return 3
+        code = 2 if unfit else 0
+    except Exception as error:
+        code = trouble.exit_code(error) or 1
+        if code == 1:
+            raise
+        unfit = _sayable(error)
     if unfit is not None or stopping.is_set():
         if unfit:
             logger.error("%s does not start: %s", name, unfit)
         await runner.cleanup()
-        return 2 if unfit else 0
+        return code
     parts = parts_of(context)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     told = asyncio.create_task(stopping.wait())
@@ -103,11 +105,30 @@ async def work(name: str, settings: Settings) -> int:
     await runner.cleanup()
     for database in context.databases:
         await database.close()
-    failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
-    for task in failed:
-        logger.error("%s: a part ended", name, exc_info=task.exception())
+    errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    code = max([0, *(_code_of(name, error) for error in errors if error is not None)])
     logger.info("%s: stopped", name)
-    return 1 if failed else 0
+    return code
+
+
+def _code_of(name: str, error: BaseException) -> int:
+    """Say why a part ended and return the exit code: one line where waiting would not
+    have helped, a traceback where it is our mistake."""
+    lasting = trouble.lasting(error)
+    if lasting is None:
+        logger.error("%s: a part ended", name, exc_info=error)
+        return 1
+    logger.error("%s ends: %s", name, _sayable(lasting))
+    return trouble.exit_code(lasting) or 1
+
+
+def _sayable(error: BaseException) -> str:
+    """Return in one line what must be done before a worker can run; no secret is in it."""
+    if isinstance(error, trouble.LOGIN):
+        return f"a server does not let us in: {trouble.words(error)}; look at user and password"
+    if isinstance(error, trouble.RIGHTS):
+        return f"the login lacks a right: {trouble.words(error)}; see deploy/README.md"
+    return trouble.told(error)
 
 
 async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
@@ -136,12 +157,10 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
             return None
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             return "the database holds no book: run `rollforward migrate`"
-        except NotLetIn:
-            raise
         except PASSING as away:
-            logger.warning("%s: database: %s: %s", context.name, type(away).__name__, away)
+            logger.warning("%s: database: %s", context.name, trouble.told(away))
             metrics.RETRIES.labels(context.name, "database").inc()
-            context.health.bad("database", f"{type(away).__name__}: {away}"[:200])
+            context.health.bad("database", trouble.told(away))
             await wait(stopping)
     return None
 

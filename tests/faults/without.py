@@ -41,7 +41,7 @@ STATEMENTS = {
     # The relay publishes what is committed, and does not wait for older transactions.
     "outbox": {
         "relay_lines": (r"\n    AND line.xid < pg_snapshot_xmin[^\n]*", ""),
-        "relay_outgoing": (r"\n    AND outgoing.xid < pg_snapshot_xmin[^\n]*", ""),
+        "relay_outgoing": (r"\n +AND outgoing.xid < pg_snapshot_xmin[^\n]*", ""),
         "relay_waits": (r"pg_snapshot_xmin\(pg_current_snapshot\(\)\)", f"'{2**63 - 1}'::xid8"),
     },
 }

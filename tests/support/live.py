@@ -129,12 +129,7 @@ async def working(
         await producer.stop()
         for part in parts:
             part.stop()
-<<<<<<< HEAD
-        if tasks:
-            await asyncio.wait(tasks, timeout=20)
-=======
         await asyncio.wait(tasks)
->>>>>>> told/told
         for context in contexts:
             for each in context.databases:
                 await each.close()
