@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from services.console import bench, books, events, fleet, proofs, rehearsing
+from services.console import bench, books, events, fleet, proofs, rehearsing, restoring
 from services.console.problems import spoken
 
 
@@ -68,6 +68,8 @@ for command in (
     events.parked,
     events.dlq,
     events.quarantine,
+    restoring.restored,
+    restoring.notices,
     bench.bench,
 ):
     main.add_command(command)

@@ -53,6 +53,7 @@ def _kind(error: Exception) -> type[Problem] | None:
 KINDS: dict[str, type[Problem]] = {
     "shared.runtime.servers.Unreachable": Away,
     "shared.runtime.settle.NotSettled": Problem,
+    "shared.runtime.settle.StandsStill": Problem,
     "shared.runtime.broker.WrongTopics": Misconfigured,
     "shared.runtime.embedded.folder.DirectoryInUse": Misconfigured,
     "shared.runtime.embedded.jars.JarsMissing": Misconfigured,

@@ -2,7 +2,7 @@
 
 The batch is the unit of I/O, the event the unit of decision. A consumer's position lives in
 PostgreSQL and moves in the batch's own transaction, so a batch counts exactly once or not
-at all; what the broker keeps is only for lag monitors.
+at all; what the broker keeps tells lag monitors, and a restored book (restored.py), how far it was.
 """
 
 import asyncio
@@ -20,9 +20,11 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
+from shared.ledger.postgres.statements import sql
 from shared.runtime import header_names, metrics
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
+from shared.runtime.restored import Restored, with_incarnation
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ RECORDS_MAX = 2000
 POLL_SECONDS = 0.5
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 COMMIT_SECONDS = 5.0
-BROKER_SECONDS_MAX = 5.0
+BROKER_SECONDS_MAX, LAST_WORD_SECONDS_MAX = 5.0, 1.0
 TRIES_MAX = 3
 SESSION_MS = 10_000
 POLL_INTERVAL_MS = 3_600_000
@@ -71,6 +73,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self.handler = handler
         self.health = health
         self._positions: dict[TopicPartition, int] = {}
+        self._restored = Restored(kafka, health)
+        self._incarnation = 1
         self._topics = topics
         self._kafka = kafka
         self._consumer: AIOKafkaConsumer | None = None
@@ -95,6 +99,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                         await self._consume(connection, wait)
                 except PASSING as away:
                     self._failed("database", away)
+                    await self._last_word()
                     self._positions.clear()
                     await wait(self._stopping)
                 except KafkaError as away:
@@ -103,6 +108,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     await wait(self._stopping)
         finally:
             if self._consumer is not None:
+                await self._last_word()
                 await self._consumer.stop()
 
     async def _start(self) -> None:
@@ -156,7 +162,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._pass_markers(connection)
             if not self._owes:  # a database that is there and takes no batch, its disk full, is bad
                 self.health.good("database")
-            await self._tell_broker()
+            await self._tell_broker(connection)
 
     async def _pass_markers(self, connection: asyncpg.Connection) -> None:
         """Move on past what a broker keeps and never hands out: the marks of transactions."""
@@ -195,9 +201,14 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         return False
 
     async def _seek(self, connection: asyncpg.Connection) -> None:
-        """Start every newly assigned partition where PostgreSQL says."""
+        """Start every newly assigned partition where PostgreSQL says, if it is to be believed."""
         assert self._consumer is not None
         new = [each for each in self._consumer.assignment() if each not in self._positions]
+        if await self._restored.stands_still(connection, anew=True):
+            self._consumer.pause(*new)
+            return
+        self._consumer.resume(*new)
+        self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
         for partition, offset in (await book.positions(connection, self.name, new)).items():
             self._consumer.seek(TopicPartition(*partition), offset)
             self._positions[TopicPartition(*partition)] = offset
@@ -275,8 +286,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             self._positions[TopicPartition(topic, number)] = offset
         observe()
 
-    async def _tell_broker(self) -> None:
-        """Commit offsets to the broker now and then, and note the lag; nothing hangs on it."""
+    async def _tell_broker(self, connection: asyncpg.Connection) -> None:
+        """Commit offsets to the broker now and then, and note the lag. A batch is in the book
+        before the broker hears of it: so an offset that is ahead of the book is of a lost hour."""
         if time.monotonic() - self._committed < COMMIT_SECONDS or not self._positions:
             return
         assert self._consumer is not None
@@ -286,16 +298,30 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             if end is not None:
                 lag = metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition))
                 lag.set(max(0, end - offset))
+        self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
         try:
-            held = self._consumer.assignment()
             # A broker that is away is not an error to a consumer: it asks again for ever.
             async with asyncio.timeout(BROKER_SECONDS_MAX):
-                await self._consumer.commit({p: o for p, o in self._positions.items() if p in held})
+                await self._commit_offsets()
             self.health.good("kafka")
         except TimeoutError:
             self._failed("kafka", KafkaError(f"no answer in {BROKER_SECONDS_MAX:g} s"))
         except KafkaError as away:
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
+
+    async def _commit_offsets(self) -> None:
+        assert self._consumer is not None
+        held = self._consumer.assignment()
+        told = {p: offset for p, offset in self._positions.items() if p in held}
+        if told:
+            await self._consumer.commit(with_incarnation(told, self._incarnation))
+
+    async def _last_word(self) -> None:
+        """Tell the broker how far this worker came before it lets go of its partitions: the next
+        book it meets may be a restored one."""
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS_MAX):
+                await self._commit_offsets()
 
     def _failed(self, cause: str, error: BaseException) -> None:
         log.warning("%s: %s: %s: %s", self.name, cause, type(error).__name__, error)
@@ -306,6 +332,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in hand end, then forget the partitions."""
         async with self._busy:
+            await self._last_word()
             self._positions.clear()
         self._owes = False
         for partition in revoked:

@@ -22,6 +22,7 @@ from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
+from shared.runtime.restored import Restored
 from shared.schemas.outbound import line_appended
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Relay:
         self._kafka = kafka
         self._database = database
         self._health = health
+        self._restored = Restored(kafka, health)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -84,6 +86,11 @@ class Relay:
             self._health.good("database")
             await pause(self._stopping, 0.5)
         await connection.execute(sql("relay_lease"), LEASE)
+        while not self._stopping.is_set() and await self._restored.stands_still(
+            connection, anew=True
+        ):
+            self._health.good("database")
+            await pause(self._stopping, 0.5)
         watched = -WATCH_SECONDS
         while not self._stopping.is_set():
             if time.monotonic() - watched > WATCH_SECONDS:
@@ -98,7 +105,7 @@ class Relay:
 
     async def _lines(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
         rows = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-        messages = [line_appended(Line(*row[2:])) for row in rows]
+        messages = [line_appended(Line(*row[3:]), row["incarnation"]) for row in rows]
         await _send(producer, messages)
         await _move(connection, "line", rows)
         return len(rows)

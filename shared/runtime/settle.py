@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres.statements import sql
+from shared.runtime import restored
 from shared.runtime.servers import Unreachable, database
 from shared.runtime.settings import SettingsError
 from shared.schemas.topics import INBOUND, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
@@ -41,6 +42,14 @@ class NotSettled(Exception):
         self.missing = missing
 
 
+class StandsStill(NotSettled):
+    """The fleet does nothing until a person decides; waiting is of no use."""
+
+    def __init__(self, reason: str) -> None:
+        Exception.__init__(self, f"not settled: {reason}")
+        self.missing = [reason]
+
+
 class Look(NamedTuple):
     """One look at the book: all of it as of one instant.
 
@@ -58,7 +67,8 @@ class Look(NamedTuple):
 async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
-    Raises Unreachable when a server cannot be reached, SettingsError before `migrate`.
+    Raises StandsStill at once where the fleet waits for a person, Unreachable when a server cannot
+    be reached, SettingsError before `migrate`.
     """
     async with database(database_url) as connection:
         partitions = await connection.fetchval(sql("fleet_setup"))
@@ -66,7 +76,9 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
             raise SettingsError("this database holds no fleet yet: run `rollforward migrate`")
         broker = _Broker(kafka, partitions)
         try:
-            await broker.start()
+            _, found = await asyncio.gather(broker.start(), restored.look(connection, kafka))
+            if found.stands_still:
+                raise StandsStill(restored.said(found))
             await Settling(connection, broker.ends).run(timeout)
         except (KafkaError, OSError) as error:
             raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error

@@ -2,6 +2,9 @@
 SELECT
     line.xid::text::bigint AS xid,
     line.position,
+    (
+        SELECT coalesce(max(number), 1) FROM book.incarnation WHERE incarnation.xid <= line.xid
+    ) AS incarnation,
     line.customer_id,
     line.seq,
     line.period,
