@@ -9,6 +9,7 @@ and offsets of an earlier incarnation count no more.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -38,6 +39,8 @@ CAUSE = "restored"
 """The name under which /readyz says it."""
 REQUEST_MS_MAX = 5000
 ANSWER_SECONDS_MAX = 30.0
+ASK_SECONDS = 1.0
+"""While a book stands still the broker is asked again so often."""
 PREFIX = "incarnation="
 
 Place = tuple[str, str, int]
@@ -142,6 +145,8 @@ class Restored:
         self._kafka = kafka
         self._health = health
         self._known: tuple[Any, ...] | None = None
+        self._behind: tuple[Any, ...] | None = None
+        self._asked = 0.0
         self._said: str | None = None
 
     async def stands_still(self, connection: asyncpg.Connection, *, anew: bool = False) -> bool:
@@ -153,10 +158,13 @@ class Restored:
         book = tuple(await connection.fetchrow(sql("which_book")))
         if book == self._known and not anew:
             return False
-        self._known = None
+        if book == self._behind and time.monotonic() - self._asked < ASK_SECONDS:
+            return True
+        self._known = self._behind = None
         found = await look(connection, self._kafka)
         if found.stands_still:
             self._say(said(found))
+            self._behind, self._asked = book, time.monotonic()
             return True
         if self._said is not None:
             log.warning("goes on in incarnation %d of the book", found.incarnation)

@@ -31,6 +31,7 @@ from shared.runtime.embedded.process import (
     spawn,
     survivors,
 )
+from shared.runtime.restored import CAUSE
 from shared.runtime.settings import Settings, inherited_environment
 
 WORKER_STOP_SECONDS = 10.0
@@ -134,6 +135,8 @@ class Fleet:
         self._server_keepers: list[asyncio.Task[None]] = []
         self._roles = Roles("", "")
         self._ready = False
+        self.stands_still: str | None = None
+        """What a person must decide before the fleet does anything; None when nothing."""
 
     @property
     def kafka(self) -> str:
@@ -194,7 +197,7 @@ class Fleet:
         await self.stop()
 
     async def start(self) -> None:
-        """Start everything and return when all workers are ready."""
+        """Start everything and return when all workers are ready, or wait for a person."""
         self.folder.lock()
         await end_survivors(survivors(self._is_leftover()), signal.SIGKILL, seconds=5)
         self.connection_file.unlink(missing_ok=True)
@@ -207,7 +210,7 @@ class Fleet:
         for name in self._names:
             self._workers[name] = _Worker(name, self.folder.port(f"metrics {name}"))
             self._begin(self._workers[name])
-        await self.until_ready()
+        await self.until_ready(or_for_a_person=True)
         self._ready = True
         self._write_connection()
 
@@ -228,8 +231,11 @@ class Fleet:
         await asyncio.gather(*self._server_keepers)
         await asyncio.Event().wait()
 
-    async def until_ready(self, *names: str, seconds: float = READY_SECONDS) -> None:
-        """Return when the workers named (all, if none is) answer /readyz with 200."""
+    async def until_ready(
+        self, *names: str, seconds: float = READY_SECONDS, or_for_a_person: bool = False
+    ) -> None:
+        """Return when the workers named (all, if none is) answer /readyz with 200; if asked so,
+        also when nothing keeps them but a person's decision, for they will be asked for it here."""
         deadline = time.monotonic() + seconds
         for name in names or tuple(self._workers):
             worker = self._workers[name]
@@ -237,6 +243,9 @@ class Fleet:
             while True:
                 status, body = await _get(self.settings.metrics_host, worker.port, "/readyz")
                 if status == 200 and name in self.pids:
+                    break
+                if or_for_a_person and (why := _waits_for_a_person(body)):
+                    self.stands_still = why
                     break
                 said = body or said
                 if time.monotonic() > deadline:
@@ -350,7 +359,10 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
         if not interrupted.done():
             await working
-            say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
+            if fleet.stands_still:
+                say(f"{len(fleet.pids)} workers stand still: {fleet.stands_still}")
+            else:
+                say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
             working = asyncio.create_task(fleet.failed())
             await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
             if not interrupted.done():
@@ -375,6 +387,15 @@ async def _start_again(server: Kafka | Postgres) -> None:
             pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
             log.warning("%s is tried again in %.1f s: %s", server.name, pause, error)
         await asyncio.sleep(pause)
+
+
+def _waits_for_a_person(readyz: str) -> str | None:
+    """Return why a worker waits, where that is for a person alone."""
+    with contextlib.suppress(ValueError):
+        causes: dict[str, str] = json.loads(readyz)["causes"]
+        if causes.keys() == {CAUSE}:
+            return causes[CAUSE]
+    return None
 
 
 def _kind(name: str) -> str:

@@ -92,9 +92,12 @@ def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
 
 
 @asynccontextmanager
-async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> AsyncIterator[Live]:
-    """Run workers on fresh topics and a fresh database until the block ends."""
-    await fresh_topics(kafka)
+async def live(
+    kafka: str, database: str, workers: Iterable[str] = WORKERS, *, fresh: bool = True
+) -> AsyncIterator[Live]:
+    """Run workers on a database until the block ends: on fresh topics, or those that are there."""
+    if fresh:
+        await fresh_topics(kafka)
     settings = Settings(kafka=kafka, database_url=database)
     contexts = [Context(name, settings) for name in workers]
     parts: list[Part] = [part for each in contexts for part in parts_of(each)]
