@@ -370,6 +370,18 @@ async def booked(postgres: Postgres) -> AsyncIterator[tuple[str, Book]]:
         await owner.close()
 
 
+async def broker_ahead(machine: Machine) -> list[Any]:
+    """Return what the broker was told that the book does not know."""
+    connection = await asyncpg.connect(machine.url)
+    try:
+        rows = await connection.fetch("SELECT topic, partition, next_offset FROM book.position")
+    finally:
+        await connection.close()
+    known = {(topic, number): offset for topic, number, offset in rows}
+    told = [(each.topic, each.partition, at) for each, at in machine.log.committed.items()]
+    return [each for each in told if each[0] != PAGES and each[2] > known.get(each[:2], 0)]
+
+
 async def test_whoever_dies_at_any_step_leaves_what_an_undisturbed_run_leaves(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,10 +401,12 @@ async def test_whoever_dies_at_any_step_leaves_what_an_undisturbed_run_leaves(
                 dying = Machine(url, log.copy(), Steps(step, early))
                 with pytest.raises(Killed):
                     await stage(dying)
+                assert await broker_ahead(dying) == []
                 living = dying._replace(steps=Steps())
                 await stage(living)
                 when = "before" if early else "after"
                 assert await kept(living) == expected, f"{name}: {when} {step}, {steps[step - 1]}"
+                assert await broker_ahead(living) == []
                 deaths += 1
             log = living.log
         assert set((await book.figures()).values()) == {0}

@@ -44,7 +44,7 @@ async def read(books: Booked, told: list[ConsumerRecord]) -> None:
 
 
 async def statuses(books: Booked) -> dict[str, str]:
-    return dict(await books.rows(REBILL))  # type: ignore[arg-type]
+    return dict(await books.rows(REBILL))
 
 
 async def test_lines_bear_the_incarnation_in_which_they_were_written(books: Booked) -> None:
