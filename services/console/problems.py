@@ -54,6 +54,7 @@ KINDS: dict[str, type[Problem]] = {
     "shared.runtime.servers.Unreachable": Away,
     "shared.runtime.settle.NotSettled": Problem,
     "shared.runtime.settle.StandsStill": Problem,
+    "shared.runtime.restored.BookBehind": Problem,
     "shared.runtime.broker.WrongTopics": Misconfigured,
     "shared.runtime.embedded.folder.DirectoryInUse": Misconfigured,
     "shared.runtime.embedded.jars.JarsMissing": Misconfigured,

@@ -22,7 +22,7 @@ from aiokafka.structs import OffsetAndMetadata
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
 from shared.runtime.health import Health
-from shared.runtime.servers import Unreachable
+from shared.runtime.servers import Unreachable, database
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,11 @@ ANSWER_SECONDS_MAX = 30.0
 ASK_SECONDS = 1.0
 """While a book stands still the broker is asked again so often."""
 PREFIX = "incarnation="
+
+
+class BookBehind(Exception):
+    """The book was restored to an earlier hour, and nothing may be written in it now."""
+
 
 Place = tuple[str, str, int]
 """A consumer, a topic and a partition."""
@@ -127,6 +132,14 @@ def compare(
             counts = late if of < incarnation else ahead
             counts[place[:2]] = counts.get(place[:2], 0) + more
     return Found(incarnation, told, ahead, late)
+
+
+async def expect_whole(database_url: str, kafka: str) -> None:
+    """Return when a person may write in this book; BookBehind when it stands still."""
+    async with database(database_url) as connection:
+        found = await compared(connection, kafka)
+    if found.stands_still:
+        raise BookBehind(said(found))
 
 
 async def compared(connection: asyncpg.Connection, kafka: str) -> Found:

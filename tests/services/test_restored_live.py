@@ -9,11 +9,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.runtime.embedded import Kafka
 from shared.runtime.restored import CAUSE, Found, compare, said
 from shared.runtime.settle import StandsStill
-from shared.schemas.topics import ENTITLEMENTS, LEDGER, NOTIFICATIONS, PAYMENTS, TICKS
+from shared.schemas.topics import ENTITLEMENTS, LEDGER, NOTIFICATIONS, PAGES, PAYMENTS, TICKS
 from tests.postgres.kept import cancellation, payment, signup
 from tests.services.test_console_live import Clerk
 from tests.support.live import Live, live
@@ -113,6 +115,10 @@ async def test_a_book_put_back_stands_still_and_catches_up_in_a_new_incarnation(
                 len(await fleet.records(topic)) for topic in (LEDGER, NOTIFICATIONS, TICKS)
             ]
 
+            retried = await at.runs("quarantine", "retry")
+            assert retried.exit_code == 1
+            assert "rollforward restored" in retried.output
+
             first = json.loads(await at.says("restored", "--json"))
             again = json.loads(await at.says("restored", "--json"))
             assert (first["incarnation"], first["opened"]) == (2, True)
@@ -176,6 +182,53 @@ async def _texts_wait(fleet: Live, at: Clerk, told: set[str]) -> None:
     entitled = await fleet.records(ENTITLEMENTS)
     newest = {json.loads(r.value)["customer_id"] for r in entitled if incarnations([r]) == {b"2"}}
     assert newest == {"rahim", "karim", "salma"}
+
+
+async def test_a_run_that_went_on_after_the_backup_is_seen_by_what_was_told_of_it(
+    kafka: Kafka, database: str
+) -> None:
+    """All that came in was applied before the backup; only the notifier has read on since."""
+    server = kafka.bootstrap
+    async with live(server, database) as fleet:
+        await an_evening(fleet)
+    async with live(server, database, ["coordinator", "relay"], fresh=False) as fleet:
+        await tick(fleet, "2026-02-01")
+        while not await fleet.rows("SELECT FROM book.page"):
+            await asyncio.sleep(0.05)
+    async with copied(database, "put_back_mid_run") as put_back:
+        async with live(server, database, fresh=False) as fleet:
+            await fleet.settle()
+            before = await amounts(fleet)
+        async with live(server, put_back, ["generator"], fresh=False) as fleet:
+            await until_all_stand_still(fleet)
+            asked = {n: b'{"tick_id": "2026-02-01", "bucket": %d}' % n for n in range(12)}
+            for number, said in asked.items():
+                await (await fleet.producer.send(PAGES, said, b"0", number))
+            await _pages_read(fleet)
+            kinds = await fleet.rows("SELECT kind FROM report.ledger WHERE period = '2026-02'")
+            assert kinds == []
+            await Clerk(fleet).says("restored")
+        async with live(server, put_back, fresh=False) as fleet:
+            await fleet.settle()
+            assert await amounts(fleet) == before
+
+
+async def _pages_read(fleet: Live) -> None:
+    """Return when the generator has read every page command."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=fleet.kafka)
+    await admin.start()
+    try:
+        asked = [TopicPartition(PAGES, number) for number in range(12)]
+        ends = Counter(record.partition for record in await fleet.records(PAGES))
+        while any(
+            at.offset < ends[each.partition]
+            for each, at in (
+                await admin.list_consumer_group_offsets("rollforward-pages", partitions=asked)
+            ).items()
+        ):
+            await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
 
 
 async def test_restored_does_nothing_to_a_book_that_is_not_behind(

@@ -196,10 +196,13 @@ class Consumer:
 
 
 class Present:
-    """Stands in for `shared.runtime.restored.Restored`: this log never outlives its book."""
+    """Stands in for `shared.runtime.restored.Restored`, where no broker can be asked."""
+
+    def __init__(self, behind: bool = False) -> None:
+        self.behind = behind
 
     async def stands_still(self, _: Any, *, anew: bool = False) -> bool:
-        return False
+        return self.behind
 
 
 class Producer:
