@@ -9,16 +9,25 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from shared.runtime.embedded import Kafka
 from shared.runtime.restored import CAUSE, Found, compare, said
 from shared.runtime.settle import StandsStill
-from shared.schemas.topics import ENTITLEMENTS, LEDGER, NOTIFICATIONS, PAGES, PAYMENTS, TICKS
+from shared.schemas.topics import (
+    ENTITLEMENTS,
+    LEDGER,
+    NOTIFICATIONS,
+    PAGES,
+    PAYMENTS,
+    SIGNUPS,
+    TICKS,
+)
 from tests.postgres.kept import cancellation, payment, signup
 from tests.services.test_console_live import Clerk
-from tests.support.live import Live, live
+from tests.support.live import Live, fresh_topics, live
 
 POLICY = """
 [[staff]]
@@ -134,6 +143,15 @@ async def test_a_book_put_back_stands_still_and_catches_up_in_a_new_incarnation(
         async with live(server, put_back, fresh=False) as fleet:  # a restart finds nothing odd
             await fleet.settle()
             assert (await Clerk(fleet).runs("restored")).exit_code == 1
+    # Put back once more, to an hour at which nobody had opened the second incarnation.
+    async with live(server, database, fresh=False) as fleet:
+        await until_all_stand_still(fleet)
+        third = json.loads(await Clerk(fleet).says("restored", "--json"))
+        assert (third["incarnation"], third["opened"]) == (3, True)
+        await fleet.settle()
+        assert ("receipt/p-9", "held") in {
+            tuple(row) for row in await fleet.rows("SELECT notice_id, status FROM report.notice")
+        }
 
 
 async def _what_readers_see(fleet: Live, lost: set[bytes]) -> None:
@@ -262,6 +280,23 @@ async def test_restored_does_nothing_to_a_book_that_is_not_behind(
         lines = {json.loads(r.value)["command_id"]: r for r in await fleet.records(LEDGER)}
         assert incarnations([lines["payment/p-1"]]) == {b"1"}
         assert incarnations([lines["payment/p-2"]]) == {b"7"}
+
+
+async def test_offsets_of_a_log_that_was_made_anew_say_nothing(kafka: Kafka, database: str) -> None:
+    await fresh_topics(kafka.bootstrap)
+    old = AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap,
+        group_id="rollforward-generator",
+        enable_auto_commit=False,
+    )
+    old.assign([TopicPartition(SIGNUPS, 3)])
+    await old.start()
+    await old.commit({TopicPartition(SIGNUPS, 3): OffsetAndMetadata(1000, "incarnation=9")})
+    await old.stop()
+
+    async with live(kafka.bootstrap, database, fresh=False) as fleet:
+        await an_evening(fleet)
+        assert len(await fleet.rows("SELECT FROM report.ledger")) == 3
 
 
 async def test_a_book_that_was_moved_back_by_hand_is_no_restored_one(
