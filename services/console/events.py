@@ -262,9 +262,12 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
     known, is not quarantined, or still cannot be billed; the others are released all the same.
     Pressing twice does no harm: who is not quarantined any more is left as they are.
     """
+    from shared.runtime.restored import expect_whole
     from shared.runtime.retry import retry
 
     servers = find(data)
+    if servers.kafka_address is not None:
+        asyncio.run(expect_whole(servers.database, servers.kafka))
     results = asyncio.run(retry(servers.database, customers))
     if as_json:
         print_json([result._asdict() for result in results])

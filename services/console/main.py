@@ -17,6 +17,7 @@ from services.console import (
     proofs,
     refusals,
     rehearsing,
+    restoring,
 )
 from services.console.problems import spoken
 
@@ -79,6 +80,8 @@ for command in (
     events.dlq,
     events.quarantine,
     positions.positions,
+    restoring.restored,
+    restoring.notices,
     bench.bench,
 ):
     main.add_command(command)

@@ -82,6 +82,8 @@ KINDS: dict[str, type[Problem]] = {
     "shared.ledger.postgres.migrate.Busy": Problem,
     "shared.runtime.servers.Unreachable": Away,
     "shared.runtime.settle.NotSettled": Problem,
+    "shared.runtime.settle.StandsStill": Problem,
+    "shared.runtime.restored.BookBehind": Problem,
     "shared.runtime.broker.WrongTopics": Misconfigured,
     "shared.runtime.embedded.folder.DirectoryInUse": Misconfigured,
     "shared.runtime.embedded.jars.JarsMissing": Misconfigured,

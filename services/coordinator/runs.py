@@ -23,6 +23,7 @@ from shared.runtime.broker import expect_answer
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
+from shared.runtime.restored import Restored
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAGES, RUNS
 
@@ -54,6 +55,7 @@ class Runs:
         self._kafka = kafka
         self._database = database
         self._health = health
+        self._restored = Restored(kafka, health)
         self._zone = zone
         self._stopping = asyncio.Event()
         self._wait = Backoff()
@@ -124,13 +126,15 @@ class Runs:
         async for event in stream.events():
             try:
                 await self._claim(event.key.decode())
-            except PASSING as away:
+            except (*PASSING, KafkaError) as away:
                 log.warning("a run waits for the timer: %s", away)
 
     async def _claim(self, period: str) -> None:
         """Claim a month for its next run, if no other has it, and send its pages."""
         try:
             async with self._database.transaction() as connection:
+                if await self._restored.stands_still(connection):
+                    return
                 tick_id = await connection.fetchval(sql("claim_run"), period)
                 if tick_id is None:
                     return
@@ -148,6 +152,9 @@ class Runs:
         """Claim for runs that nobody told us of, and send again pages that stand still."""
         try:
             async with self._database.transaction() as connection:
+                if await self._restored.stands_still(connection):
+                    self._health.good("runs")
+                    return
                 periods = await connection.fetch(sql("waiting_periods"))
                 stale = await connection.fetch(sql("stale_pages"), STALE_SECONDS)
             for row in periods:
@@ -201,10 +208,12 @@ class Runs:
         """Seal the book once a day, after the day's run is done."""
         try:
             async with self._database.connection() as connection:
+                if await self._restored.stands_still(connection):
+                    return
                 if await connection.fetchval(sql("seal_due")):
                     sealed = await sealing.seal(connection)
                     log.info("seal %s: %s", sealed.number, sealed.hash.hex())
-        except PASSING as away:
+        except (*PASSING, KafkaError) as away:
             log.warning("the seal waits: %s", trouble.told(away))
 
     async def _clock(self) -> None:
@@ -213,6 +222,8 @@ class Runs:
         this machine's and the database's, the later one may be wrong: the earlier one counts."""
         try:
             async with self._database.connection() as connection:
+                if await self._restored.stands_still(connection):
+                    return
                 last, shown = await connection.fetchrow(sql("last_clock_tick"))
             now = min(datetime.now(self._zone), shown.astimezone(self._zone))
             today = (now - NIGHT).date()

@@ -23,6 +23,7 @@ from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
 from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS, Backoff
+from shared.runtime.restored import Restored
 from shared.schemas.topics import PAGES
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Pages:
         self._database = database
         self._judge = judge
         self._health = health
+        self._restored = Restored(kafka, health)
         self._stopping = asyncio.Event()
         self._free = asyncio.Semaphore(BUCKETS_AT_ONCE)
 
@@ -93,11 +95,13 @@ class Pages:
             while more and not self._stopping.is_set():
                 try:
                     async with self._database.transaction() as connection:
+                        if await self._restored.stands_still(connection):
+                            return  # the coordinator asks again once the book goes on
                         more = await self.bill_page(connection, tick_id, bucket, size, apart)
                     size, apart = min(size * 2, CUSTOMERS_MAX), None
                     wait.reset()
                     self._health.good("pages")
-                except PASSING as away:
+                except (*PASSING, KafkaError) as away:
                     log.warning("page %s of %s: %s", bucket, tick_id, trouble.told(away))
                     metrics.RETRIES.labels("pages", "database").inc()
                     self._health.bad("pages", trouble.told(away))

@@ -2,7 +2,7 @@
 
 The batch is the unit of I/O, the event the unit of decision. A consumer's position lives in
 PostgreSQL and moves in the batch's own transaction, so a batch counts exactly once or not
-at all; what the broker keeps is only for lag monitors.
+at all; what the broker keeps tells lag monitors, and a restored book (restored.py), how far it was.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
 from shared.ledger.postgres.positions import TopicIds
+from shared.ledger.postgres.statements import sql
 from shared.runtime import header_names, metrics, trouble
 from shared.runtime.asker import Asker
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.positions import Keeper
+from shared.runtime.restored import Restored, with_incarnation
 from shared.runtime.standing import Standing
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ RECORDS_MAX = 2000
 POLL_SECONDS = 0.5
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 COMMIT_SECONDS = 5.0
-BROKER_SECONDS_MAX = 5.0
+BROKER_SECONDS_MAX, LAST_WORD_SECONDS_MAX = 5.0, 1.0
 LOOK_SECONDS = 2.0
 """So often positions are compared with the broker's topics, and with what a person has reset."""
 METADATA_MS = 5_000
@@ -78,6 +80,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self.handler = handler
         self.health = health
         self._positions: dict[TopicPartition, int] = {}
+        self._restored = Restored(kafka, health)
+        self._incarnation = 1
         self._topics = topics
         self._kafka = kafka
         self._topic_ids: TopicIds = {}
@@ -108,6 +112,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                         await self._consume(connection, wait)
                 except PASSING as away:
                     self._failed("database", away)
+                    await self._last_word()
                     self._positions.clear()
                     await wait(self._stopping)
                 except KafkaError as away:
@@ -117,6 +122,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._positions.clear()
                     await wait(self._stopping)
         finally:
+            await self._last_word()
             await self._leave()
 
     async def _leave(self) -> None:
@@ -187,7 +193,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await wait(self._stopping)
             if not self._owes:  # a database that is there and takes no batch, its disk full, is bad
                 self.health.good("database")
-            await self._tell_broker()
+            await self._tell_broker(connection)
 
     async def _pass_markers(self, connection: asyncpg.Connection) -> None:
         """Move on past what a broker keeps and never hands out: the marks of transactions."""
@@ -237,7 +243,13 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self._consumer is not None
         assert self._keeper is not None
         self._looked, assigned = time.monotonic(), self._consumer.assignment()
+        lost = any(each not in self._positions for each in assigned)
         try:
+            if await self._restored.stands_still(connection, anew=lost):
+                self._positions.clear()
+                self._consumer.pause(*assigned)
+                return True
+            self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
             look = await self._keeper.look(connection, assigned)
         except KafkaError as away:
             self._failed("kafka", away)
@@ -335,8 +347,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             self._positions[TopicPartition(topic, number)] = offset
         observe()
 
-    async def _tell_broker(self) -> None:
-        """Commit offsets to the broker now and then, and note the lag; nothing hangs on it."""
+    async def _tell_broker(self, connection: asyncpg.Connection) -> None:
+        """Commit offsets to the broker now and then, and note the lag. A batch is in the book
+        before the broker hears of it: so an offset that is ahead of the book is of a lost hour."""
         if time.monotonic() - self._committed < COMMIT_SECONDS or not self._positions:
             return
         assert self._consumer is not None
@@ -346,16 +359,30 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             if end is not None:
                 lag = metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition))
                 lag.set(max(0, end - offset))
+        self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
         try:
-            held = self._consumer.assignment()
             # A broker that is away is not an error to a consumer: it asks again for ever.
             async with asyncio.timeout(BROKER_SECONDS_MAX):
-                await self._consumer.commit({p: o for p, o in self._positions.items() if p in held})
+                await self._commit_offsets()
             self.health.good("kafka")
         except TimeoutError:
             self._failed("kafka", KafkaError(f"no answer in {BROKER_SECONDS_MAX:g} s"))
         except KafkaError as away:
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
+
+    async def _commit_offsets(self) -> None:
+        assert self._consumer is not None
+        held = self._consumer.assignment()
+        told = {p: offset for p, offset in self._positions.items() if p in held}
+        if told:
+            await self._consumer.commit(with_incarnation(told, self._incarnation))
+
+    async def _last_word(self) -> None:
+        """Tell the broker how far this worker came before it lets go of its partitions: the next
+        book it meets may be a restored one."""
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS_MAX):
+                await self._commit_offsets()
 
     def _failed(self, cause: str, error: BaseException) -> None:
         log.warning("%s: %s: %s", self.name, cause, trouble.told(error))
@@ -367,6 +394,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in hand end, then forget the partitions."""
         async with self._busy:
+            await self._last_word()
             self._positions.clear()
         self._owes = False
         for partition in revoked:

@@ -103,6 +103,11 @@ NOTICES = Counter(
     "Notices made, by kind. None after a run: look at the notifier.",
     ["kind"],
 )
+RESTORED = Gauge(
+    "billing_restored",
+    "1 while a worker stands still because PostgreSQL was restored to an earlier hour and knows "
+    "less than Kafka: rollforward restored.",
+)
 RECONCILIATION = Gauge(
     "billing_reconciliation_difference",
     "Figures of report.reconciliation. Any but 0: stop, run rollforward verify, call an auditor.",

@@ -22,6 +22,7 @@ from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
+from shared.runtime.restored import Restored
 from shared.schemas.outbound import line_appended
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Relay:
         self._kafka = kafka
         self._database = database
         self._health = health
+        self._restored = Restored(kafka, health)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -80,6 +82,11 @@ class Relay:
     async def _publish(
         self, connection: asyncpg.Connection, producer: AIOKafkaProducer, wait: Backoff
     ) -> None:
+        while not self._stopping.is_set() and await self._restored.stands_still(
+            connection, anew=True
+        ):
+            self._health.good("database")
+            await pause(self._stopping, 0.5)
         watched, rows = -WATCH_SECONDS, 0
         while not self._stopping.is_set():
             if time.monotonic() - watched > WATCH_SECONDS:
@@ -102,7 +109,9 @@ class Relay:
         async with connection.transaction():
             await connection.execute(sql("lock_relay"), LEASE)
             lines = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-            await _send(producer, [line_appended(Line(*row[4:])) for row in lines])
+            await _send(
+                producer, [line_appended(Line(*row[5:]), row["incarnation"]) for row in lines]
+            )
             others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX, BYTES_MAX)
             await _send(producer, [
                 (row["topic"], row["key"], row["value"], decode_headers(row["headers"]))

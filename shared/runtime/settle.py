@@ -11,6 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from shared.ledger.postgres.statements import sql
+from shared.runtime import restored
 from shared.runtime.asker import asking
 from shared.runtime.positions import CONSUMER_OF
 from shared.runtime.servers import database
@@ -35,6 +36,14 @@ class NotSettled(Exception):
         self.missing = missing
 
 
+class StandsStill(NotSettled):
+    """The fleet does nothing until a person decides; waiting is of no use."""
+
+    def __init__(self, reason: str) -> None:
+        Exception.__init__(self, f"not settled: {reason}")
+        self.missing = [reason]
+
+
 class Look(NamedTuple):
     """One look at the book: all of it as of one instant.
 
@@ -52,12 +61,16 @@ class Look(NamedTuple):
 async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
-    Raises Unreachable when a server cannot be reached, SettingsError before `migrate`.
+    Raises StandsStill at once where the fleet waits for a person, Unreachable when a server cannot
+    be reached, SettingsError before `migrate`.
     """
     async with database(database_url) as connection:
         if await connection.fetchval(sql("fleet_setup")) is None:
             raise SettingsError("this database holds no fleet yet: run `rollforward migrate`")
         async with asking(kafka) as asker:
+            found = await restored.look(connection, kafka)
+            if found.stands_still:
+                raise StandsStill(restored.said(found))
 
             async def ends(topics: Iterable[str]) -> Ends:
                 """Of the partitions that the broker has, be they more than the book's."""

@@ -102,9 +102,12 @@ def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
 
 
 @asynccontextmanager
-async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> AsyncIterator[Live]:
-    """Run workers on fresh topics and a fresh database until the block ends."""
-    await fresh_topics(kafka)
+async def live(
+    kafka: str, database: str, workers: Iterable[str] = WORKERS, *, fresh: bool = True
+) -> AsyncIterator[Live]:
+    """Run workers on a database until the block ends: on fresh topics, or those that are there."""
+    if fresh:
+        await fresh_topics(kafka)
     async with working(kafka, database, workers) as fleet:
         yield fleet
 

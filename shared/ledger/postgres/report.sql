@@ -639,7 +639,8 @@ GRANT EXECUTE ON FUNCTION
 -- The writer appends. What is append-only he cannot change; what is not, only as workers do.
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
-GRANT INSERT ON book.line, book.command, book.conflict, book.policy, book.seal
+GRANT INSERT ON
+    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation
     TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,

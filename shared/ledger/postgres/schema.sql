@@ -18,7 +18,17 @@ CREATE TABLE book.fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     partitions smallint NOT NULL CHECK (partitions > 0),
     zone text NOT NULL,
-    business_date date
+    business_date date,
+    notices_held boolean NOT NULL DEFAULT false
+);
+
+-- When the book was restored to an earlier hour, append-only. A book that never was is
+-- incarnation 1, without a row. A line is of the last incarnation opened before its transaction.
+CREATE TABLE book.incarnation (
+    number integer PRIMARY KEY CHECK (number > 1),
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reason text NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
 -- Policy versions, append-only: `source` is the file as it was applied.
@@ -178,7 +188,8 @@ CREATE TABLE book.payment_reference (
 -- How far each consumer group has come; moves in the batch's own transaction, from the
 -- offset that the batch started at, so that a zombie finds no row and must abort. A position
 -- belongs to one topic of one cluster: a topic made anew under the name has another id. `halted`
--- says why a partition stands still where Kafka itself will not say it again later.
+-- says why a partition stands still where Kafka itself will not say it again later. `furthest` is
+-- how far it was before a person moved it back; 0 where nobody did.
 CREATE TABLE book.position (
     consumer text NOT NULL,
     topic text NOT NULL,
@@ -187,6 +198,7 @@ CREATE TABLE book.position (
     topic_id uuid, -- null: a broker without ids, or not read since the book keeps them
     cluster_id text,
     halted text,
+    furthest bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (consumer, topic, partition)
 );
 
@@ -237,7 +249,8 @@ CREATE TABLE book.relay (
     position bigint NOT NULL DEFAULT 0
 );
 
--- What customers were told. One notice of kind `due` a customer and period.
+-- What customers were told. The id comes from the command that is told of, and so is the same
+-- whenever that command is applied. `held` ones wait for a person, after a restore.
 CREATE TABLE book.notice (
     notice_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C" NOT NULL,
@@ -249,14 +262,15 @@ CREATE TABLE book.notice (
     status text NOT NULL DEFAULT 'requested',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE UNIQUE INDEX notice_due_once ON book.notice (customer_id, period) WHERE kind = 'due';
+CREATE INDEX notice_held ON book.notice (customer_id) WHERE status = 'held';
 
--- The entitlement last published of each customer.
+-- The entitlement last published of each customer, and in which incarnation of the book.
 CREATE TABLE book.entitlement (
     customer_id text COLLATE "C" PRIMARY KEY,
     expires_on date,
     status text NOT NULL,
-    seq integer NOT NULL
+    seq integer NOT NULL,
+    incarnation integer NOT NULL DEFAULT 1
 );
 
 -- Locks ----------------------------------------------------------------------------------------
@@ -341,6 +355,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.seal
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.seal
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.incarnation
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.incarnation
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 
 -- The chain holds: each new line follows the customer's last one, opens with what the period
 -- before it closed, follows its period's last revision, and puts no bill on a standing one.
@@ -403,5 +421,18 @@ ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
+
+-- Positions move on. One that a person moves back remembers how far it was: the broker's
+-- committed offset is ahead of it then, and nothing was restored.
+CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.furthest := greatest(OLD.furthest, OLD.next_offset);
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER moved_back BEFORE UPDATE ON book.position
+    FOR EACH ROW WHEN (NEW.next_offset < OLD.next_offset) EXECUTE FUNCTION book.note_furthest();
 
 INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');

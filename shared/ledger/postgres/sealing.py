@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from shared.ledger.postgres.incarnations import opened
 from shared.ledger.postgres.statements import sql
 from shared.ledger.seal import Seal, Sealing, chain_fault, difference, new_seal
 
@@ -87,8 +88,21 @@ async def broken_seal(
         return fault
     if kept is not None:
         if kept not in made:
-            return f"seal {kept.number} of {kept.hash.hex()} is no longer in the book"
+            gone = f"seal {kept.number} of {kept.hash.hex()} is no longer in the book"
+            return gone + await _restored_since(connection, kept)
         fault = difference(kept, await sealing(connection, kept.cursor, write))
     if fault is None and made and made[-1] != kept:
         fault = difference(made[-1], await sealing(connection, made[-1].cursor))
     return fault
+
+
+async def _restored_since(connection: asyncpg.Connection, kept: Seal) -> str:
+    """Say where the book claims to have been restored after a seal; the claim proves nothing."""
+    later = [each for each in await opened(connection) if each.opened_at > kept.sealed_at]
+    if not later:
+        return ""
+    number, at, reason = later[0]
+    return (
+        f"; the book says that it was restored to an earlier hour (incarnation {number}, opened "
+        f"{at:%Y-%m-%d %H:%M %Z}: {reason}); AUDIT.md says how to tell that from tampering"
+    )

@@ -3,7 +3,7 @@
 WITH RECURSIVE guarded AS (
     SELECT oid FROM pg_class
     WHERE relnamespace = 'book'::regnamespace
-        AND relname IN ('line', 'command', 'conflict', 'policy', 'seal')
+        AND relname IN ('line', 'command', 'conflict', 'policy', 'seal', 'incarnation')
     UNION
     SELECT inhrelid FROM pg_inherits JOIN guarded ON guarded.oid = inhparent
 ),
