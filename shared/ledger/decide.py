@@ -124,8 +124,10 @@ class Reach(NamedTuple):
     """How far back an account must be loaded for a command.
 
     Every period from label `since` on, or from the one that covers `day` where a day is given;
-    with neither the last one is enough. With `postings` the payments, discounts and corrections
-    of those periods too, with `contact` the dated name, phone and language.
+    with neither the last one is enough. The last period is always loaded, however far behind
+    `since` or `day` the books are: it is what a command of a later day is decided on. With
+    `postings` the payments, discounts and corrections of all loaded periods too, with `contact`
+    the dated name, phone and language.
     """
 
     since: str | None = None

@@ -141,7 +141,8 @@ async def _load_postings(
         return
     for customer_id in wanted:
         loaded[customer_id].postings = []
-    sinces = [reaches[customer_id].since or BEGINNING for customer_id in wanted]
+    # From the first period that was loaded, which may lie far before the label asked for.
+    sinces = [loaded[customer_id].since for customer_id in wanted]
     for row in await connection.fetch(sql("postings_since"), wanted, sinces):
         line, before = Line(*row[:LINE_WIDTH]), Line(*row[LINE_WIDTH : 2 * LINE_WIDTH])
         payment_id, method, reference = row[2 * LINE_WIDTH :]
