@@ -4,7 +4,7 @@
 the batch loaded. Both are pure: they read no clock and save nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -249,9 +249,9 @@ class Fold:
 
         None when the customer cannot be billed: he is quarantined and the run goes on.
         """
-        account = self.accounts[customer_id]
         if customer_id in self.quarantined:
             return None
+        account = self.accounts[customer_id]
         if account.billed_through > as_of:
             return 0, 0
         was_new = account.head is None
@@ -267,6 +267,12 @@ class Fold:
         if was_new and account.head is not None:
             self.release(customer_id)
         return bills, skips
+
+    def set_apart(self, broken: Mapping[str, Exception]) -> None:
+        """Quarantine customers before anything is judged; who is quarantined already stays so."""
+        for customer_id, error in broken.items():
+            if customer_id not in self.quarantined:
+                self._quarantine(customer_id, error)
 
     def release(self, customer_id: str) -> None:
         """Apply what is parked, oldest first. Where one of them makes the first period, those

@@ -15,14 +15,13 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from shared.ledger.audit import Asked, Audit, Days, Opened, ticks_fault
-from shared.ledger.errors import PolicyError
+from shared.ledger.errors import PolicyError, Unreadable
 from shared.ledger.fault import Fault
 from shared.ledger.line import Line, canonical
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.policy_file import parse_policy
-from shared.ledger.postgres.book import decode_contact
 from shared.ledger.postgres.statements import sql
-from shared.ledger.terms import decode
+from shared.ledger.postgres.stored import read_contact, read_terms
 
 LINES_PER_RANGE = 40_000
 CommandOf = Callable[[str, str, ZoneInfo], Any]
@@ -62,7 +61,11 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     policies, wrong = _read_policies(await connection.fetch(sql("policies"), 0))
     ticks, judged = [], []
     for tick in await connection.fetch(sql("verify_ticks")):
-        command = command_of(tick["type"], tick["content"], zone)
+        try:
+            command = command_of(tick["type"], tick["content"], zone)
+        except Exception as error:
+            wrong = wrong or _unreadable(tick, "-", error)
+            continue
         judged.append((command, tick["outcome"], tick["reason"]))
         if tick["outcome"] == "accepted":
             ticks.append((tick["xid"], command.as_of))
@@ -94,6 +97,13 @@ def _read_policies(rows: Sequence[Any]) -> tuple[dict[int, Policy], Fault | None
             days = str(row["grace_days"]), str(policies[at].grace_days)
             return policies, Fault("-", at, f"grace_days of policy version {at}", *days)
     return policies, None
+
+
+def _unreadable(row: Any, customer_id: str, error: Exception) -> Fault:
+    """The fault of a command whose content is no event of its type."""
+    said = f"{row['content']:.60} ({type(error).__name__}: {error})".replace("\n", " ")
+    what = f"the content of {row['command_id']}"
+    return Fault(customer_id, 0, what, said, f"an event of type {row['type']}")
 
 
 def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:
@@ -146,14 +156,24 @@ class Checking:
         self._fault: Fault | None = None
 
     def account(self, row: Any) -> None:
-        contact = decode_contact(row["contact"])
+        """Note an account; terms or a contact that cannot be read are a fault."""
         figures = row["joined_on"], row["bill_from"], row["opening_due"]
-        opened = Opened(*figures, decode(row["terms"]), contact)
+        try:
+            opened = Opened(*figures, read_terms(row["terms"]), read_contact(row["contact"]))
+        except Unreadable as error:
+            self._fault = self._fault or Fault(
+                row["customer_id"], 0, "the row of the account", str(error), "as workers write it"
+            )
+            return
         self._opened[row["customer_id"]] = opened, row["quarantined"]
 
     def asked(self, row: Any, command_of: CommandOf) -> None:
         """Note a command. What it says of its id and its customer must be what its row says."""
-        command = command_of(row["type"], row["content"], self._ground.zone)
+        try:
+            command = command_of(row["type"], row["content"], self._ground.zone)
+        except Exception as error:
+            self._fault = self._fault or _unreadable(row, row["customer_id"], error)
+            return
         for name in ("command_id", "customer_id"):
             if getattr(command, name) != row[name] and self._fault is None:
                 what = f"{name} of {row['command_id']}"
