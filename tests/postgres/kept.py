@@ -128,6 +128,18 @@ def adjustment(adjustment_id: str, customer_id: str, amount: str, period: str) -
     }
 
 
+def refund(refund_id: str, customer_id: str, amount: str, **others: Any) -> Event:
+    return "billing.refund.made.v1", {
+        "refund_id": refund_id,
+        "customer_id": customer_id,
+        "amount": amount,
+        "refunded_at": "2026-01-05T10:00:00+06:00",
+        "actor": "boss",
+        "reason": "moved away",
+        **others,
+    }
+
+
 def cancellation(cancellation_id: str, customer_id: str, cancels: str, on: str) -> Event:
     return "billing.cancellation.requested.v1", {
         "cancellation_id": cancellation_id,
