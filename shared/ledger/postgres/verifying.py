@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.audit import Asked, Audit, Days, Opened, ticks_fault
+from shared.ledger.asked import Asked, Days, InTime
+from shared.ledger.audit import Audit, Opened, ticks_fault
 from shared.ledger.errors import PolicyError, Unreadable
 from shared.ledger.fault import Fault
 from shared.ledger.line import Line, canonical
@@ -50,6 +51,7 @@ class Ground:
 
     zone: ZoneInfo
     policies: dict[int, Policy]
+    versions: InTime[Policy]
     days: Days
     fault: Fault | None
 
@@ -58,7 +60,13 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     """Read and check what all ranges share."""
     row = await connection.fetchrow(sql("verify_ground"))
     zone = ZoneInfo(row["zone"])
-    policies, wrong = _read_policies(await connection.fetch(sql("policies"), 0))
+    rows = await connection.fetch(sql("verify_policies"))
+    policies, wrong = _read_policies(rows)
+    versions = [
+        (each["xid"], each["applied_at"], policies[each["version"]])
+        for each in rows
+        if each["version"] in policies
+    ]
     ticks, judged = [], []
     for tick in await connection.fetch(sql("verify_ticks")):
         try:
@@ -68,11 +76,14 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
             continue
         judged.append((command, tick["outcome"], tick["reason"]))
         if tick["outcome"] == "accepted":
-            ticks.append((tick["xid"], command.as_of))
+            ticks.append((tick["xid"], tick["recorded_at"], command.as_of))
     fault = (
-        wrong or ticks_fault(judged) or _date_fault(row["business_date"], [day for _, day in ticks])
+        wrong
+        or ticks_fault(judged)
+        or _date_fault(row["business_date"], [day for _, _, day in ticks])
     )
-    return Ground(zone, policies, Days(ticks, row["billed_to"]), fault)
+    known = InTime(NO_POLICY, versions)
+    return Ground(zone, policies, known, Days(ticks, row["billed_to"]), fault)
 
 
 async def cut(connection: asyncpg.Connection) -> tuple[int, list[Range]]:
@@ -109,6 +120,20 @@ def _unreadable(row: Any, customer_id: str, error: Exception) -> Fault:
 def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:
     wanted = max(days, default=None)
     return None if found == wanted else Fault("-", 0, "business date", str(found), str(wanted))
+
+
+async def references_fault(connection: asyncpg.Connection) -> Fault | None:
+    """Return a payment that was refused for its reference, though no other had it by then: the
+    one thing that no customer's own rows tell. Content that cannot be read is `check`'s affair."""
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(sql("verify_references"))
+    except asyncpg.DataError:
+        return None
+    if row is None:
+        return None
+    what = f"the outcome of {row['command_id']}"
+    return Fault(row["customer_id"], 0, what, "refused: reference_already_used", "accepted")
 
 
 async def check(
@@ -178,7 +203,7 @@ class Checking:
             if getattr(command, name) != row[name] and self._fault is None:
                 what = f"{name} of {row['command_id']}"
                 self._fault = Fault(row["customer_id"], 0, what, row[name], getattr(command, name))
-        asked = Asked(command, row["outcome"], row["xid"])
+        asked = Asked(command, row["outcome"], row["xid"], row["reason"], row["recorded_at"])
         self._asked.setdefault(row["customer_id"], []).append(asked)
 
     def take(self, rows: Sequence[bytes]) -> None:
@@ -209,7 +234,8 @@ class Checking:
 
     def _begin(self, customer_id: str) -> Audit:
         asked = self._asked.pop(customer_id, ())
-        return Audit(customer_id, self._ground.policies, asked, self._ground.days)
+        ground = self._ground
+        return Audit(customer_id, ground.policies, asked, ground.days, ground.versions)
 
     def _end(self) -> None:
         if self._audit is None or self._current is None:
