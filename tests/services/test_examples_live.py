@@ -7,7 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.ledger.fault import Fault
 from shared.runtime.embedded import Kafka
+from shared.runtime.verifying import verify
 from tests.support.examples import COPIED
 from tests.support.live import Live, live
 
@@ -37,6 +39,7 @@ async def test_the_example_comes_out_of_the_fleet(file: Path, kafka: Kafka, data
             assert [row["expires_on"] for row in await fleet.rows(query, customer_id)] == [day]
         (figures,) = await fleet.rows("SELECT * FROM report.reconciliation")
         assert set(figures.values()) == {0}
+        assert await _fault(database) is None
 
     expected = {
         _command_id(event): (event["outcome"], event.get("reason"))
@@ -45,6 +48,15 @@ async def test_the_example_comes_out_of_the_fleet(file: Path, kafka: Kafka, data
         and event.get("reason") != "conflicting_duplicate"
     }
     assert expected.items() <= outcomes.items()
+
+
+async def _fault(database: str) -> Fault | None:
+    """What `verify` finds in a book that nobody has touched."""
+    connection = await asyncpg.connect(database)
+    try:
+        return (await verify(connection, database, lambda done, total: None)).fault
+    finally:
+        await connection.close()
 
 
 def _told(rows: list[asyncpg.Record], expected: list[dict[str, Any]]) -> list[dict[str, Any]]:
