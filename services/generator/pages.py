@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from contextlib import suppress
 from datetime import date
 
 import asyncpg
@@ -15,9 +16,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from shared.ledger.decide import Fold, references_asked
+from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
-from shared.ledger.terms import decode
+from shared.ledger.postgres.stored import read_terms
 from shared.runtime import metrics, outbox, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
@@ -135,8 +137,10 @@ class Pages:
             return False
         after, as_of = page["after"], page["as_of"]
         fold = await book.open_fold(connection, self._judge.policies)
-        fold.accounts, fold.quarantined = await book.bill_page(connection, bucket, after, size)
-        customers = list(fold.accounts)
+        customers, fold.accounts, fold.quarantined, broken = await book.bill_page(
+            connection, bucket, after, size
+        )
+        fold.set_apart(broken)
         if apart is not None:
             fold.quarantined |= dict.fromkeys(customers, f"{type(apart).__name__}: {apart}"[:500])
             fold.broken |= dict.fromkeys(customers, apart)
@@ -179,10 +183,12 @@ class Pages:
         """Let entitlements follow terms that were planned for a day that has come."""
         rows = await connection.fetch(sql("changes_due"), bucket, as_of)
         if rows:
-            days = [decode(row["terms"]).next_change_after(as_of) for row in rows]
-            customers = [row["customer_id"] for row in rows]
-            await connection.execute(sql("set_next_changes"), customers, days)
-            await outbox.put(connection, [outbox.recheck(each) for each in customers])
+            days = {}
+            for row in rows:
+                with suppress(Unreadable):  # their own page sets them apart
+                    days[row["customer_id"]] = read_terms(row["terms"]).next_change_after(as_of)
+            await connection.execute(sql("set_next_changes"), list(days), list(days.values()))
+            await outbox.put(connection, [outbox.recheck(each) for each in days])
 
 
 def _asked(value: bytes) -> tuple[str, int]:

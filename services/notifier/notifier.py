@@ -5,10 +5,11 @@ What is told is read now, not from the line, so that it is right at the time of 
 """
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import asyncpg
 
@@ -21,6 +22,8 @@ from services.notifier.notices import (
     notices,
     now,
 )
+from services.notifier.texts import TEXTS
+from shared.ledger.errors import Unreadable
 from shared.ledger.money import decimal
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, outbox
@@ -34,6 +37,10 @@ from shared.schemas.outbound import (
 )
 from shared.schemas.topics import LEDGER
 
+log = logging.getLogger(__name__)
+
+UNTELLABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, Unreadable)
+"""What the terms or the contact of one customer bring about, whoever is told beside them."""
 LineData = Mapping[str, Any]
 """The data of one `billing.ledger.line_appended.v1`."""
 REQUESTED, HELD, DISCARDED = "requested", "held", "discarded"
@@ -50,9 +57,19 @@ class Notifier:
 
     async def set_apart(
         self, connection: asyncpg.Connection, record: Any, error: Exception
-    ) -> NoReturn:
-        """Our own lines can all be read: one that cannot be told is our mistake, so stop."""
-        raise error
+    ) -> Observe:
+        """Quarantine the customer whose rows cannot be told of: somebody changed them by hand.
+
+        Our own lines can all be read: anything else is our mistake, so stop.
+        """
+        if not isinstance(error, UNTELLABLE):
+            raise error
+        told = record.topic == LEDGER
+        customer_id = json.loads(record.value)["customer_id"] if told else record.key.decode()
+        reason = f"{type(error).__name__}: {error}"[:500]
+        log.error("quarantined %s", customer_id, exc_info=error)
+        await connection.execute(sql("quarantine"), [customer_id], [reason], None)
+        return partial(_observe, [])
 
 
 async def _in_force(connection: asyncpg.Connection, records: Sequence[Any]) -> list[LineData]:
@@ -121,7 +138,10 @@ def _facts(row: Any) -> Facts:
             row["told_incarnation"],
         )
     today = row[: Facts._fields.index("told")]
-    return Facts._make((*today, told))
+    facts = Facts._make((*today, told))
+    if facts.language not in TEXTS or None in (facts.phone, facts.mode, facts.status):
+        raise Unreadable(f"terms or contact of {facts.customer_id} lack what a notice says")
+    return facts
 
 
 async def _payments(connection: asyncpg.Connection, lines: Iterable[LineData]) -> Payments:

@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
+from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book, conflicts
 from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.buckets import bucket_of
@@ -50,7 +51,8 @@ class Judge:
         await book.lock_buckets(connection, map(self.bucket_of, reaches))
         ids = [arrival.command_id for arrival in arrivals]
         fold = await book.open_fold(connection, self.policies, ids, list(reaches))
-        fold.accounts = await book.accounts(connection, reaches)
+        fold.accounts, broken = await book.accounts(connection, reaches)
+        fold.set_apart(broken)
         await self._load_parked(connection, fold, arrivals, reaches)
         asked = references_asked(
             [*arrivals, *(each for waiting in fold.parked.values() for each in waiting)],
@@ -85,7 +87,13 @@ class Judge:
         if not customers:
             return
         for customer_id, kind, content, *event in await book.parked_of(connection, customers):
-            command = command_of(kind, content, self.zone)
+            try:
+                command = command_of(kind, content, self.zone)
+            except Exception as error:
+                # The rows of one customer were changed by hand: one customer stops.
+                said = f"a parked {kind} cannot be read: {type(error).__name__}: {error}"
+                fold.set_apart({customer_id: Unreadable(said)})
+                continue
             arrival = Arrival(kind, command, content, *event)  # type: ignore[arg-type]
             fold.parked.setdefault(customer_id, []).append(arrival)
 

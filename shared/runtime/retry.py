@@ -9,7 +9,7 @@ import asyncpg
 from shared.ledger.decide import WHOLE, Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
-from shared.runtime import trouble
+from shared.runtime import outbox, trouble
 from shared.runtime.database import PASSING, WRITER
 from shared.runtime.judge import Judge
 from shared.runtime.servers import database
@@ -53,6 +53,8 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
             if customer_id in fold.quarantined:
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)
+            # What could not be told of them meanwhile is told now.
+            await outbox.put(connection, [outbox.recheck(customer_id)])
     except _StillBroken as broken:
         return Retried(customer_id, "still quarantined", reason=str(broken))
     except PASSING:
@@ -70,7 +72,8 @@ async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str
     """Apply what is parked for the customer, and bill him up to the business date."""
     fold = await book.open_fold(connection, judge.policies)
     whole = {customer_id: WHOLE}
-    fold.accounts |= await book.accounts(connection, whole)
+    fold.accounts, broken = await book.accounts(connection, whole)
+    fold.set_apart(broken)
     await judge.load_waiting(connection, fold, [customer_id])
     asked = references_asked(fold.parked.get(customer_id, []), fold.accounts.values())
     await book.load_references(connection, fold.world, asked)

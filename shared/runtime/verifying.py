@@ -12,7 +12,15 @@ import asyncpg
 
 from shared.ledger.fault import Fault
 from shared.ledger.postgres.sealing import broken_seal
-from shared.ledger.postgres.verifying import Checked, Ground, Range, check, cut, ground
+from shared.ledger.postgres.verifying import (
+    Checked,
+    Ground,
+    Range,
+    check,
+    cut,
+    ground,
+    references_fault,
+)
 from shared.ledger.seal import Seal
 from shared.runtime.connecting import NotLetIn, connect
 from shared.runtime.servers import not_connected
@@ -60,9 +68,13 @@ async def _lines(
             return Verified(0, 0, common.fault)
         total, ranges = await cut(connection)
         if len(ranges) == 1:
-            return Verified(*await check(connection, common, ranges[0], command_of))
-        snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
-        return await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
+            verified = Verified(*await check(connection, common, ranges[0], command_of))
+        else:
+            snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+            verified = await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
+        if verified.fault is None:
+            verified = verified._replace(fault=await references_fault(connection))
+        return verified
 
 
 def _all(

@@ -194,7 +194,7 @@ class StoredRules(Rules):
             first = account.periods[0].period
             account.since = BEGINNING if first == label_of(account.bill_from) else first
             if wanted.postings:
-                account.postings = list(self._postings(customer_id, wanted.since or BEGINNING))
+                account.postings = list(self._postings(customer_id, account.since))
         return account
 
     def _end_of(self, customer_id: str, kept: Kept) -> Account:
