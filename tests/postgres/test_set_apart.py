@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.ledger.postgres import book
@@ -55,31 +56,37 @@ class Counted(Judge):
         return await super().set_apart(connection, record, error)
 
 
-async def test_a_batch_that_fails_and_is_fenced_when_tried_one_by_one_sets_nobody_apart(
-    connection: asyncpg.Connection, database: str
+@pytest.mark.parametrize(
+    ("refused", "handed"),
+    [("c-3", [[1, 2, 3], [1]]), ("nobody", [[1, 2, 3]])],
+    ids=["and-fails", "whole"],
+)
+async def test_a_fenced_batch_sets_nobody_apart_and_is_not_tried_on(
+    connection: asyncpg.Connection, database: str, refused: str, handed: list[list[int]]
 ) -> None:
-    """A zombie's: the database takes no line of c-3, and another worker has moved on."""
+    """A zombie's: another worker has moved on. Where the database refuses one of its records as
+    well, the first that is tried alone is fenced, and is the last that is tried."""
     partition, records = TopicPartition(SIGNUPS, 0), [signup(f"c-{n}", n) for n in range(1, 4)]
     judge, ours = Counted(), Database(database, "zombie")
     zombie = Loop("generator", [], "", ours, judge, Health())
     await connection.execute(
-        "ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id <> 'c-3')"
+        f"ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id <> '{refused}')"
     )
 
     async with ours.connection() as working:
         zombie._positions |= {partition: 1}
         await book.positions(working, "generator", [partition])
-        await connection.execute("UPDATE book.position SET next_offset = 3")
+        await connection.execute("UPDATE book.position SET next_offset = 4")
         await zombie._batch(working, {partition: records})
     await ours.close()
 
-    assert judge.handed == [[1, 2, 3], [1]], "the first that is fenced is the last that is tried"
+    assert judge.handed == handed
     assert judge.apart == []
     assert zombie._positions == {}, "where to go on is asked anew"
     nothing: list[Any] = []
     assert await connection.fetch(QUARANTINE) == nothing
     assert await connection.fetch("SELECT FROM book.command") == nothing
-    assert await connection.fetchval("SELECT next_offset FROM book.position") == 3
+    assert await connection.fetchval("SELECT next_offset FROM book.position") == 4
 
 
 async def test_a_batch_that_fails_is_tried_one_by_one_and_only_its_cause_is_set_apart(
