@@ -91,6 +91,17 @@ def signup(customer_id: str, joined: str, price: str = "1000.00", **others: Any)
     }
 
 
+def change(change_id: str, customer_id: str, on: str, told: str, **terms: Any) -> Event:
+    """A change told on the day `told` that takes effect on another."""
+    return "billing.customer.changed.v1", {
+        "change_id": change_id,
+        "customer_id": customer_id,
+        "effective_on": on,
+        "changed_at": f"{told}T10:00:00+06:00",
+        **terms,
+    }
+
+
 def payment(payment_id: str, customer_id: str, amount: str, on: str, **others: Any) -> Event:
     return "billing.payment.received.v1", {
         "payment_id": payment_id,

@@ -14,10 +14,12 @@ from services.coordinator.runs import Runs
 from shared.ledger.postgres.statements import sql
 from shared.runtime.database import Database
 from shared.runtime.health import Health
+from tests.postgres.shown import NOON
+from tests.postgres.shown import show as show_in_database
 from tests.support.crashing import Present
 
 DHAKA = ZoneInfo("Asia/Dhaka")
-TODAY = (datetime.now(DHAKA) - runs.NIGHT).date()
+TODAY = NOON.astimezone(DHAKA).date()
 
 
 class Clock(Runs):
@@ -40,15 +42,18 @@ class Clock(Runs):
         return self.ticked
 
 
-@pytest.fixture
-async def book(database: str) -> AsyncIterator[asyncpg.Connection]:
+@pytest.fixture(autouse=True)
+async def book(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+    """The book of a machine and a database whose clocks both show noon."""
     connection = await asyncpg.connect(database)
+    await show_in_database(connection, NOON)
+    show(monkeypatch, NOON)
     yield connection
     await connection.close()
 
 
 def show(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
-    """Let this machine's clock show an instant; the database's goes on as it does."""
+    """Let this machine's clock show an instant; the database's stays where it is."""
 
     class Shown(datetime):
         @classmethod
@@ -58,10 +63,12 @@ def show(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
     monkeypatch.setattr(runs, "datetime", Shown)
 
 
-async def ticked(book: asyncpg.Connection, day: date) -> None:
+async def ticked(
+    book: asyncpg.Connection, day: date, by: str = "clock", trigger: str = "nightly"
+) -> None:
     await book.execute(
-        "INSERT INTO book.run (tick_id, period, as_of, trigger) VALUES ($1, $2, $3, 'nightly')",
-        f"clock-{day}", f"{day:%Y-%m}", day,
+        "INSERT INTO book.run (tick_id, period, as_of, trigger) VALUES ($1, $2, $3, $4)",
+        f"{by}-{day}", f"{day:%Y-%m}", day, trigger,
     )  # fmt: skip
 
 
@@ -104,6 +111,25 @@ async def test_no_day_begins_in_a_book_that_was_restored_and_stands_still(
         assert await book.fetchval("SELECT count(*) FROM book.seal") == seals
 
 
+@pytest.mark.parametrize(("by", "trigger"), [("nightly", "nightly"), ("clock", "manual")])
+async def test_a_tick_made_by_hand_is_not_the_clock_s(
+    database: str, book: asyncpg.Connection, by: str, trigger: str
+) -> None:
+    await ticked(book, TODAY - timedelta(days=9), by, trigger)
+    assert await Clock(database).look() == [], "as on a new fleet, before its first midnight"
+    await ticked(book, TODAY - timedelta(days=8))
+    await ticked(book, TODAY, by, trigger)
+    assert await Clock(database).look() == [TODAY.isoformat()]
+
+
+async def test_a_database_whose_clock_is_a_month_ahead_does_not_bill_a_month_early(
+    database: str, book: asyncpg.Connection
+) -> None:
+    await ticked(book, TODAY)
+    await show_in_database(book, NOON + timedelta(days=31))
+    assert await Clock(database).look() == []
+
+
 @pytest.mark.parametrize(("minutes", "days"), [(4, []), (6, ["2026-02-01"])])
 async def test_the_day_begins_in_the_business_zone_and_is_five_minutes_old(
     database: str, monkeypatch: pytest.MonkeyPatch, minutes: int, days: list[str]
@@ -116,7 +142,7 @@ async def test_a_machine_whose_clock_is_a_month_ahead_does_not_bill_a_month_earl
     database: str, book: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ticked(book, TODAY)
-    show(monkeypatch, datetime.now(DHAKA) + timedelta(days=31))
+    show(monkeypatch, NOON + timedelta(days=31))
     assert await Clock(database).look() == []
 
 
@@ -124,7 +150,7 @@ async def test_a_machine_whose_clock_is_a_day_back_ticks_for_no_day_again(
     database: str, book: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ticked(book, TODAY)
-    show(monkeypatch, datetime.now(DHAKA) - timedelta(days=1))
+    show(monkeypatch, NOON - timedelta(days=1))
     assert await Clock(database).look() == []
 
 
@@ -135,7 +161,7 @@ async def test_a_page_is_sent_again_when_it_stands_still_or_was_sent_in_a_time_t
     await ticked(book, TODAY)
     await book.execute(
         "INSERT INTO book.page (tick_id, bucket, sent_at)"
-        " VALUES ($1, 3, now() + $2::text::interval)",
+        " VALUES ($1, 3, clock_timestamp() + $2::text::interval)",
         f"clock-{TODAY}", sent,
     )  # fmt: skip
     rows = await book.fetch(sql("stale_pages"), 10.0)

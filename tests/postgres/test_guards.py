@@ -13,7 +13,15 @@ from shared.runtime.worker import Context, _unfit
 from tests.postgres.kept import Kept, payment, signup
 
 Denied = asyncpg.InsufficientPrivilegeError
-TABLES = ("line", "command", "conflict", "policy", "seal")
+COLUMNS = {
+    "line": "paid",
+    "command": "reason",
+    "conflict": "content",
+    "policy": "source",
+    "seal": "lines",
+    "incarnation": "number",
+}
+TABLES = tuple(COLUMNS)
 CHANGES = (
     "UPDATE book.{0} SET xid = '1'",
     "DELETE FROM book.{0}",
@@ -82,6 +90,57 @@ async def test_a_guard_that_was_lifted_is_named(connection: asyncpg.Connection, 
         (f"book.{table}", "lacks its guard against UPDATE and DELETE"),
         (f"book.{table}", "may be changed by rollforward_writer"),
     ]
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    "fires",
+    [
+        "UPDATE OR DELETE ON book.{0} FOR EACH ROW WHEN (OLD.xid < '1000')",
+        "UPDATE OF xid OR DELETE ON book.{0} FOR EACH ROW",
+    ],
+    ids=["on-some-rows", "on-some-columns"],
+)
+async def test_a_guard_with_a_condition_is_no_guard(
+    connection: asyncpg.Connection, table: str, fires: str
+) -> None:
+    fires = fires.replace("xid", "number") if table == "seal" else fires
+    await connection.execute(f"""
+        DROP TRIGGER append_only ON book.{table};
+        CREATE TRIGGER append_only BEFORE {fires.format(table)}
+            EXECUTE FUNCTION book.refuse_change();
+        ALTER TABLE book.{table} ENABLE ALWAYS TRIGGER append_only;
+    """)
+
+    assert await holes(connection) == [
+        (f"book.{table}", "lacks its guard against UPDATE and DELETE")
+    ]
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS.items())
+async def test_a_writer_who_may_change_one_column_is_named(
+    connection: asyncpg.Connection, table: str, column: str
+) -> None:
+    await connection.execute(f"GRANT UPDATE ({column}) ON book.{table} TO rollforward_writer")
+
+    assert await holes(connection) == [(f"book.{table}", "may be changed by rollforward_writer")]
+
+
+async def test_a_check_of_the_chain_with_a_condition_is_no_check(
+    connection: asyncpg.Connection,
+) -> None:
+    definition = await connection.fetchval(
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgfoid = 'book.check_chain'::regproc"
+    )
+    name = definition.split()[2]
+    sometimes = definition.replace("EXECUTE", "WHEN (pg_trigger_depth() > 0) EXECUTE")
+    await connection.execute(f"""
+        DROP TRIGGER {name} ON book.line;
+        {sometimes};
+        ALTER TABLE book.line ENABLE ALWAYS TRIGGER {name};
+    """)
+
+    assert await holes(connection) == [("book.line", "lacks its check of the chain")]
 
 
 async def test_an_unguarded_leaf_is_named(connection: asyncpg.Connection) -> None:

@@ -151,6 +151,30 @@ async def test_who_left_or_is_quarantined_is_not_behind(books: Booked) -> None:
     assert await found(books) == {}
 
 
+async def test_who_left_is_behind_once_their_return_is_known_and_has_passed(books: Booked) -> None:
+    await books.play(signup("rahim", "2026-01-01"))
+    await books.play(change("h-1", "rahim", "2026-01-12", status="left"), tick("2026-01-31"))
+    await books.play(change("h-2", "rahim", "2026-03-10", status="active"), tick("2026-03-31"))
+    assert await found(books) == {}
+
+    figures = await planted(books, "DELETE FROM book.line WHERE period > '2026-01'")
+
+    assert figures == {"missing_months": 2, "uncovered_days": 59}
+
+
+async def test_who_was_back_only_for_a_while_is_not_behind_after_they_left_again(
+    books: Booked,
+) -> None:
+    await books.play(signup("rahim", "2026-01-01"))
+    for number, (on, status) in enumerate(
+        (("2026-01-05", "left"), ("2026-01-10", "active"), ("2026-01-20", "left"))
+    ):
+        await books.play(change(f"h-{number}", "rahim", on, status=status))
+    await books.play(change("h-3", "rahim", "2026-03-10", status="left"), tick("2026-03-31"))
+
+    assert await found(books) == {}
+
+
 async def test_a_run_not_done_yet_leaves_nobody_behind(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), tick("2026-01-31"))
     await books.connection.execute(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from tests.postgres.kept import (
     payment,
     signup,
 )
+from tests.postgres.shown import NOON, show
 
 POLICY = """\
 [[tax]]
@@ -97,6 +99,7 @@ async def test_an_honest_book_has_nothing_to_find(sealed: Sealed) -> None:
 RAHIM = "WHERE customer_id = 'rahim'"
 DISCOUNT = "WHERE command_id = 'discount/rahim-1'"
 LAST = "(SELECT max(seq) FROM book.line WHERE customer_id = 'rahim')"
+LATER = "UPDATE book.line SET recorded_at = recorded_at + interval '1 microsecond'"
 SWAP = [
     "UPDATE book.line SET seq = 1000 WHERE customer_id = 'rahim' AND seq = 2",
     "UPDATE book.line SET seq = 2 WHERE customer_id = 'rahim' AND seq = 3",
@@ -113,7 +116,7 @@ SWAP = [
             id="edit",
         ),
         pytest.param(
-            [f"UPDATE book.line SET recorded_at = now() {RAHIM} AND seq = 3"],
+            [f"{LATER} {RAHIM} AND seq = 3"],
             "customer rahim, line 3: hash is",
             id="edit-an-instant",
         ),
@@ -260,11 +263,26 @@ async def test_a_seal_is_due_once_a_day_after_a_run(
     sealed: Sealed, connection: asyncpg.Connection
 ) -> None:
     due = sql("seal_due")
-    assert not await connection.fetchval(due), "today has its seal"
+    await sealed.tampered("DELETE FROM book.seal")
+    await show(connection, NOON)
+    await connection.execute("UPDATE book.run SET finished_at = $1", NOON - timedelta(hours=1))
+    assert await connection.fetchval(due), "there is none"
 
-    await sealed.tampered("UPDATE book.seal SET sealed_at = sealed_at - interval '25 hours'")
+    await sealing.seal(connection)
+    await show(connection, NOON + timedelta(days=1))
+    assert not await connection.fetchval(due), "no run has ended since"
+    await connection.execute("UPDATE book.run SET finished_at = $1", NOON + timedelta(hours=1))
+    await show(connection, NOON + timedelta(hours=2))
+    assert not await connection.fetchval(due), "today has its seal"
+    await show(connection, NOON + timedelta(hours=12) - timedelta(seconds=1))
+    assert not await connection.fetchval(due), "it is today until midnight in Dhaka"
+    await show(connection, NOON + timedelta(hours=12))
     assert await connection.fetchval(due)
-    await connection.execute("UPDATE book.run SET finished_at = NULL")
+
+    await connection.execute(
+        "INSERT INTO book.run (tick_id, period, as_of, trigger)"
+        " VALUES ('at-work', '2026-03', '2026-03-02', 'manual')"
+    )
     assert not await connection.fetchval(due), "a run is at work"
 
 

@@ -101,6 +101,18 @@ def test_a_reversal_makes_a_correction_with_what_is_to_be_paid_now() -> None:
     assert told(BILLED._replace(due=-700), reversal) == [("correction/x-1", 0)]
 
 
+@pytest.mark.parametrize("due", [0, -700])
+def test_a_correction_after_which_nothing_is_owed_says_so_and_names_no_amount(due: int) -> None:
+    reversal = line(4, "2026-01", "reversal", command_id="cancellation/x-1")
+
+    (settled,) = notices(BILLED._replace(due=due), [reversal], {})
+    (owed,) = notices(BILLED, [reversal], {})
+
+    assert "You have nothing to pay now." in settled.text
+    assert "Tk" not in settled.text
+    assert "You now have Tk 3000.00 to pay." in owed.text
+
+
 def test_notices_keep_the_order_of_the_lines() -> None:
     lines = [
         line(3),
