@@ -138,6 +138,7 @@ def test_no_error_of_a_server_is_without_words_and_none_repeats_a_password(
 def test_a_worker_waits_for_what_passes_and_for_nothing_else() -> None:
     assert [named(e) for e in [*LOGIN, *FORBIDDEN] if trouble.lasting(e) is not e] == []
     assert [named(e) for e in AWAY if trouble.lasting(e) is not None] == []
+    assert [named(e) for e in AWAY if not isinstance(e, (*PASSING, kafka.KafkaError))] == []
     waited_for = [
         named(e)
         for e in [*LOGIN, *FORBIDDEN]
