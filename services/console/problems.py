@@ -80,6 +80,7 @@ BY_CODE: dict[int, type[Problem]] = {USAGE: Misconfigured, UNREACHABLE: Away}
 SERVER = {USAGE: "does not allow this", UNREACHABLE: "cannot be reached"}
 KINDS: dict[str, type[Problem]] = {
     "shared.runtime.servers.Unreachable": Away,
+    "shared.runtime.trouble.LoginRefused": Away,
     "shared.runtime.settle.NotSettled": Problem,
     "shared.runtime.broker.WrongTopics": Misconfigured,
     "shared.runtime.embedded.folder.DirectoryInUse": Misconfigured,

@@ -11,6 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.runtime import trouble
+
 WRITER = "rollforward_writer"
 COMMAND_SECONDS_MAX = 120
 
@@ -62,13 +64,20 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection. After any error it is thrown away, never lent again."""
+        """Lend a connection. After any error it is thrown away, never lent again.
+
+        Raises trouble.LoginRefused when the server does not let us in.
+        """
         async with AsyncExitStack() as stack:
             try:
                 lent = await stack.enter_async_context(self._engine.connect())
                 raw = await lent.get_raw_connection()
-            except DBAPIError as error:
-                raise _as_it_was(error) from None
+            except (DBAPIError, *trouble.LOGIN) as error:
+                inner = _as_it_was(error)
+                if isinstance(inner, trouble.LOGIN):
+                    # No OSError any more, as a certificate's is: that would be waited for.
+                    raise trouble.LoginRefused(trouble.words(inner)) from inner
+                raise inner from None
             connection = raw.driver_connection
             assert connection is not None
             try:

@@ -15,7 +15,14 @@ from aiokafka.errors import KafkaError
 
 USAGE, UNREACHABLE = 2, 3
 
+
+class LoginRefused(Exception):
+    """A server answers and does not let us in: waiting does not help. Look at user, password and
+    certificates; the message says which server and why."""
+
+
 LOGIN = (
+    LoginRefused,
     asyncpg.InvalidAuthorizationSpecificationError,  # a wrong password is one of them
     ssl.SSLCertVerificationError,
     kafka.AuthenticationFailedError,
