@@ -81,6 +81,7 @@ SERVER = {USAGE: "does not allow this", UNREACHABLE: "cannot be reached"}
 KINDS: dict[str, type[Problem]] = {
     "shared.ledger.postgres.migrate.Busy": Problem,
     "shared.runtime.servers.Unreachable": Away,
+    "shared.runtime.connecting.NotLetIn": Away,
     "shared.runtime.settle.NotSettled": Problem,
     "shared.runtime.settle.StandsStill": Problem,
     "shared.runtime.restored.BookBehind": Problem,

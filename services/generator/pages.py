@@ -142,7 +142,9 @@ class Pages:
         )
         fold.set_apart(broken)
         if apart is not None:
-            fold.quarantined |= dict.fromkeys(customers, f"{type(apart).__name__}: {apart}"[:500])
+            fold.quarantined |= dict.fromkeys(
+                customers, f"{type(apart).__name__}: {trouble.words(apart)}"[:500]
+            )
             fold.broken |= dict.fromkeys(customers, apart)
         await self._load_waiting(connection, fold)
         results = Counter[str]()

@@ -57,7 +57,10 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection. After any error it is thrown away, never lent again."""
+        """Lend a connection. After any error it is thrown away, never lent again.
+
+        Raises NotLetIn when the server does not let us in.
+        """
         async with AsyncExitStack() as stack:
             try:
                 lent = await stack.enter_async_context(self._engine.connect())

@@ -17,6 +17,7 @@ from shared.runtime.connecting import NotLetIn
 
 USAGE, UNREACHABLE = 2, 3
 
+
 LOGIN = (
     NotLetIn,
     asyncpg.InvalidAuthorizationSpecificationError,  # a wrong password is one of them

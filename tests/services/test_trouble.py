@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from services.console.main import Door, main
 from shared.runtime import trouble
-from shared.runtime.database import PASSING
+from shared.runtime.connecting import NotLetIn
+from shared.runtime.database import PASSING, Database
 from shared.runtime.embedded import DirectoryInUse, JarsMissing, ServerFailed
 from shared.runtime.servers import Unreachable, no_kafka, not_connected
 from shared.runtime.settings import SettingsError
@@ -39,6 +40,7 @@ AWAY = [
     kafka.NotLeaderForPartitionError(),
 ]
 LOGIN = [
+    NotLetIn("password authentication failed"),
     asyncpg.InvalidPasswordError('password authentication failed for user "clerk"'),
     asyncpg.InvalidAuthorizationSpecificationError('role "clerk" does not exist'),
     ssl.SSLCertVerificationError(1, "certificate verify failed"),
@@ -138,12 +140,30 @@ def test_no_error_of_a_server_is_without_words_and_none_repeats_a_password(
 def test_a_worker_waits_for_what_passes_and_for_nothing_else() -> None:
     assert [named(e) for e in [*LOGIN, *FORBIDDEN] if trouble.lasting(e) is not e] == []
     assert [named(e) for e in AWAY if trouble.lasting(e) is not None] == []
-    waited_for = [
+    assert [named(e) for e in AWAY if not isinstance(e, (*PASSING, kafka.KafkaError))] == []
+    assert [
         named(e)
         for e in [*LOGIN, *FORBIDDEN]
-        if isinstance(e, PASSING) and not isinstance(e, OSError)
-    ]
-    assert waited_for == []
+        if isinstance(e, PASSING) and not isinstance(e, ssl.SSLError)
+    ] == []
+
+
+async def test_a_certificate_that_is_not_trusted_is_not_waited_for_as_a_server_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def untrusted(*_: object, **__: object) -> None:
+        raise ssl.SSLCertVerificationError(1, "certificate verify failed")
+
+    monkeypatch.setattr(asyncpg, "connect", untrusted)
+    database = Database(URL, "test")
+
+    with pytest.raises(NotLetIn) as refused:
+        async with database.connection():
+            pass
+
+    assert not isinstance(refused.value, PASSING)
+    assert trouble.lasting(refused.value) is refused.value
+    await database.close()
 
 
 def test_what_lasts_is_found_behind_the_error_that_came_of_it() -> None:

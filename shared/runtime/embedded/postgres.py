@@ -139,7 +139,7 @@ class Postgres:
     def _newest(self) -> Path:
         """Return the log where its last words are."""
         files = [self._log, *self._logs.glob("postgres-*.log")]
-        return max((file for file in files if file.exists()), key=_written, default=self._log)
+        return max((file for file in files if file.exists()), key=_age, default=self._log)
 
     async def _create(self) -> None:
         """Make the data folder and the database; half of one, left by a crash, is made anew."""
@@ -253,9 +253,8 @@ class _Account:
         paths[0].chmod(0o700)
 
 
-def _written(file: Path) -> tuple[float, bool]:
-    """Sort logs by when they were written, the collector's after the one that it took over."""
-    return file.stat().st_mtime, file.parent.name != "log" or file.name != "postgres.log"
+def _age(file: Path) -> int:
+    return file.stat().st_mtime_ns
 
 
 def _unprivileged() -> pwd.struct_passwd:
