@@ -39,6 +39,7 @@ COMMIT_SECONDS = 5.0
 BROKER_SECONDS_MAX, LAST_WORD_SECONDS_MAX = 5.0, 1.0
 LOOK_SECONDS = 2.0
 """So often positions are compared with the broker's topics, and with what a person has reset."""
+UNANSWERED_SECONDS = 3.0
 METADATA_MS = 5_000
 TRIES_MAX = 3
 SESSION_MS = 10_000
@@ -88,7 +89,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._asker: Asker | None = None
         self._keeper: Keeper | None = None
         self._standing = Standing(consumer, health)
-        self._looked = -LOOK_SECONDS
+        self._looked = -UNANSWERED_SECONDS
         self._answered = False
         self._same: asyncio.Future[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
@@ -120,6 +121,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                         raise
                     self._failed("kafka", away)
                     self._positions.clear()
+                    self._answered = False
                     await wait(self._stopping)
         finally:
             await self._last_word()
@@ -187,10 +189,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     wait.reset()
                 await self._pass_markers(connection)
                 # Last, for it may move positions, and records in hand go by those of before.
-                due = self._look_is_due()
-                answered = await self._seek(connection) if due else True
-            if not answered:
-                await wait(self._stopping)
+                if self._look_is_due():
+                    await self._seek(connection)
             if not self._owes:  # a database that is there and takes no batch, its disk full, is bad
                 self.health.good("database")
             await self._tell_broker(connection)
@@ -234,12 +234,14 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             each not in self._positions and not self._standing.covers(each)
             for each in self._consumer.assignment()
         )
-        pause = POLL_SECONDS if self._standing else LOOK_SECONDS
-        return new or time.monotonic() - self._looked > pause
+        since = time.monotonic() - self._looked
+        if not self._answered:
+            return since > UNANSWERED_SECONDS
+        return new or since > (POLL_SECONDS if self._standing else LOOK_SECONDS)
 
-    async def _seek(self, connection: asyncpg.Connection) -> bool:
+    async def _seek(self, connection: asyncpg.Connection) -> None:
         """Read on where PostgreSQL says; stand still where Kafka's log no longer fits that. A
-        person's reset is found here too. Return False when Kafka does not answer."""
+        person's reset is found here too."""
         assert self._consumer is not None
         assert self._keeper is not None
         self._looked, assigned = time.monotonic(), self._consumer.assignment()
@@ -253,12 +255,13 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             look = await self._keeper.look(connection, assigned)
         except KafkaError as away:
             self._failed("kafka", away)
-            return False
+            self._answered = False
+            return
         if not self._answered:
             self.health.good("kafka")
             self._answered = True
         if self._consumer.assignment() != assigned:
-            return True
+            return
         self._standing.show(look.standing)
         before, self._topic_ids = self._topic_ids, self._keeper.topic_ids
         for (topic, number), offset in look.offsets.items():
@@ -270,7 +273,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         still = {each for each in assigned if each not in self._positions}
         self._consumer.pause(*still)
         self._consumer.resume(*self._consumer.paused() - still)
-        return True
 
     async def _batch(
         self,
@@ -352,6 +354,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         before the broker hears of it: so an offset that is ahead of the book is of a lost hour."""
         if time.monotonic() - self._committed < COMMIT_SECONDS or not self._positions:
             return
+        if not self._answered:
+            return  # the next look asks whether it is back
         assert self._consumer is not None
         self._committed = time.monotonic()
         for partition, offset in self._positions.items():
@@ -387,7 +391,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     def _failed(self, cause: str, error: BaseException) -> None:
         log.warning("%s: %s: %s", self.name, cause, trouble.told(error))
         metrics.RETRIES.labels(self.name, cause).inc()
-        self._answered = self._answered and cause != "kafka"
         if cause != "fenced":
             self.health.bad(cause, trouble.told(error))
 

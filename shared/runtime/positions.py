@@ -66,16 +66,48 @@ def fault(topic: str, held: Held, cluster: Cluster, begin: int, end: int) -> str
     if held.cluster_id is not None:
         if held.cluster_id != cluster.cluster_id:
             return (
-                f"position {at} belongs to Kafka cluster {held.cluster_id}, and this is "
-                f"{cluster.cluster_id}: wiped, or another one?"
+                f"it was read in Kafka cluster {held.cluster_id}, and this is "
+                f"{cluster.cluster_id}: the broker was wiped, or it is another one"
             )
         if held.topic_id != cluster.topics[topic].topic_id:
-            return f"position {at} belongs to a topic that was deleted and made anew since"
+            return "the topic was deleted and made anew since it was read"
     if at < begin:
         return f"reading is at {at}, but the broker has records from {begin} on"
     if at > end:
         return f"reading is at {at}, but the log ends at {end}: records that were read are gone"
     return held.halted
+
+
+def grouped(standing: Mapping[Partition, str]) -> dict[str, str]:
+    """Return one reason a topic, or a partition where it is the only one: what stands still
+    together is said once. `billing.payments.v1` -> "partitions 0-11: the topic was ..."."""
+    by_topic: dict[str, dict[str, list[int]]] = {}
+    for (topic, number), why in sorted(standing.items()):
+        by_topic.setdefault(topic, {}).setdefault(why, []).append(number)
+    said = {}
+    for topic, reasons in by_topic.items():
+        if len(reasons) == 1 and len(numbers := next(iter(reasons.values()))) == 1:
+            said[name((topic, numbers[0]))] = next(iter(reasons))
+        else:
+            said[topic] = "; ".join(f"{_listed(n)}: {why}" for why, n in reasons.items())
+    return said
+
+
+def name(partition: Partition) -> str:
+    """Return how a partition is called in /readyz and the log: `billing.payments.v1-3`."""
+    topic, number = partition
+    return topic if number == WHOLE else f"{topic}-{number}"
+
+
+def _listed(numbers: list[int]) -> str:
+    """Return numbers, ascending, as ranges: "partitions 0-3,7"."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][-1] == number - 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return "partitions " + ",".join("-".join(map(str, each)) for each in ranges)
 
 
 class Keeper:

@@ -16,7 +16,7 @@ from shared.runtime.asker import asking
 from shared.runtime.positions import CONSUMER_OF
 from shared.runtime.servers import database
 from shared.runtime.settings import SettingsError
-from shared.runtime.whereabouts import whereabouts
+from shared.runtime.whereabouts import standing, whereabouts
 from shared.schemas.topics import INBOUND, LEDGER, RECHECKS
 
 POLL_SECONDS = 0.02
@@ -76,40 +76,39 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
                 """Of the partitions that the broker has, be they more than the book's."""
                 return await asker.ends(await asker.partitions(topics))
 
-            async def standing() -> list[str]:
-                found = await whereabouts(connection, asker)
-                return [each.said() for each in found if each.why is not None]
+            async def still() -> list[str]:
+                return standing(await whereabouts(connection, asker))
 
-            await Settling(connection, ends, standing).run(timeout)
+            await Settling(connection, ends, still).run(timeout)
 
 
 class Settling:
-    """The five steps. `ends` tells the end offsets of topics, `standing` what stands still."""
+    """The five steps. `ends` tells the end offsets of topics, `still` what stands still."""
 
     def __init__(
         self,
         connection: asyncpg.Connection,
         ends: Callable[[Iterable[str]], Awaitable[Ends]],
-        standing: Callable[[], Awaitable[list[str]]],
+        still: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._connection = connection
         self._ends = ends
-        self._standing = standing
+        self._still = still
         self._missing: Callable[[Look], list[str]] = lambda _: ["Kafka names no ends of the topics"]
 
     async def run(self, timeout: float) -> None:
         """Go through the steps. What stands still waits for a person, so it is not waited for."""
         try:
             async with asyncio.timeout(timeout):
-                if standing := await self._standing():
-                    raise NotSettled(standing)
+                if still := await self._still():
+                    raise NotSettled(still)
                 look = await self._until(_behind(await self._ends(COMES_IN)))
                 look = await self._until(_running(look.runs))
                 look = await self._until(_unpublished(look.last))
                 look = await self._until(_behind(await self._ends(IS_TOLD)))
                 await self._until(_unpublished(look.last))
         except TimeoutError:
-            missing = await self._standing() or self._missing(await self._look())
+            missing = await self._still() or self._missing(await self._look())
             raise NotSettled(missing or ["the last step was done too late"], timeout) from None
 
     async def _until(self, missing: Callable[[Look], list[str]]) -> Look:

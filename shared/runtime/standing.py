@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from shared.ledger.postgres.book import Partition
 from shared.runtime import metrics
 from shared.runtime.health import Health
-from shared.runtime.positions import HOW, WHOLE
+from shared.runtime.positions import HOW, WHOLE, grouped
 
 log = logging.getLogger(__name__)
 
@@ -30,33 +30,24 @@ class Standing:
 
     def show(self, reasons: Mapping[Partition, str]) -> None:
         """Say which partitions stand still now; those that did and do not any more are good."""
-        for gone in self._reasons.keys() - reasons.keys():
-            self._health.good(name(gone))
-            _gauge(gone, 0)
-            log.warning("%s: %s goes on", self._consumer, name(gone))
-        for partition, why in reasons.items():
-            if self._reasons.get(partition) != why:
-                log.error("%s: %s stands still: %s; %s", self._consumer, name(partition), why, HOW)
-            self._health.bad(name(partition), f"{why}; {HOW}", person=True)
-            _gauge(partition, 1)
+        before, now = grouped(self._reasons), grouped(reasons)
+        for cause in before.keys() - now.keys():
+            self._health.good(cause)
+            log.warning("%s: %s goes on", self._consumer, cause)
+        for cause, why in now.items():
+            if before.get(cause) != why:
+                log.error("%s: %s stands still: %s; %s", self._consumer, cause, why, HOW)
+            self._health.bad(cause, f"{why}; {HOW}", person=True)
+        for partition in self._reasons.keys() | reasons.keys():
+            _gauge(partition, partition in reasons)
         self._reasons = dict(reasons)
 
     def forget(self, revoked: Collection[TopicPartition]) -> None:
         """Another worker has these partitions now, and says it."""
-        for partition in revoked:
-            if partition in self._reasons:
-                self._health.good(name(partition))
-                _gauge(partition, 0)
-        self._reasons = {each: why for each, why in self._reasons.items() if each not in revoked}
+        self.show({each: why for each, why in self._reasons.items() if each not in revoked})
 
 
-def name(partition: Partition) -> str:
-    """Return how a partition is called in /readyz and the log: `billing.payments.v1-3`."""
-    topic, number = partition
-    return topic if number == WHOLE else f"{topic}-{number}"
-
-
-def _gauge(partition: Partition, value: int) -> None:
+def _gauge(partition: Partition, value: bool) -> None:
     topic, number = partition
     label = "all" if number == WHOLE else str(number)
     metrics.STANDS_STILL.labels(topic, label).set(value)

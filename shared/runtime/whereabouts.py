@@ -1,5 +1,6 @@
 """Where every consumer is, for people: what stands still, why, and the reset they decide on."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import asyncpg
@@ -7,7 +8,7 @@ import asyncpg
 from shared.ledger.postgres import positions
 from shared.ledger.postgres.statements import sql
 from shared.runtime.asker import Asker
-from shared.runtime.positions import CONSUMER_OF, HEALS, WHOLE, fault, topic_fault
+from shared.runtime.positions import CONSUMER_OF, HEALS, HOW, WHOLE, fault, grouped, topic_fault
 from shared.schemas.topics import LEDGER
 
 
@@ -27,9 +28,11 @@ class Whereabouts(NamedTuple):
     end: int | None
     why: str | None
 
-    def said(self) -> str:
-        place = self.topic if self.partition == WHOLE else f"{self.topic}-{self.partition}"
-        return f"{place} stands still: {self.why}; see `rollforward positions list`"
+
+def standing(found: Iterable[Whereabouts]) -> list[str]:
+    """Return what stands still and why, a line a topic."""
+    reasons = {(each.topic, each.partition): each.why for each in found if each.why is not None}
+    return [f"{cause} stands still: {why}; {HOW}" for cause, why in grouped(reasons).items()]
 
 
 async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Whereabouts]:

@@ -32,10 +32,9 @@ async def held(
 ) -> dict[Partition, Held]:
     """Return a consumer's positions; where it has none, it begins at 0 in the topics of now."""
     asked = _columns(partitions, topic_ids)
+    # Asked for when all are there too: so a database that takes no writes is noticed at once.
+    await connection.execute(sql("ensure_positions"), consumer, *asked, cluster_id)
     rows = await connection.fetch(sql("positions"), consumer, *asked[:2])
-    if len(rows) < len(asked[0]):
-        await connection.execute(sql("ensure_positions"), consumer, *asked, cluster_id)
-        rows = await connection.fetch(sql("positions"), consumer, *asked[:2])
     return {(row["topic"], row["partition"]): Held(*row[2:]) for row in rows}
 
 
