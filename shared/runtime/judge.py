@@ -14,6 +14,7 @@ from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
 from shared.ledger.postgres import book
+from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import inbox, metrics, outbox
 from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
@@ -90,7 +91,12 @@ class Judge:
             fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
-        """Save what a fold decided, and what it tells the world besides its lines."""
+        """Save what a fold decided, and what it tells the world besides its lines.
+
+        Raises BookDiffers where customers would be quarantined for what is the book's own fault.
+        """
+        if fold.broken:
+            await expect_nobodys_fault(connection)
         await book.save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
         told = [

@@ -20,9 +20,11 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
+from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import header_names, metrics
-from shared.runtime.database import PASSING, Database
+from shared.runtime.database import PASSING, Database, nobodys
 from shared.runtime.health import Health
+from shared.runtime.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self.database = database
         self.handler = handler
         self.health = health
+        self._standing = Standing(consumer, database, health)
         self._positions: dict[TopicPartition, int] = {}
         self._topics = topics
         self._kafka = kafka
@@ -215,6 +218,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             except (*PASSING, book.Fenced):
                 raise
             except Exception as error:
+                if nobodys(error):
+                    raise
+                await expect_nobodys_fault(connection)
                 log.exception("%s: a batch failed, its records are tried one by one", self.name)
                 metrics.RETRIES.labels(self.name, type(error).__name__).inc()
                 await self._one_by_one(connection, batches)
@@ -240,6 +246,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 except (*PASSING, book.Fenced):
                     raise
                 except Exception as error:
+                    if nobodys(error):
+                        raise
                     log.exception("%s: set apart %s at %d", self.name, partition, record.offset)
                     await self._commit(
                         connection,
@@ -262,9 +270,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         }
         for tries_left in reversed(range(TRIES_MAX)):
             try:
-                async with connection.transaction():
-                    observe = await work()
-                    await book.advance(connection, self.name, moves)
+                with self._standing.watched("batch", connection):
+                    async with connection.transaction():
+                        observe = await work()
+                        await book.advance(connection, self.name, moves)
                 break
             except asyncpg.UniqueViolationError:
                 # Two batches met on one command id or reference: now the other's row is seen.
@@ -276,16 +285,11 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         observe()
 
     async def _tell_broker(self) -> None:
-        """Commit offsets to the broker now and then, and note the lag; nothing hangs on it."""
+        """Commit offsets to the broker now and then, for lag monitors; nothing hangs on it."""
         if time.monotonic() - self._committed < COMMIT_SECONDS or not self._positions:
             return
         assert self._consumer is not None
         self._committed = time.monotonic()
-        for partition, offset in self._positions.items():
-            end = self._consumer.highwater(partition)
-            if end is not None:
-                lag = metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition))
-                lag.set(max(0, end - offset))
         try:
             held = self._consumer.assignment()
             # A broker that is away is not an error to a consumer: it asks again for ever.

@@ -22,6 +22,7 @@ from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
+from shared.runtime.standing import Standing
 from shared.schemas.outbound import line_appended
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Relay:
         self._kafka = kafka
         self._database = database
         self._health = health
+        self._standing = Standing("relay", database, health)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -89,8 +91,9 @@ class Relay:
             if time.monotonic() - watched > WATCH_SECONDS:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
-            lines = await self._lines(connection, producer)
-            others = await self._others(connection, producer)
+            with self._standing.watched("batch", connection):
+                lines = await self._lines(connection, producer)
+                others = await self._others(connection, producer)
             wait.reset()
             self._health.good("database")
             if max(lines, others) < ROWS_MAX:

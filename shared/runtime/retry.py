@@ -9,7 +9,7 @@ import asyncpg
 from shared.ledger.decide import WHOLE, Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
-from shared.runtime.database import PASSING, WRITER
+from shared.runtime.database import PASSING, WRITER, nobodys
 from shared.runtime.judge import Judge
 from shared.runtime.servers import database
 
@@ -55,6 +55,8 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
     except PASSING:
         raise
     except Exception as broken:
+        if nobodys(broken):
+            raise
         # Whatever it is, it set him apart before: the next one is tried all the same.
         reason = f"{type(broken).__name__}: {broken}"[:500]
         return Retried(customer_id, "still quarantined", reason=reason)
