@@ -177,10 +177,10 @@ async def test_a_release_started_before_migrate_ends_at_once_and_nobody_pays_for
     await expect_nobody_set_apart(book)
 
 
-async def test_a_run_on_a_book_that_was_changed_quarantines_nobody_and_is_done_after_the_mend(
+async def test_a_run_without_the_rights_for_it_quarantines_nobody_and_is_done_after_the_mend(
     book: Book,
 ) -> None:
-    broken, mended = WRONG["column renamed"]
+    broken, mended = WRONG["rights revoked"]
     assert mended is not None
     tick = {"tick_id": "t", "period": "2026-02", "as_of": "2026-02-01", "trigger": "nightly"}
     async with book.worker("coordinator"):
