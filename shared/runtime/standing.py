@@ -74,7 +74,7 @@ class Standing:
         if row["lock"]:
             holders = ", ".join(row["holders"]) or "nobody any more"
             return f"waits for a lock ({row['lock']}) that session {holders} holds"
-        return f"waits for no lock; in PostgreSQL: {row['event'] or 'nothing to be seen'}"
+        return f"waits for no lock ({row['event'] or 'PostgreSQL or Kafka is slow to answer'})"
 
     def _take_back(self, cause: str, seconds: float) -> None:
         if self._began.pop(cause, None) is None:

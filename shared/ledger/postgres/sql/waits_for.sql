@@ -6,7 +6,7 @@ SELECT
         FROM pg_locks WHERE pid = $1 AND NOT granted LIMIT 1
     ) AS lock,
     ARRAY(
-        SELECT concat_ws(' ', holder.pid, nullif(application_name, ''), state)
+        SELECT concat_ws(' ', holder.pid, nullif(application_name, ''))
         FROM (SELECT DISTINCT unnest(pg_blocking_pids($1)) AS pid) AS holder
         LEFT JOIN pg_stat_activity USING (pid)
         ORDER BY holder.pid
