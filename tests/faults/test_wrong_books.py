@@ -72,6 +72,13 @@ class Book:
         await connection.execute(statement)
         await connection.close()
 
+    async def change(self, name: str) -> tuple[str, str]:
+        """Return the statements that break the book, and that mend it again."""
+        broken, mended = WRONG[name]
+        if mended is None:
+            ((mended,),) = await self.rows("SELECT pg_get_functiondef('book.check_chain'::regproc)")
+        return broken, mended
+
     async def until(self, query: str, wanted: list[Any]) -> None:
         while await self.rows(query) != wanted:
             await asyncio.sleep(0.02)
@@ -135,9 +142,7 @@ PAYMENTS = "SELECT count(*)::int FROM book.command WHERE command_id LIKE 'paymen
 async def test_a_book_changed_under_a_worker_ends_it_and_is_nobodys_data(
     book: Book, change: str
 ) -> None:
-    broken, mended = WRONG[change]
-    if mended is None:
-        ((mended,),) = await book.rows("SELECT pg_get_functiondef('book.check_chain'::regproc)")
+    broken, mended = await book.change(change)
     async with book.worker("collector") as collector:
         await book.pay("before")
         await book.until(PAYMENTS, [(3,)])
@@ -177,11 +182,11 @@ async def test_a_release_started_before_migrate_ends_at_once_and_nobody_pays_for
     await expect_nobody_set_apart(book)
 
 
-async def test_a_run_without_the_rights_for_it_quarantines_nobody_and_is_done_after_the_mend(
-    book: Book,
+@pytest.mark.parametrize("change", ["rights revoked", "function that divides by zero"])
+async def test_a_run_on_a_wrong_book_quarantines_nobody_and_is_done_after_the_mend(
+    book: Book, change: str
 ) -> None:
-    broken, mended = WRONG["rights revoked"]
-    assert mended is not None
+    broken, mended = await book.change(change)
     tick = {"tick_id": "t", "period": "2026-02", "as_of": "2026-02-01", "trigger": "nightly"}
     async with book.worker("coordinator"):
         async with book.worker("generator") as generator:
