@@ -7,6 +7,7 @@ one to know: every run and page is a row first, and a timer sends again what sta
 import asyncio
 import json
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.period import label_of
 from shared.ledger.postgres import sealing
+from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
 from shared.runtime.broker import expect_answer
@@ -32,11 +34,13 @@ log = logging.getLogger(__name__)
 HEAL_SECONDS = 0.25
 STALE_SECONDS = 10.0
 WATCH_SECONDS = 5.0
-RECONCILE_SECONDS = 3600.0
+RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
 SEAL_SECONDS = 60.0
 CLOCK_SECONDS = 20.0
 STOP_SECONDS = 2.0
 SESSION_SECONDS = 10
+WAITS = (*PASSING, KafkaError, BookDiffers)
+"""What a timer leaves to the next time; on BookDiffers the worker ends before that."""
 NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
 
@@ -126,7 +130,7 @@ class Runs:
         async for event in stream.events():
             try:
                 await self._claim(event.key.decode())
-            except (*PASSING, KafkaError) as away:
+            except WAITS as away:
                 log.warning("a run waits for the timer: %s", away)
 
     async def _claim(self, period: str) -> None:
@@ -164,6 +168,8 @@ class Runs:
                 await self._send_page(row["tick_id"], row["bucket"])
             self._health.good("runs")
             self._wait.reset()
+        except BookDiffers:
+            return
         except Exception as away:
             # A timer that raises ends the app, and a broker that is away raises in many ways.
             if trouble.lasting(away):
@@ -180,7 +186,7 @@ class Runs:
         try:
             async with self._database.connection() as connection:
                 row = await connection.fetchrow(sql("watch"))
-        except PASSING as away:
+        except WAITS as away:
             log.warning("the gauges wait: %s", trouble.told(away))
             return
         metrics.PARKED.set(row["parked"])
@@ -189,20 +195,23 @@ class Runs:
         metrics.RUN_LAST_SUCCESS.set(row["last_success"] or 0)
 
     async def _keep_reconciling(self) -> None:
-        """Look whether all figures are 0, at the start and then every hour: it reads the book."""
+        """Look whether all figures are 0, at the start and then every hour: it reads the book. One
+        that could not be read to its end is tried again after a minute."""
         while not self._stopping.is_set():
-            await self._reconcile()
-            await pause(self._stopping, RECONCILE_SECONDS)
+            done = await self._reconcile()
+            await pause(self._stopping, RECONCILE_SECONDS if done else RECONCILE_AGAIN_SECONDS)
 
-    async def _reconcile(self) -> None:
+    async def _reconcile(self) -> bool:
         try:
             async with self._database.connection() as connection:
                 row = await connection.fetchrow(sql("reconciliation"), timeout=RECONCILE_SECONDS)
-        except PASSING as away:
+        except WAITS as away:
             log.warning("the reconciliation waits: %s", trouble.told(away))
-            return
+            return False
         for figure, difference in row.items():
             metrics.RECONCILIATION.labels(figure).set(difference)
+        metrics.RECONCILIATION_LAST_SUCCESS.set(time.time())
+        return True
 
     async def _seal(self) -> None:
         """Seal the book once a day, after the day's run is done."""
@@ -213,7 +222,7 @@ class Runs:
                 if await connection.fetchval(sql("seal_due")):
                     sealed = await sealing.seal(connection)
                     log.info("seal %s: %s", sealed.number, sealed.hash.hex())
-        except (*PASSING, KafkaError) as away:
+        except WAITS as away:
             log.warning("the seal waits: %s", trouble.told(away))
 
     async def _clock(self) -> None:

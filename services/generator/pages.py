@@ -18,14 +18,16 @@ from aiokafka.errors import KafkaError
 from shared.ledger.decide import Fold, references_asked
 from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book
+from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_terms
 from shared.runtime import metrics, outbox, trouble
-from shared.runtime.database import PASSING, Database
+from shared.runtime.database import OF_DATA, PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
 from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS, Backoff
 from shared.runtime.restored import Restored
+from shared.runtime.stuck import Stuck
 from shared.schemas.topics import PAGES
 
 log = logging.getLogger(__name__)
@@ -34,8 +36,6 @@ CUSTOMERS_MAX = 5000
 BUCKETS_AT_ONCE = 2
 """While one bucket's lines are written, the next one's bills are worked out."""
 SMALLER = 8
-POISON = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
-"""What the database refuses of one customer, whoever is billed beside him."""
 
 
 class Pages:
@@ -47,6 +47,7 @@ class Pages:
         self._judge = judge
         self._health = health
         self._restored = Restored(kafka, health)
+        self._stuck = Stuck("pages", database, health)
         self._stopping = asyncio.Event()
         self._free = asyncio.Semaphore(BUCKETS_AT_ONCE)
 
@@ -96,10 +97,7 @@ class Pages:
             more, size, apart = True, CUSTOMERS_MAX, None
             while more and not self._stopping.is_set():
                 try:
-                    async with self._database.transaction() as connection:
-                        if await self._restored.stands_still(connection):
-                            return  # the coordinator asks again once the book goes on
-                        more = await self.bill_page(connection, tick_id, bucket, size, apart)
+                    more = await self._committed(tick_id, bucket, size, apart)
                     size, apart = min(size * 2, CUSTOMERS_MAX), None
                     wait.reset()
                     self._health.good("pages")
@@ -108,18 +106,30 @@ class Pages:
                     metrics.RETRIES.labels("pages", "database").inc()
                     self._health.bad("pages", trouble.told(away))
                     await wait(self._stopping)
+                except BookDiffers:
+                    raise
                 except Exception as error:
                     if trouble.lasting(error):
                         raise
                     log.exception("page %s of %s fails, %d customers", bucket, tick_id, size)
                     metrics.RETRIES.labels("pages", type(error).__name__).inc()
-                    if not isinstance(error, POISON) or apart is not None:
+                    if not isinstance(error, OF_DATA) or apart is not None:
                         # The run stays unfinished and is sent again; others go on meanwhile.
                         self._health.bad("pages", f"bucket {bucket}: {trouble.told(error)}"[:200])
                         return
                     # One customer's trouble stops one customer: fewer, until he is alone.
                     apart = error if size == 1 else None
                     size = max(1, size // SMALLER)
+
+    async def _committed(
+        self, tick_id: str, bucket: int, size: int, apart: Exception | None
+    ) -> bool:
+        async with self._database.connection() as connection:
+            with self._stuck.watched(f"page {bucket}", connection):
+                async with connection.transaction():
+                    if await self._restored.stands_still(connection):
+                        return False  # the coordinator asks again once the book goes on
+                    return await self.bill_page(connection, tick_id, bucket, size, apart)
 
     async def bill_page(
         self,

@@ -15,6 +15,7 @@ from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
 from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book, conflicts
+from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
@@ -98,7 +99,12 @@ class Judge:
             fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
-        """Save what a fold decided, and what it tells the world besides its lines."""
+        """Save what a fold decided, and what it tells the world besides its lines.
+
+        Raises BookDiffers where customers would be quarantined for what is the book's own fault.
+        """
+        if fold.broken:
+            await expect_nobodys_fault(connection)
         await book.save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
         clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]

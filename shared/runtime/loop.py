@@ -21,14 +21,16 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import book
 from shared.ledger.postgres.positions import TopicIds
+from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.ledger.postgres.statements import sql
 from shared.runtime import header_names, metrics, trouble
 from shared.runtime.asker import Asker
-from shared.runtime.database import PASSING, Database
+from shared.runtime.database import PASSING, Database, nobodys
 from shared.runtime.health import Health
 from shared.runtime.positions import Keeper
 from shared.runtime.restored import Restored, with_incarnation
 from shared.runtime.standing import Standing
+from shared.runtime.stuck import Stuck
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self.database = database
         self.handler = handler
         self.health = health
+        self._stuck = Stuck(consumer, database, health)
         self._positions: dict[TopicPartition, int] = {}
         self._restored = Restored(kafka, health)
         self._incarnation = 1
@@ -250,7 +253,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             if await self._restored.stands_still(connection, anew=lost):
                 self._positions.clear()
                 self._consumer.pause(*assigned)
-                return True
+                return
             self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
             look = await self._keeper.look(connection, assigned)
         except KafkaError as away:
@@ -287,6 +290,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             except (*PASSING, book.Fenced):
                 raise
             except Exception as error:
+                if nobodys(error):
+                    raise
+                await expect_nobodys_fault(connection)
                 log.exception("%s: a batch failed, its records are tried one by one", self.name)
                 metrics.RETRIES.labels(self.name, type(error).__name__).inc()
                 await self._one_by_one(connection, batches)
@@ -312,6 +318,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 except (*PASSING, book.Fenced):
                     raise
                 except Exception as error:
+                    if nobodys(error):
+                        raise
                     log.exception("%s: set apart %s at %d", self.name, partition, record.offset)
                     await self._commit(
                         connection,
@@ -334,11 +342,12 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         }
         for tries_left in reversed(range(TRIES_MAX)):
             try:
-                async with connection.transaction():
-                    observe = await work()
-                    if self._same is not None:
-                        await self._same
-                    await book.advance(connection, self.name, moves, self._topic_ids)
+                with self._stuck.watched("batch", connection):
+                    async with connection.transaction():
+                        observe = await work()
+                        if self._same is not None:
+                            await self._same
+                        await book.advance(connection, self.name, moves, self._topic_ids)
                 break
             except asyncpg.UniqueViolationError:
                 # Two batches met on one command id or reference: now the other's row is seen.
@@ -350,19 +359,14 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         observe()
 
     async def _tell_broker(self, connection: asyncpg.Connection) -> None:
-        """Commit offsets to the broker now and then, and note the lag. A batch is in the book
-        before the broker hears of it: so an offset that is ahead of the book is of a lost hour."""
+        """Commit offsets to the broker now and then. A batch is in the book before the broker hears
+        of it: so an offset that is ahead of the book is of a lost hour (`restored`)."""
         if time.monotonic() - self._committed < COMMIT_SECONDS or not self._positions:
             return
         if not self._answered:
             return  # the next look asks whether it is back
         assert self._consumer is not None
         self._committed = time.monotonic()
-        for partition, offset in self._positions.items():
-            end = self._consumer.highwater(partition)
-            if end is not None:
-                lag = metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition))
-                lag.set(max(0, end - offset))
         self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
         try:
             # A broker that is away is not an error to a consumer: it asks again for ever.
@@ -384,6 +388,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _last_word(self) -> None:
         """Tell the broker how far this worker came before it lets go of its partitions: the next
         book it meets may be a restored one."""
+        if not self._positions:
+            return
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(LAST_WORD_SECONDS_MAX):
                 await self._commit_offsets()

@@ -23,6 +23,7 @@ from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
 from shared.runtime.restored import Restored
+from shared.runtime.stuck import Stuck
 from shared.schemas.outbound import line_appended
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Relay:
         self._database = database
         self._health = health
         self._restored = Restored(kafka, health)
+        self._stuck = Stuck("relay", database, health)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -93,7 +95,8 @@ class Relay:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
             if rows == ROWS_MAX or await connection.fetchval(sql("relay_waits")):
-                rows = await self._pass(connection, producer)
+                with self._stuck.watched("batch", connection):
+                    rows = await self._pass(connection, producer)
             wait.reset()
             self._health.good("database")
             if rows < ROWS_MAX:

@@ -10,7 +10,7 @@ from shared.ledger.decide import WHOLE, Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
 from shared.runtime import outbox, trouble
-from shared.runtime.database import PASSING, WRITER
+from shared.runtime.database import PASSING, WRITER, nobodys
 from shared.runtime.judge import Judge
 from shared.runtime.servers import database
 
@@ -60,7 +60,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
     except PASSING:
         raise
     except Exception as broken:
-        if trouble.lasting(broken):
+        if trouble.lasting(broken) or nobodys(broken):
             raise
         # Whatever it is, it set him apart before: the next one is tried all the same.
         reason = f"{type(broken).__name__}: {trouble.words(broken)}"[:500]

@@ -1,5 +1,6 @@
 """Short visits to the servers, for commands that come and go; errors say what to do."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from shared.ledger.postgres.shape import BookDiffers, expect_migrated
 from shared.runtime import trouble
 from shared.runtime.connecting import NotLetIn, connect
 from shared.runtime.settings import SettingsError
@@ -17,8 +19,11 @@ class Unreachable(Exception):
 
 
 @asynccontextmanager
-async def database(url: str, *, role: str | None = None) -> AsyncIterator[asyncpg.Connection]:
-    """Lend a connection to the book, acting as `role` where one is given.
+async def database(
+    url: str, *, role: str | None = None, migrated: bool = True
+) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection to the book, acting as `role` where one is given. Without `migrated` the
+    book need not be there yet.
 
     Raises Unreachable when the server does not answer, does not let us in or goes away
     meanwhile, SettingsError when we may not do this there, or it holds no book.
@@ -34,7 +39,11 @@ async def database(url: str, *, role: str | None = None) -> AsyncIterator[asyncp
     ) as error:
         raise not_connected(url, error) from None
     try:
+        if migrated:
+            await _expect_migrated(connection)
         yield connection
+    except BookDiffers as differs:
+        raise SettingsError(f"the database at {_place(url)}: {differs}") from differs
     except BrokenPipeError:  # whoever reads our answer has gone, not the server
         raise
     except Exception as error:
@@ -74,8 +83,8 @@ def _explained(url: str, error: Exception) -> Exception | None:
     place, why = _place(url), trouble.words(error)
     if isinstance(error, trouble.SETUP):
         return SettingsError(
-            f"the database at {place} holds no book of this version ({why}): "
-            "run `rollforward migrate`"
+            f"the book at {place} is not what this release works on ({why}): it was changed by "
+            "hand; put it back as schema.sql has it, or run `rollforward migrate`"
         )
     if isinstance(error, trouble.RIGHTS):
         return SettingsError(f"the database at {place} does not allow this: {why}")
@@ -84,6 +93,12 @@ def _explained(url: str, error: Exception) -> Exception | None:
     if isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.InterfaceError):
         return None if code is None else Unreachable(f"PostgreSQL at {place} went away: {why}")
     return None if code is None else Unreachable(f"PostgreSQL at {place} cannot do this now: {why}")
+
+
+async def _expect_migrated(connection: asyncpg.Connection) -> None:
+    """Raise BookDiffers as `expect_migrated`; who may only read reports cannot look."""
+    with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+        await expect_migrated(connection)
 
 
 async def _close(connection: asyncpg.Connection) -> None:

@@ -16,7 +16,7 @@ async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]
     Raises Unreachable when a server is away, SettingsError when the fleet was set up with
     another zone or partition count, WrongTopics when a topic cannot be used as it is.
     """
-    async with database(database_url) as connection:
+    async with database(database_url, migrated=False) as connection:
         try:
             steps = await migrate(connection, settings.partitions, settings.zone.key)
         except ValueError as error:

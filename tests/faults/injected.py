@@ -264,6 +264,26 @@ def _stale_line(columns: str, changes: dict[str, str]) -> str:
     )
 
 
+AHEAD = """
+ALTER TABLE book.line ADD COLUMN IF NOT EXISTS later text;
+ALTER TABLE book.account ADD COLUMN IF NOT EXISTS later text;
+CREATE TABLE IF NOT EXISTS book.later (number integer PRIMARY KEY);
+ALTER TABLE book.later OWNER TO rollforward_owner;
+GRANT SELECT, INSERT ON book.later TO rollforward_writer;
+INSERT INTO book.migration (name) VALUES ('9999_later.sql') ON CONFLICT DO NOTHING;
+"""
+"""An expand migration of a later release: it only adds."""
+
+
+async def ahead(scene: Scene) -> None:
+    """Apply the migration of a later release under load; then every worker dies, and those that are
+    started find a book ahead of them."""
+    await _tell(scene, AHEAD)
+    for pid in (await scene.pids()).values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 async def _tell(scene: Scene, statement: str) -> None:
     """Have PostgreSQL do something, however often it must be asked."""
     while True:
@@ -295,6 +315,6 @@ FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
         kill, terminate, steps, supervisor, zombie, rebalance, broker, postgres, sessions, commits,
-        locks, timeouts, disk, clock, rogue,
+        locks, timeouts, disk, clock, rogue, ahead,
     )
 }  # fmt: skip
