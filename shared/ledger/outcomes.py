@@ -19,6 +19,8 @@ from shared.ledger.refusals import WAITS, Known, not_allowed, reason_against
 from shared.ledger.terms import Terms
 
 REFERENCE = "reference_already_used"
+MAKERS = (SignedUp, Changed, BillUpToSet)
+"""Commands that bill first and have no single line to be judged before."""
 
 
 class Books(NamedTuple):
@@ -38,7 +40,7 @@ class Outcomes:
         self._asked = asked
         self._versions = versions
         self._days = days
-        self._refused = [at for at, each in enumerate(asked) if each.outcome != "accepted"]
+        self.refusals = [at for at, each in enumerate(asked) if each.outcome != "accepted"]
         self._settled = 0
         """How many of the refused were found right."""
         self._right: set[int] = set()
@@ -46,7 +48,7 @@ class Outcomes:
         self._commands: dict[str, Command] = {}
         self._signup: SignedUp | None = None
         self._signed_up = len(asked)
-        if self._refused or any(not _is_plain(each.command) for each in asked):
+        if self.refusals or any(not _is_plain(each.command) for each in asked):
             self._commands = {each.command.command_id: each.command for each in asked}
             for at in reversed(range(len(asked))):
                 command = asked[at].command
@@ -56,8 +58,8 @@ class Outcomes:
     def before_line(self, at: int | None, xid: int, books: Books) -> Wrong | None:
         """Judge the refusals before a line: that of the command `at`, or, with None, a bill that
         some command or a run of the transaction made. Call it for no restatement."""
-        for place in range(self._settled, len(self._refused)):
-            one = self._refused[place]
+        for place in range(self._settled, len(self.refusals)):
+            one = self.refusals[place]
             if one < at if at is not None else self._asked[one].xid < xid:
                 if (wrong := self._wrong(one, books)) is not None:
                     return wrong
@@ -70,29 +72,29 @@ class Outcomes:
         return None
 
     def accepted(self, at: int, books: Books) -> Wrong | None:
-        """Judge the acceptance of a command whose only line is the next one."""
-        command = self._asked[at].command
-        if isinstance(command, PaymentReceived | Changed | BillUpToSet):
+        """Judge the acceptance of a command by its line, which is the next one; of a change or a
+        bill ahead, which bills first, `end` does. Not for payments: nothing that the customer's
+        own rows tell is against one."""
+        if isinstance(self._asked[at].command, Changed | BillUpToSet):
             return None
         return self._wrong(at, books)
 
     def end(self, books: Books) -> Wrong | None:
         """Judge the refusals after the last line, and what a policy alone tells of the rest."""
-        for one in self._refused[self._settled :]:
+        for one in self.refusals[self._settled :]:
             if (wrong := self._wrong(one, books)) is not None:
                 return wrong
         for each in self._asked:
-            if each.outcome != "accepted" or not isinstance(
-                each.command, SignedUp | Changed | BillUpToSet
-            ):
+            command = each.command
+            if each.outcome != "accepted" or type(command) not in MAKERS:
                 continue
             policies = self._versions.known(each.xid, each.recorded_at)
-            reasons = [self._known_of_makers(each.command, policy) for policy in policies]
+            reasons = [self._against_maker(command, policy) for policy in policies]
             if None not in reasons:
                 return _differs(each, reasons[0])
         return None
 
-    def _known_of_makers(self, command: Command, policy: Policy) -> str | None:
+    def _against_maker(self, command: Command, policy: Policy) -> str | None:
         joined_on = self._signup.joined_on if self._signup is not None else date.min
         early = isinstance(command, Changed) and command.effective_on < joined_on
         return not_allowed(command, policy) or ("before_joining" if early else None)

@@ -196,7 +196,7 @@ def refused() -> dict[tuple[str, str], list[tuple[Recorded, str, int]]]:
     return found
 
 
-@pytest.mark.parametrize(("command", "reason"), REFUSALS, ids="-".join)
+@pytest.mark.parametrize(("command", "reason"), REFUSALS, ids=["-".join(each) for each in REFUSALS])
 def test_a_reason_that_was_changed_is_found_and_the_right_one_named(
     command: str, reason: str, refused: dict[tuple[str, str], list[tuple[Recorded, str, int]]]
 ) -> None:
