@@ -79,7 +79,8 @@ def words(error: BaseException) -> str:
 
 def told(error: BaseException) -> str:
     """Return an error's name and what it says, at most 200 characters: for logs and /readyz."""
-    return f"{type(error).__name__}: {words(error)}"[:200]
+    name, said = type(error).__name__, words(error)
+    return (said if said.startswith(name) else f"{name}: {said}")[:200]
 
 
 def exit_code(error: BaseException) -> int | None:

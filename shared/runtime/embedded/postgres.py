@@ -109,7 +109,6 @@ class Postgres:
             "log_rotation_size": f"{max(1, self._log_bytes // 1024)}kB",
         }
         settings = [f"--{name}={value}" for name, value in (SETTINGS | ours).items()]
-        self.keep_logs()
         argv = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self._port)]
         self._process = await spawn(
             [*self._account.prefix, *argv, *settings],
