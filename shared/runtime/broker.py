@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from shared.schemas.topics import TOPICS
 
 RETENTION_MS = str(30 * 24 * 3600 * 1000)
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 120
 REPLICAS_MAX = 3
 
 
