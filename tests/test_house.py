@@ -120,3 +120,14 @@ def test_a_module_says_its_duty_and_stays_small(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     assert not tree.body or ast.get_docstring(tree)
     assert len(path.read_text("utf-8").splitlines()) <= 520
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=place)
+def test_no_test_waits_for_so_many_seconds(path: Path) -> None:
+    """A busy machine makes such a test fail; what waits well is in tests/support/patience.py."""
+    waits = ("asyncio.timeout", "asyncio.wait_for", "asyncio.wait", "self.process.communicate")
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in waits:
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            seconds = [each.value for each in given if isinstance(each, ast.Constant)]
+            assert seconds == [], f"line {node.lineno}: {ast.unparse(node)}"

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from shared.runtime.topic_settings import Remark, remarks, wanted
 from shared.schemas.topics import TOPICS
 
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 120
 REPLICAS_MAX = 3
 
 

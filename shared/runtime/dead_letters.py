@@ -17,7 +17,7 @@ from shared.schemas.envelope import Message
 from shared.schemas.malformed import Malformed, one_line
 from shared.schemas.topics import DEAD_LETTERS, dead_letters_of
 
-SILENCE_MS_MAX = 10_000
+SILENCE_MS_MAX = 60_000
 """A broker that sends nothing for so long before the end of a topic is away."""
 
 

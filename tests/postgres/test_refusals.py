@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -9,6 +10,8 @@ import pytest
 
 from services.coordinator.ticks import TickJudge
 from shared.ledger.postgres import sealing
+from shared.ledger.postgres.migrate import migrate, steps
+from shared.runtime.embedded import Postgres
 from shared.runtime.judge import Judge
 from shared.schemas.publish import binary
 from tests.postgres.kept import Kept, Record, discount, payment, signup
@@ -213,3 +216,33 @@ async def test_the_newest_refusals_are_read_from_indexes(connection: asyncpg.Con
     assert "command_refused on command" in text, text
     assert "conflict_recorded on conflict" in text
     assert "Seq Scan" not in text
+
+
+async def test_a_book_from_before_shows_its_refusals_without_their_events(
+    postgres: Postgres,
+) -> None:
+    name = f"before_{uuid4().hex[:8]}"
+    admin = await asyncpg.connect(postgres.admin_url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    old = await asyncpg.connect(f"{postgres.admin_url.rpartition('/')[0]}/{name}")
+    (first, text), *_ = steps()
+    await old.execute(text)
+    await old.execute("INSERT INTO book.migration (name) VALUES ($1)", first)
+    await old.execute(
+        "INSERT INTO book.fleet (partitions, zone) VALUES (12, 'Asia/Dhaka');"
+        "INSERT INTO book.command"
+        " (command_id, customer_id, type, content, outcome, reason, recorded_at) VALUES"
+        " ('refund/r-1', 'rahim', 'billing.refund.made.v1',"
+        """ '{"amount":"5.00","actor":"boss"}', 'refused', 'exceeds_credit', now())"""
+    )
+
+    await migrate(old, 12, "Asia/Dhaka")
+
+    (row,) = await old.fetch(REFUSALS)
+    await old.close()
+    await admin.execute(f"DROP DATABASE {name}")
+    await admin.close()
+    assert tuple(row)[:6] == (
+        "refund/r-1", "billing.refund.made.v1", "rahim", "exceeds_credit", "boss", "5.00",
+    )  # fmt: skip
+    assert tuple(row)[7:] == (None, None)

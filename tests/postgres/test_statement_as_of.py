@@ -15,6 +15,7 @@ from shared.runtime.buckets import bucket_of
 from tests.postgres.booked import Booked, pay, signup
 from tests.postgres.kept import Kept, payment
 from tests.postgres.kept import signup as told
+from tests.support.patience import QUIET_SECONDS
 
 AS_OF = "SELECT period, paid::text, due::text FROM report.statement_as_of($1, $2)"
 
@@ -52,7 +53,7 @@ async def test_a_reader_waits_for_the_writer_whose_lines_bear_an_earlier_instant
     await books.play(pay("p-1", customer_id, 30_000, "2026-01-02"))
 
     reading = asyncio.create_task(_asked(other, customer_id))
-    await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), 10)
+    await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), QUIET_SECONDS)
     await writing.commit()
 
     assert await reading == [("2026-01", "300.00", "700.00")]
@@ -67,7 +68,7 @@ async def test_a_reader_who_lingers_holds_up_no_writer(
         await _asked(other, "rahim")
         async with books.connection.transaction():
             await asyncio.wait_for(
-                lock_buckets(books.connection, [bucket_of("rahim", 12)]), timeout=5
+                lock_buckets(books.connection, [bucket_of("rahim", 12)]), timeout=QUIET_SECONDS
             )
 
 

@@ -258,7 +258,7 @@ async def test_settle_says_what_is_not_done(kafka: Kafka, database: str) -> None
         at = Clerk(fleet)
         await at.says("publish", "-", stdin=json.dumps(PAID))
 
-        result = await at.runs("settle", "--timeout", "1", "--json")
+        result = await at.runs("settle", "--timeout", "10", "--json")
 
     assert result.exit_code == 1
     missing = ["the collector has 1 records of billing.payments.v1 before it"]
