@@ -5,22 +5,30 @@ person reset it. What the broker still has is never passed over.
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from click.testing import CliRunner
 
+from services.console.main import main
 from shared.runtime.asker import asking
 from shared.runtime.broker import create_topics
 from shared.runtime.embedded import Kafka
+from shared.runtime.setting_up import prepare
+from shared.runtime.settings import Settings
 from shared.runtime.settle import NotSettled
+from shared.runtime.supervisor import Fleet
 from shared.runtime.whereabouts import Whereabouts, reset, whereabouts
+from shared.runtime.worker import WORKERS
 from shared.schemas.publish import structured
-from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, TICKS
+from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.services.test_console_live import Clerk
 from tests.support.live import Live, fresh_topics, live, working
@@ -366,3 +374,22 @@ async def test_a_topic_that_is_gone_is_said(topics: str, database: str) -> None:
         await until_standing(fleet, "coordinator", "made anew")
         await press_reset(fleet, TICKS)
         await fleet.settle()
+
+
+async def test_up_runs_on_a_wiped_broker_and_waits_for_a_person(tmp_path: Path) -> None:
+    """Those commands that help need the servers and connection.json."""
+    counts = dict.fromkeys(WORKERS, 1)
+    async with Fleet(tmp_path, counts, prepare=prepare(Settings())) as fleet:
+        assert fleet.waiting == {}
+    shutil.rmtree(tmp_path / "kafka")
+    async with Fleet(tmp_path, counts, prepare=prepare(Settings())) as fleet:
+        assert set(fleet.waiting) == set(WORKERS) - {"relay"}
+        assert "the broker was wiped" in fleet.waiting["collector"]
+        assert fleet.connection_file.exists()
+        runner, at = CliRunner(), ("--data", str(tmp_path))
+        for topic in (SIGNUPS, PAYMENTS, TICKS, LEDGER):
+            pressed = ("positions", "reset", topic, "--to", "beginning", *at)
+            assert (await asyncio.to_thread(runner.invoke, main, pressed)).exit_code == 0
+        await fleet.until_ready()
+        settled = await asyncio.to_thread(runner.invoke, main, ("settle", *at))
+        assert settled.exit_code == 0
