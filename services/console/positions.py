@@ -97,6 +97,28 @@ def reset_positions(topic: str, place: str, data: Path | None, as_json: bool) ->
         progress("what is no longer in the topic must be published again by whoever sent it")
 
 
+@positions.command("set-aside")
+@click.argument("topic", type=click.Choice(TOPICS[:3]), metavar="TOPIC")
+@data_option
+@json_option
+def set_positions_aside(topic: str, data: Path | None, as_json: bool) -> None:
+    """Copy what is in TOPIC and not applied to its dead letters, before TOPIC is made anew.
+
+    For a topic with another count of partitions than the fleet: see PartitionsChanged in the
+    runbook. When it is made anew and reset, `rollforward dlq replay` sends them again, byte for
+    byte. Stop its publishers first.
+    """
+    from shared.runtime.setting_aside import set_aside
+    from shared.schemas.topics import dead_letters_of
+
+    servers = find(data)
+    count = asyncio.run(_with_both(servers, lambda c, a: set_aside(c, a, servers.kafka, topic)))
+    if as_json:
+        print_json({"topic": topic, "set_aside": count})
+    else:
+        click.echo(f"{count} records of {topic} are in {dead_letters_of(topic)} now")
+
+
 async def _with_both(
     servers: Servers, ask: "Callable[[asyncpg.Connection, Asker], Awaitable[T]]"
 ) -> T:

@@ -6,7 +6,7 @@ fetch that waits for records.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,11 +16,15 @@ from shared.ledger.postgres.book import Partition
 from shared.runtime.servers import no_kafka
 from shared.runtime.topic_ids import ANSWER_SECONDS_MAX, Cluster, describe
 
+COMMAND_SECONDS_MAX = 30.0
+Question = Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
+
 
 class Asker:
-    """Every question raises KafkaError where there is no answer within seconds."""
+    """Every question raises KafkaError where there is no answer within so many seconds."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: str, seconds: float = ANSWER_SECONDS_MAX) -> None:
+        self._seconds = seconds
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=kafka,
             enable_auto_commit=False,
@@ -40,7 +44,7 @@ class Asker:
         """Return the topics as they are now; with partitions, as the leaders of these say."""
         client = self._consumer._client
         leaders = {client.cluster.leader_for_partition(TopicPartition(*p)) for p in partitions}
-        return await describe(client, topics, leaders - {None, -1})
+        return await describe(client, topics, leaders - {None, -1}, self._seconds)
 
     async def partitions(self, topics: Iterable[str]) -> list[Partition]:
         """Return every partition that the broker has of these topics."""
@@ -56,15 +60,18 @@ class Asker:
         return await self._ask(self._consumer.end_offsets, partitions)
 
     async def _ask(
-        self, question: object, partitions: Collection[Partition]
+        self, question: Question, partitions: Collection[Partition]
     ) -> dict[Partition, int]:
         if not partitions:
             return {}
         try:
-            async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                told = await question([TopicPartition(*each) for each in partitions])  # type: ignore[operator]
+            async with asyncio.timeout(self._seconds):
+                # All topics at once; by itself the client meets them one by one.
+                topics = {topic for topic, _ in partitions}
+                await asyncio.gather(*map(self._consumer._client.add_topic, topics))
+                told = await question([TopicPartition(*each) for each in partitions])
         except TimeoutError:
-            raise KafkaError(f"no answer in {ANSWER_SECONDS_MAX:g} s") from None
+            raise KafkaError(f"no answer in {self._seconds:g} s") from None
         return {(at.topic, at.partition): offset for at, offset in told.items()}
 
 
@@ -73,7 +80,7 @@ async def asking(kafka: str) -> AsyncIterator[Asker]:
     """Lend an asker to a command that comes and goes; Unreachable when it is away."""
     # What the client says while the broker is away, we say better.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    asker = Asker(kafka)
+    asker = Asker(kafka, COMMAND_SECONDS_MAX)
     try:
         await asker.start()
         yield asker

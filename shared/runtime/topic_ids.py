@@ -46,22 +46,25 @@ class Cluster(NamedTuple):
 
 
 async def describe(
-    client: AIOKafkaClient, topics: Collection[str], nodes: Collection[int] = ()
+    client: AIOKafkaClient,
+    topics: Collection[str],
+    nodes: Collection[int] = (),
+    seconds: float = ANSWER_SECONDS_MAX,
 ) -> Cluster:
     """Return what a broker says of these topics; each of `nodes` must say the same.
 
     The leader of a partition knows of a new topic before it serves its records: whoever read
     records and asks it afterwards learns whether they came from the topic expected.
-    Raises KafkaError when there is no answer within `ANSWER_SECONDS_MAX`, or several.
+    Raises KafkaError when there is no answer within `seconds`, or several.
     """
     asked = set(nodes) or {client.get_random_node()}
     try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        async with asyncio.timeout(seconds):
             answers = await asyncio.gather(
                 *(client.send(node, _Ask(list(topics))) for node in asked)
             )
     except TimeoutError:
-        raise KafkaError(f"no answer in {ANSWER_SECONDS_MAX:g} s") from None
+        raise KafkaError(f"no answer in {seconds:g} s") from None
     found = [_read(answer) for answer in answers]
     if any((each.cluster_id, each.topics) != (found[0].cluster_id, found[0].topics)
            for each in found):  # fmt: skip

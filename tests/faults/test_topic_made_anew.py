@@ -5,23 +5,32 @@ person reset it. What the broker still has is never passed over.
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from click.testing import CliRunner
 
+from services.console.main import main
 from shared.runtime.asker import asking
 from shared.runtime.broker import create_topics
 from shared.runtime.embedded import Kafka
+from shared.runtime.setting_up import prepare
+from shared.runtime.settings import Settings
 from shared.runtime.settle import NotSettled
+from shared.runtime.supervisor import Fleet
 from shared.runtime.whereabouts import Whereabouts, reset, whereabouts
+from shared.runtime.worker import WORKERS
 from shared.schemas.publish import structured
-from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, TICKS
+from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
+from tests.services.test_console_live import Clerk
 from tests.support.live import Live, fresh_topics, live, working
 
 SIGNUP = "billing.customer.signed_up.v1"
@@ -48,10 +57,13 @@ async def make_anew(kafka: str, *topics: str) -> None:
     await create_topics(kafka, 12)
 
 
+def paying(number: int) -> dict[str, Any]:
+    return payment(payment_id=f"p-{number:04}", reference=f"TX-{number}")
+
+
 async def pay(fleet: Live, *numbers: int) -> None:
     for number in numbers:
-        said = payment(payment_id=f"p-{number:04}", reference=f"TX-{number}")
-        await fleet.publish(PAYMENT, said)
+        await fleet.publish(PAYMENT, paying(number))
 
 
 async def paid(fleet: Live) -> list[str]:
@@ -317,23 +329,36 @@ async def test_topics_whose_messages_can_be_asked_for_again_need_nobody(
         assert fleet.health["notifier"].person == set()
 
 
-async def test_partitions_added_under_workers_are_said_and_never_settled_over(
+async def test_partitions_added_under_workers_are_said_never_settled_over_and_lose_nothing(
     kafka: Kafka, database: str
 ) -> None:
     async with live(kafka.bootstrap, database) as fleet:
+        clerk = Clerk(fleet)
         await fleet.publish(SIGNUP, signup())
         await pay(fleet, 0)
         await fleet.settle()
         async with administered(fleet.kafka) as admin:
             await admin.create_partitions({PAYMENTS: NewPartitions(24)})
         await until_standing(fleet, "collector", "has 24 partitions and the fleet 12")
-        said = structured({"specversion": "1.0", "id": "beyond", "source": "test", "type": PAYMENT,
-                           "data": payment(payment_id="p-0001", reference="TX-1")})  # fmt: skip
         async with AIOKafkaProducer(bootstrap_servers=fleet.kafka) as producer:
-            await producer.send_and_wait(said.topic, said.value, said.key, 17, None, said.headers)
+            for number, partition in ((1, 17), (2, 3)):
+                said = {"specversion": "1.0", "id": f"beyond-{number}", "source": "test",
+                        "type": PAYMENT, "data": paying(number)}  # fmt: skip
+                sent = structured(said)
+                await producer.send_and_wait(
+                    sent.topic, sent.value, sent.key, partition, None, sent.headers
+                )
         with pytest.raises(NotSettled, match="24 partitions"):
             await fleet.settle()
         assert await paid(fleet) == names([0])
+
+        # The way out that the runbook names.
+        assert "2 records" in await clerk.says("positions", "set-aside", PAYMENTS)
+        await make_anew(fleet.kafka, PAYMENTS)
+        await clerk.says("positions", "reset", PAYMENTS, "--to", "beginning")
+        assert "replayed 2;" in await clerk.says("dlq", "replay")
+        await fleet.settle()
+        assert await paid(fleet) == names([0, 1, 2])
 
 
 async def test_a_topic_that_is_gone_is_said(topics: str, database: str) -> None:
@@ -349,3 +374,22 @@ async def test_a_topic_that_is_gone_is_said(topics: str, database: str) -> None:
         await until_standing(fleet, "coordinator", "made anew")
         await press_reset(fleet, TICKS)
         await fleet.settle()
+
+
+async def test_up_runs_on_a_wiped_broker_and_waits_for_a_person(tmp_path: Path) -> None:
+    """Those commands that help need the servers and connection.json."""
+    counts = dict.fromkeys(WORKERS, 1)
+    async with Fleet(tmp_path, counts, prepare=prepare(Settings())) as fleet:
+        assert fleet.waiting == {}
+    shutil.rmtree(tmp_path / "kafka")
+    async with Fleet(tmp_path, counts, prepare=prepare(Settings())) as fleet:
+        assert set(fleet.waiting) == set(WORKERS) - {"relay"}
+        assert "the broker was wiped" in fleet.waiting["collector"]
+        assert fleet.connection_file.exists()
+        runner, at = CliRunner(), ("--data", str(tmp_path))
+        for topic in (SIGNUPS, PAYMENTS, TICKS, LEDGER):
+            pressed = ("positions", "reset", topic, "--to", "beginning", *at)
+            assert (await asyncio.to_thread(runner.invoke, main, pressed)).exit_code == 0
+        await fleet.until_ready()
+        settled = await asyncio.to_thread(runner.invoke, main, ("settle", *at))
+        assert settled.exit_code == 0
