@@ -12,6 +12,8 @@ from services.console.story import as_values, told
 from shared.ledger.explain import PRICED, Accepted, explain
 from shared.ledger.line import Line
 from shared.ledger.policy import Policy
+from shared.ledger.terms import Package
+from tests.postgres.booked import change, signup, tick
 from tests.stories.grammar import Told, understood
 from tests.support.histories import history
 from tests.support.rules import STARTS_AT, Rules
@@ -82,3 +84,56 @@ def test_a_refund_names_its_payment_or_the_credit() -> None:
         "p1",
         None,
     ]
+
+
+# Terms that price alike ----------------------------------------------------------------------
+
+
+def priced_by(*commands: Any, at_once: bool = False) -> dict[str, list[str]]:
+    """Return the package codes that explain each priced line of Rahim, by its command.
+
+    With `at_once` lines and commands bear one instant, as those of one batch do.
+    """
+    rules, accepted = play(commands)
+    lines = rules.lines("rahim")
+    if at_once:
+        lines = [line._replace(recorded_at=STARTS_AT) for line in lines]
+        accepted = [each._replace(recorded_at=STARTS_AT) for each in accepted]
+    steps = [
+        step
+        for period in periods(lines)
+        for step in explain(lines, accepted, rules.policies, period)
+    ]
+    return {
+        step.line.command_id: [piece.package.code for piece in step.pricing.pieces]
+        for step in steps
+        if step.pricing is not None
+    }
+
+
+def package(change_id: str, on: str, code: str, price: int = 100_000) -> Any:
+    return change(change_id, "rahim", on, prorate=True, package=Package(code, price))
+
+
+def test_of_terms_that_price_alike_those_of_the_line_s_own_command_explain_it() -> None:
+    told = priced_by(
+        signup("rahim", "2026-01-01"),
+        package("h-1", "2026-01-11", "fast", 200_000),
+        package("h-2", "2026-01-11", "fibre", 200_000),
+        at_once=True,
+    )
+
+    assert told["change/h-1"] == ["home", "fast"]
+
+
+def test_of_terms_that_price_alike_the_last_known_before_the_line_explain_it() -> None:
+    told = priced_by(
+        signup("rahim", "2026-01-01"),
+        package("h-1", "2026-02-01", "fast"),
+        package("h-2", "2026-02-01", "fibre"),
+        tick("2026-02-01"),
+        package("h-3", "2026-02-01", "last"),
+    )
+
+    assert told["bill/rahim/2026-01"] == ["home"]
+    assert told["bill/rahim/2026-02"] == ["fibre"]

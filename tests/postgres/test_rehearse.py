@@ -55,3 +55,23 @@ async def test_another_policy_shows_in_totals_and_differences(
         Difference("karim", "2026-03", 105_000, 107_500),
         Difference("rahim", "2026-03", 52_500, 53_750),
     ]
+
+
+async def test_whom_the_run_could_not_bill_is_named_and_the_others_are_rehearsed(
+    connection: asyncpg.Connection,
+) -> None:
+    kept = await two_months(connection)
+    await kept.tell(signup("salma", "2026-02-01"))
+    await connection.execute(
+        "UPDATE book.account SET terms ="
+        """ jsonb_set(terms, '{package}', '[["2099-01-01", ["x", 1]]]')"""
+        " WHERE customer_id = 'rahim'"
+    )
+    await connection.execute("INSERT INTO book.quarantine VALUES ('salma', 'x', '2026-02-02')")
+
+    found = await _rehearsed(connection)
+
+    assert found.broken == {"rahim": "AssertionError: a timeline starts at ALWAYS"}
+    assert found.quarantined == 1, "who waits for a person already is counted, not named"
+    assert found.months["2026-03"].bills == 1
+    assert await connection.fetchval("SELECT count(*) FROM report.quarantine") == 1

@@ -1,0 +1,65 @@
+"""What a clerk is answered from the book alone, by commands of their own."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from click.testing import CliRunner, Result
+
+from services.console.main import main
+from tests.postgres.kept import Kept, signup
+
+# A timeline that begins in 2099 says nothing of the days before: no bill can be made of it.
+BREAK = """
+UPDATE book.account SET terms = jsonb_set(terms, '{package}', '[["2099-01-01", ["x", 1]]]')
+WHERE customer_id = 'rahim'
+"""
+
+
+@pytest.fixture
+async def kept(connection: asyncpg.Connection) -> Kept:
+    """Two months of Karim and Rahim; Salma is billed from next year on."""
+    kept = Kept(connection)
+    await kept.tell(
+        signup("karim", "2026-01-01"),
+        signup("rahim", "2026-01-01"),
+        signup("salma", "2026-01-01", bill_from="2027-01-01"),
+    )
+    await kept.tick("2026-02-01")
+    return kept
+
+
+async def ask(database: str, *arguments: str) -> Result:
+    env = {
+        "ROLLFORWARD_KAFKA": "127.0.0.1:1",
+        "ROLLFORWARD_DATABASE_URL": database,
+        "ROLLFORWARD_DATA": "",
+    }
+    return await asyncio.to_thread(CliRunner().invoke, main, arguments, env=env)
+
+
+async def test_who_asks_for_a_period_that_is_not_there_is_told_which_are(
+    kept: Kept, database: str
+) -> None:
+    wrong = await ask(database, "explain", "rahim", "2026-07")
+    too_soon = await ask(database, "explain", "salma", "2026-01")
+    unknown = await ask(database, "explain", "nobody", "2026-01")
+
+    assert [each.exit_code for each in (wrong, too_soon, unknown)] == [1, 1, 1]
+    assert "rahim has no period 2026-07" in wrong.stderr
+    assert "2026-01, 2026-02" in wrong.stderr
+    assert "salma has no period 2026-01" in too_soon.stderr
+    assert "none yet" in too_soon.stderr
+    assert "nobody is not known" in unknown.stderr
+
+
+async def test_a_rehearsal_names_whom_the_run_could_not_bill_and_why(
+    kept: Kept, connection: asyncpg.Connection, database: str
+) -> None:
+    await connection.execute(BREAK)
+
+    rehearsed = await ask(database, "rehearse", "--as-of", "2026-03-01")
+
+    assert rehearsed.exit_code == 0
+    assert "0 customers wait for a person, 1 cannot be billed" in rehearsed.stdout
+    assert "\nrahim: AssertionError: a timeline starts at ALWAYS\n" in rehearsed.stdout
