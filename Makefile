@@ -40,13 +40,13 @@ lock: install ## Choose the versions of requirements.lock and jars.lock anew
 	.venv/lock/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 \
 	  --extra dev --generate-hashes --no-annotate --no-emit-index-url \
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
-	$(BIN)/python -m shared.runtime.embedded lock
+	$(BIN)/python -m shared.embedded lock
 
 clean: ## Remove .venv and all caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 
 # A venv that exists but does not run (its Python went away) is made anew.
-$(INSTALLED): requirements.lock pyproject.toml shared/runtime/embedded/jars.lock
+$(INSTALLED): requirements.lock pyproject.toml shared/embedded/jars.lock
 	@set -e; for python in python3.13 python3.12 python3.11 python3 none; do \
 	  $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 	    2>/dev/null && break || true; \
@@ -58,5 +58,5 @@ $(INSTALLED): requirements.lock pyproject.toml shared/runtime/embedded/jars.lock
 	@echo "Installing into .venv (a minute or two, once) ..." >&2
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m shared.runtime.embedded
+	@$(BIN)/python -m shared.embedded
 	@touch $@

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
+from shared.embedded import DataFolder, Kafka, Postgres
 from shared.ledger.postgres.migrate import migrate
-from shared.runtime.embedded import DataFolder, Kafka, Postgres
 
 T = TypeVar("T")
 ZONE = "Asia/Dhaka"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from services.console import (
+from services.console.commands import (
     bench,
     books,
     events,
@@ -16,9 +16,9 @@ from services.console import (
     positions,
     proofs,
     refusals,
-    rehearsing,
     restoring,
 )
+from services.console.commands import rehearse as rehearsing
 from services.console.problems import spoken
 
 

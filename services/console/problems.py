@@ -80,13 +80,13 @@ BY_CODE: dict[int, type[Problem]] = {USAGE: Misconfigured, UNREACHABLE: Away}
 SERVER = {USAGE: "does not allow this", UNREACHABLE: "cannot be reached"}
 KINDS: dict[str, type[Problem]] = {
     "shared.ledger.postgres.migrate.Busy": Problem,
-    "shared.runtime.servers.Unreachable": Away,
+    "shared.operator.servers.Unreachable": Away,
     "shared.runtime.connecting.NotLetIn": Away,
-    "shared.runtime.settle.NotSettled": Problem,
-    "shared.runtime.settle.StandsStill": Problem,
+    "shared.operator.settle.NotSettled": Problem,
+    "shared.operator.settle.StandsStill": Problem,
     "shared.runtime.restored.BookBehind": Problem,
-    "shared.runtime.broker.WrongTopics": Misconfigured,
-    "shared.runtime.embedded.folder.DirectoryInUse": Misconfigured,
-    "shared.runtime.embedded.jars.JarsMissing": Misconfigured,
-    "shared.runtime.embedded.process.ServerFailed": Away,
+    "shared.kafka.broker.WrongTopics": Misconfigured,
+    "shared.embedded.folder.DirectoryInUse": Misconfigured,
+    "shared.embedded.jars.JarsMissing": Misconfigured,
+    "shared.embedded.process.ServerFailed": Away,
 }

@@ -16,12 +16,12 @@ import asyncpg
 import faust
 from aiokafka.errors import KafkaError
 
+from shared.kafka.broker import expect_answer
 from shared.ledger.period import label_of
 from shared.ledger.postgres import sealing
 from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
-from shared.runtime.broker import expect_answer
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from shared.kafka.buckets import bucket_of
 from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
@@ -17,7 +18,6 @@ from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book, conflicts
 from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import inbox, metrics, outbox, trouble
-from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
 from shared.schemas.inbound import command_of
 

@@ -19,12 +19,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
+from shared.kafka import odd_records as header_names
+from shared.kafka.asker import Asker
 from shared.ledger.postgres import book
 from shared.ledger.postgres.positions import TopicIds
 from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.ledger.postgres.statements import sql
-from shared.runtime import header_names, metrics, trouble
-from shared.runtime.asker import Asker
+from shared.runtime import metrics, trouble
 from shared.runtime.database import PASSING, Database, nobodys
 from shared.runtime.health import Health
 from shared.runtime.positions import Keeper

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import asyncpg
 
+from shared.kafka.asker import Asker
+from shared.kafka.topic_ids import Cluster
 from shared.ledger.postgres import positions
 from shared.ledger.postgres.book import Fenced, Partition
 from shared.ledger.postgres.positions import Held, TopicIds
 from shared.ledger.postgres.statements import sql
-from shared.runtime.asker import Asker
-from shared.runtime.topic_ids import Cluster
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,10 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from shared.kafka import odd_records as header_names
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
-from shared.runtime import header_names, metrics, trouble
+from shared.runtime import metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause

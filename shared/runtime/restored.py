@@ -20,9 +20,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.ledger.postgres.statements import sql
+from shared.operator.servers import Unreachable, database
 from shared.runtime import metrics
 from shared.runtime.health import Health
-from shared.runtime.servers import Unreachable, database
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 log = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from typing import NoReturn, Protocol
 
 import uvloop
 
+from shared.kafka.topic_settings import unfit_topics
 from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.runtime import health, log, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
-from shared.runtime.topic_settings import unfit_topics
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 """Every kind of worker; `services.NAME.worker` says what its parts are."""

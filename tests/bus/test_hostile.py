@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from shared.embedded import Kafka
+from shared.kafka.buckets import bucket_of
 from shared.ledger.commands import Ticked
-from shared.runtime.buckets import bucket_of
-from shared.runtime.embedded import Kafka
 from shared.schemas.codec import Inbound, decode
 from shared.schemas.dead_letters import read_dead_letter
 from shared.schemas.envelope import Message

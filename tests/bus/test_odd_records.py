@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
 from shared.schemas.dead_letters import NAMES, dead_letter_headers, read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary

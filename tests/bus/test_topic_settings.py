@@ -8,14 +8,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
+from shared.embedded import Kafka
+from shared.kafka.broker import WrongTopics, check_topics, create_topics
+from shared.kafka.topic_ids import TopicNow
+from shared.kafka.topic_settings import RETENTION_MS, remarks, remarks_on, unfit_topics, wanted
+from shared.operator.set_up import set_up
 from shared.runtime import worker
-from shared.runtime.broker import WrongTopics, check_topics, create_topics
-from shared.runtime.embedded import Kafka
 from shared.runtime.health import Health
-from shared.runtime.setting_up import set_up
 from shared.runtime.settings import Settings
-from shared.runtime.topic_ids import TopicNow
-from shared.runtime.topic_settings import RETENTION_MS, remarks, remarks_on, unfit_topics, wanted
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
 from tests.faults.test_topic_made_anew import administered
 from tests.support.live import fresh_topics, no_topics

@@ -21,7 +21,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 
 from shared.ledger.policy_file import parse_policy
-from shared.runtime.settle import NotSettled
+from shared.operator.settle import NotSettled
 from shared.schemas.envelope import Message
 from tests.faults.checker import judge
 from tests.faults.injected import FAULTS

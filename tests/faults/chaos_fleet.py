@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.runtime.setting_up import prepare
+from shared.embedded.fleet import Fleet, run_until_interrupted
+from shared.operator.set_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.supervisor import Fleet, run_until_interrupted
 from shared.runtime.worker import WORKERS
 
 COPIES = 2

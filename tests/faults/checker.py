@@ -13,8 +13,8 @@ import asyncpg
 from shared.ledger.commands import Ticked
 from shared.ledger.money import minor
 from shared.ledger.policy import Policy
+from shared.operator.verify import verify
 from shared.runtime.positions import CONSUMER_OF
-from shared.runtime.verifying import verify
 from shared.schemas.topics import INBOUND, TICKS
 from tests.faults.kept import Came, Kept, Verdict, kept_of
 from tests.faults.load import Load

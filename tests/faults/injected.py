@@ -12,8 +12,8 @@ from datetime import date, timedelta
 
 import asyncpg
 
+from shared.embedded.fleet import _get
 from shared.ledger.postgres.book import lock_buckets
-from shared.runtime.supervisor import _get
 from tests.faults.chaos_fleet import worker
 from tests.faults.scene import ROOT, TERMINATE, Scene
 

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 
+from shared.embedded import DataFolder, Postgres, ServerFailed
 from shared.ledger.postgres import reports
-from shared.runtime.embedded import DataFolder, Postgres, ServerFailed
+from shared.operator.settle import settle
 from shared.runtime.settings import inherited_environment
-from shared.runtime.settle import settle
 from shared.schemas.topics import RECHECKS
 from tests.faults.load import POLICY
 from tests.faults.without import take_from_book

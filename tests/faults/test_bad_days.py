@@ -16,11 +16,11 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.embedded import Kafka
+from shared.embedded.fleet import Fleet, worker_command
 from shared.ledger.postgres.book import lock_buckets
-from shared.runtime.embedded import Kafka
-from shared.runtime.setting_up import prepare
+from shared.operator.set_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.supervisor import Fleet, worker_command
 from tests.conftest import PARTITIONS
 from tests.faults.test_outages import told_to_stop
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up, tick

@@ -23,15 +23,15 @@ from services.coordinator.runs import Runs
 from services.coordinator.ticks import TickJudge
 from services.generator.pages import Pages
 from services.notifier.notifier import Notifier
+from shared.embedded import Postgres
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.statements import sql
-from shared.runtime.embedded import Postgres
+from shared.operator.retry import _retry_one
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
 from shared.runtime.loop import Backoff, Handler, Loop
 from shared.runtime.relay import Relay
-from shared.runtime.retry import _retry_one
 from shared.schemas.publish import binary
 from shared.schemas.topics import LEDGER, PAGES, PAYMENTS, RECHECKS, SIGNUPS, TICKS
 from tests.support.crashing import Consumer, Database, Killed, Log, Present, Producer, Steps

@@ -19,9 +19,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared.runtime.embedded import DataFolder, DirectoryInUse, Kafka, Postgres, ServerFailed
-from shared.runtime.starting import Starting
-from shared.runtime.supervisor import Fleet, Roles, Servers
+from shared.embedded import DataFolder, DirectoryInUse, Kafka, Postgres, ServerFailed
+from shared.embedded.fleet import Fleet, Roles, Servers
+from shared.embedded.starting import Starting
 from tests.support.patience import QUIET_SECONDS, until
 
 STAND_IN = """
@@ -48,7 +48,7 @@ OWNER = """
 import asyncio, sys
 from pathlib import Path
 from tests.faults.test_embedded import fleet_of
-from shared.runtime.supervisor import run_until_interrupted
+from shared.embedded.fleet import run_until_interrupted
 
 fleet = fleet_of(Path(sys.argv[1]))
 asyncio.run(run_until_interrupted(fleet, lambda line: print(line, flush=True)))
@@ -255,7 +255,7 @@ async def test_a_server_killed_again_while_it_starts_is_started_once_more(
 async def test_a_server_that_cannot_be_started_again_is_given_up_and_its_log_named(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.runtime.supervisor.SERVER_SECONDS_MAX", 0.5)
+    monkeypatch.setattr("shared.embedded.fleet.SERVER_SECONDS_MAX", 0.5)
     async with fleet_of(data) as fleet:
         settings = data / "postgres" / "data" / "postgresql.conf"
         settings.write_text("no such setting = 1\n", encoding="ascii")

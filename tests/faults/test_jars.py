@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.embedded import JarsMissing, jars
+from shared.embedded import JarsMissing, jars
 from shared.runtime.settings import CERTIFICATES, Downloads, SettingsError
 
 PATH = "/maven2/org/example/broker/1.0/broker-1.0.jar"

@@ -17,12 +17,12 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from shared.embedded import DataFolder, Kafka, Postgres
+from shared.embedded.fleet import Fleet
+from shared.operator.set_up import prepare
 from shared.runtime import metrics
-from shared.runtime.embedded import DataFolder, Kafka, Postgres
 from shared.runtime.loop import RETRY_SECONDS_MAX
-from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.supervisor import Fleet
 from shared.runtime.worker import WORKERS
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up
 from tests.services.test_bad_input_live import PAYMENT, payment, signup

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from shared.embedded import Kafka
+from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres.book import lock_buckets
-from shared.runtime.buckets import bucket_of
-from shared.runtime.embedded import Kafka
-from shared.runtime.retry import retry
+from shared.operator.retry import retry
 from tests.conftest import PARTITIONS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.support.live import Live, live

@@ -12,12 +12,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.runtime.embedded import DataFolder, Kafka
-from shared.runtime.embedded.process import spawn
+from shared.embedded import DataFolder, Kafka
+from shared.embedded.fleet import Fleet
+from shared.embedded.process import spawn
+from shared.operator.set_up import prepare
 from shared.runtime.rotation import FILES
-from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.supervisor import Fleet
 
 TINY = 1024
 RECORD_BYTES_MAX = 1000
@@ -93,7 +93,7 @@ async def test_what_others_keep_in_the_folder_keeps_its_rights(tmp_path: Path) -
 async def test_the_logs_of_a_fleet_are_rotated_by_size_and_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.runtime.supervisor.LOGS_SECONDS", 0.05)
+    monkeypatch.setattr("shared.embedded.fleet.LOGS_SECONDS", 0.05)
     settings = Settings(log_bytes=TINY)
     data = tmp_path / "fleet"
     worker, server = data / "log" / "relay.log", data / "postgres" / "log"

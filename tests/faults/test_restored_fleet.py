@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from services.console.main import main
-from shared.runtime.supervisor import Fleet
+from shared.embedded.fleet import Fleet
 from tests.faults.test_workers_die import pay, rows, running, sign_up
 
 CUSTOMERS = range(40)

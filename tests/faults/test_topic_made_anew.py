@@ -18,14 +18,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from click.testing import CliRunner
 
 from services.console.main import main
-from shared.runtime.asker import asking
-from shared.runtime.broker import create_topics
-from shared.runtime.embedded import Kafka
-from shared.runtime.setting_up import prepare
+from shared.embedded import Kafka
+from shared.embedded.fleet import Fleet
+from shared.kafka.asker import asking
+from shared.kafka.broker import create_topics
+from shared.operator.set_up import prepare
+from shared.operator.settle import NotSettled
+from shared.operator.whereabouts import Whereabouts, reset, whereabouts
 from shared.runtime.settings import Settings
-from shared.runtime.settle import NotSettled
-from shared.runtime.supervisor import Fleet
-from shared.runtime.whereabouts import Whereabouts, reset, whereabouts
 from shared.runtime.worker import WORKERS
 from shared.schemas.publish import structured
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS

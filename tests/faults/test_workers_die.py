@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shared.runtime.setting_up import prepare
+from shared.embedded.fleet import Fleet
+from shared.operator.set_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.supervisor import Fleet
 from shared.schemas.publish import binary
 from tests.support.patience import settle
 

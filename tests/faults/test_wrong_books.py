@@ -13,9 +13,9 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
+from shared.embedded.fleet import worker_command
 from shared.runtime.settings import Settings, inherited_environment
-from shared.runtime.supervisor import worker_command
 from shared.schemas.publish import binary
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.support.live import live

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from shared.runtime.setting_up import prepare
+from shared.embedded.fleet import Fleet, worker_command
+from shared.operator.set_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.supervisor import Fleet, worker_command
 from tests.faults.test_workers_die import pay, rows, sign_up
 from tests.support.patience import settle, until
 

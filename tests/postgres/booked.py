@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from shared.kafka.buckets import bucket_of
 from shared.ledger import commands as c
 from shared.ledger.account import World
 from shared.ledger.decide import Fold
@@ -19,7 +20,6 @@ from shared.ledger.period import label_of
 from shared.ledger.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.postgres import book
 from shared.ledger.terms import Cycle, Package
-from shared.runtime.buckets import bucket_of
 from tests.support.naive import Outcome
 from tests.support.rules import Rules
 

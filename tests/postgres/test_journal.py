@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.console.hledger import write_journal
+from shared.exports.hledger import write_journal
 from tests.postgres.kept import (
     Kept,
     adjustment,

@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from shared.embedded.fleet import as_role
+from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import reports, sealing
 from shared.ledger.postgres.book import lock_buckets
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.roles import READER, WRITER, allow_login
 from shared.ledger.postgres.statements import sql
-from shared.runtime.buckets import bucket_of
 from shared.runtime.judge import Judge
-from shared.runtime.supervisor import as_role
 from shared.schemas.topics import RECHECKS
 from tests.conftest import PARTITIONS, ZONE
 from tests.postgres.booked import Booked, signup

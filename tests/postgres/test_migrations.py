@@ -7,9 +7,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from shared.embedded import Postgres
 from shared.ledger.postgres import migrate as migrations
 from shared.ledger.postgres.migrate import migrate, steps
-from shared.runtime.embedded import Postgres
 
 FOLDER = Path(__file__).parents[2] / "shared" / "ledger" / "postgres"
 WHAT = {

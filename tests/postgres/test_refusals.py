@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from services.coordinator.ticks import TickJudge
+from shared.embedded import Postgres
 from shared.ledger.postgres import sealing
 from shared.ledger.postgres.migrate import migrate, steps
-from shared.runtime.embedded import Postgres
 from shared.runtime.judge import Judge
 from shared.schemas.publish import binary
 from tests.postgres.kept import Kept, Record, discount, payment, signup

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres.book import lock_buckets
-from shared.runtime.buckets import bucket_of
 from tests.postgres.booked import Booked, pay, signup
 from tests.postgres.kept import Kept, payment
 from tests.postgres.kept import signup as told

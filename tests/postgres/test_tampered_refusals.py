@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.runtime.verifying import verify
+from shared.operator.verify import verify
 from tests.postgres.kept import Event, Kept, payment, refund, signup
 
 POLICY = """\

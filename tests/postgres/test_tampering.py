@@ -15,7 +15,7 @@ from shared.ledger.postgres import reports, sealing
 from shared.ledger.postgres.auditing import copy_csv
 from shared.ledger.postgres.statements import sql
 from shared.ledger.seal import Seal, as_json, read_seal
-from shared.runtime.verifying import verify
+from shared.operator.verify import verify
 from tests.postgres.kept import (
     Kept,
     adjustment,

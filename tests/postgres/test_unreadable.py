@@ -11,8 +11,8 @@ import pytest
 
 from services.notifier.notifier import Notifier
 from shared.ledger.postgres.rehearsing import rehearse
-from shared.runtime.retry import retry
-from shared.runtime.verifying import verify
+from shared.operator.retry import retry
+from shared.operator.verify import verify
 from shared.schemas.topics import LEDGER, RECHECKS
 from tests.postgres.kept import Event, Kept, payment, signup
 

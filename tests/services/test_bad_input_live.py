@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
 from shared.schemas.dead_letters import read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from services.console.events import Day
+from services.console.commands.events import Day
 from services.console.main import main
-from services.console.printing import table
+from shared.operator.printing import table
 
 NOWHERE = {
     "ROLLFORWARD_KAFKA": "",

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
 from tests.support.live import Live, live
 from tests.support.patience import PATIENT, settle
 
@@ -335,7 +335,7 @@ async def test_an_unreadable_letter_is_replayed_once_however_often_it_is_pressed
 async def test_a_replay_of_unreadable_letters_waits_for_the_fleet_or_sends_nothing(
     kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.runtime.settle.settle.__defaults__", (0.5,))
+    monkeypatch.setattr("shared.operator.settle.settle.__defaults__", (0.5,))
     others = ("coordinator", "generator", "notifier", "relay")
     async with live(kafka.bootstrap, database, workers=others) as fleet:
         at = Clerk(fleet)

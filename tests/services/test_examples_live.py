@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.embedded import Kafka
 from shared.ledger.fault import Fault
-from shared.runtime.embedded import Kafka
-from shared.runtime.verifying import verify
+from shared.operator.verify import verify
 from tests.support.examples import COPIED
 from tests.support.live import Live, live
 

@@ -13,10 +13,10 @@ from prometheus_client import REGISTRY
 
 from services.coordinator import runs
 from services.coordinator.runs import Runs
+from shared.embedded import Kafka
+from shared.kafka.buckets import bucket_of
 from shared.runtime import lag, metrics, standing
-from shared.runtime.buckets import bucket_of
 from shared.runtime.database import Database
-from shared.runtime.embedded import Kafka
 from shared.runtime.health import Health
 from shared.runtime.lag import LagWatch
 from shared.runtime.worker import Context, parts_of

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from shared.embedded import Kafka
 from shared.ledger.postgres import verifying
 from shared.runtime.connecting import connect
 from shared.runtime.database import Database
-from shared.runtime.embedded import Kafka
 from tests.services.test_console_live import PAYMENT, SIGNUP
 from tests.services.test_tls_live import run
 from tests.support.live import live

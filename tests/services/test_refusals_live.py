@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
 from tests.services.test_console_live import PAID, PAYMENT, POLICY, SIGNED_UP, Clerk, clerk, event
 from tests.support.live import live
 from tests.support.patience import PATIENT

@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from shared.embedded import Kafka
 from shared.ledger.postgres.statements import sql
 from shared.runtime import relay
-from shared.runtime.embedded import Kafka
 from tests.support.live import live
 
 LETTER = "INSERT INTO book.outgoing (topic, key, value, headers) VALUES ($1, NULL, $2, '[]')"

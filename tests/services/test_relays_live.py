@@ -7,9 +7,9 @@ from itertools import count
 
 import asyncpg
 
+from shared.embedded import Kafka
 from shared.ledger.postgres.statements import sql
 from shared.runtime.database import Database
-from shared.runtime.embedded import Kafka
 from shared.runtime.health import Health
 from shared.runtime.relay import Relay
 from shared.schemas.topics import LEDGER

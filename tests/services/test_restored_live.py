@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
+from shared.operator.settle import StandsStill
 from shared.runtime.restored import CAUSE, Found, compare, said
-from shared.runtime.settle import StandsStill
 from shared.schemas.topics import (
     ENTITLEMENTS,
     LEDGER,

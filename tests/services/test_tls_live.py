@@ -13,9 +13,9 @@ import pytest_asyncio
 from click.testing import CliRunner, Result
 
 from services.console.main import main
+from shared.embedded import Kafka
+from shared.embedded.fleet import worker_command
 from shared.ledger.postgres import verifying
-from shared.runtime.embedded import Kafka
-from shared.runtime.supervisor import worker_command
 from tests.services.test_console_live import PAYMENT, SIGNUP
 from tests.support.live import live
 from tests.support.tls import Pair, pair, postgres_behind_tls

@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Any
 
-from shared.runtime.embedded import Kafka
+from shared.embedded import Kafka
 from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary

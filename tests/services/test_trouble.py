@@ -11,13 +11,13 @@ from aiokafka import errors as kafka
 from click.testing import CliRunner
 
 from services.console.main import Door, main
+from shared.embedded import DirectoryInUse, JarsMissing, ServerFailed
+from shared.operator.servers import Unreachable, no_kafka, not_connected
+from shared.operator.settle import NotSettled
 from shared.runtime import trouble
 from shared.runtime.connecting import NotLetIn
 from shared.runtime.database import PASSING, Database
-from shared.runtime.embedded import DirectoryInUse, JarsMissing, ServerFailed
-from shared.runtime.servers import Unreachable, no_kafka, not_connected
 from shared.runtime.settings import SettingsError
-from shared.runtime.settle import NotSettled
 
 URL = "postgresql://clerk:very-secret@db.example:5433/book"
 AWAY = [
@@ -202,7 +202,7 @@ def test_every_command_says_in_words_that_a_server_is_silent(
     command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server takes the connection and never answers."""
-    monkeypatch.setattr("shared.runtime.servers.CONNECT_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("shared.operator.servers.CONNECT_SECONDS_MAX", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = URL.replace("db.example:5433", f"127.0.0.1:{silent.getsockname()[1]}")
         env = {"ROLLFORWARD_KAFKA": "127.0.0.1:1", "ROLLFORWARD_DATABASE_URL": url}

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
-from shared.runtime.embedded import Kafka
-from shared.runtime.supervisor import as_role
+from shared.embedded import Kafka
+from shared.embedded.fleet import as_role
 from shared.runtime.worker import WORKERS
 from tests.services.test_trouble import COMMANDS
 from tests.support.live import fresh_topics
@@ -125,8 +125,8 @@ async def test_a_database_without_a_connection_left_is_exit_code_3(
 
 
 async def test_verify_that_gets_only_one_connection_says_so(database: str) -> None:
-    from shared.runtime.servers import Unreachable
-    from shared.runtime.verifying import _begin, _check, _Here  # in this process, as in its own
+    from shared.operator.servers import Unreachable
+    from shared.operator.verify import _begin, _check, _Here  # in this process, as in its own
 
     async with login(database, "rollforward_reader") as (url, admin), _open(url):
         await admin.execute(f"ALTER ROLE {urlsplit(url).username} CONNECTION LIMIT 1")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
-from shared.runtime.buckets import bucket_of
+from shared.kafka.buckets import bucket_of
 from shared.runtime.database import WRITER
 from shared.schemas.envelope import Message
 from shared.schemas.topics import TOPICS

@@ -9,7 +9,7 @@ import signal
 import sys
 
 from services.console.main import main
-from shared.runtime.publishing import Publisher
+from shared.operator.publish import Publisher
 from shared.schemas.envelope import Message
 
 

@@ -1,7 +1,7 @@
 """A live fleet for a test: real Kafka, real PostgreSQL, every worker, in this process.
 
 Topics and database are fresh, so the business date starts anew. Where a test is about
-processes that die, it uses `shared.runtime.supervisor.Fleet` instead.
+processes that die, it uses `shared.embedded.fleet.Fleet` instead.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shared.runtime import header_names
-from shared.runtime.broker import create_topics
+from shared.kafka import odd_records as header_names
+from shared.kafka.broker import create_topics
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
 from shared.runtime.worker import WORKERS, Context, Part, parts_of

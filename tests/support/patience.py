@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from shared.runtime import settle as settling
+from shared.operator import settle as settling
 
 QUIET_SECONDS = 180.0
 PATIENT = ("--timeout", "600")

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from shared.runtime.buckets import partition_of
+from shared.kafka.buckets import partition_of
 from shared.schemas.envelope import Message
 
 GZIP = 1

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from shared.runtime.embedded import DataFolder, Postgres
+from shared.embedded import DataFolder, Postgres
 
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 HBA = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n"

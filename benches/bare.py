@@ -1,0 +1,43 @@
+"""The bare loop that the latency benchmark compares with: consume, insert, commit, no more.
+
+`python -m benches.bare TOPIC`, on the servers of the environment, until it is killed.
+"""
+
+import asyncio
+import sys
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.ledger.postgres.statements import sql
+from shared.runtime.connecting import connect
+from shared.runtime.settings import Settings
+
+
+async def create_topic(kafka: str, topic: str) -> None:
+    """Create the loop's topic, of one partition."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+    finally:
+        await admin.close()
+
+
+async def loop(kafka: str, database_url: str, topic: str) -> None:
+    """Insert each record of a topic, a transaction each."""
+    connection = await connect(database_url, "bare")
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka, group_id="bare", auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    async for record in consumer:
+        async with connection.transaction():
+            await connection.execute(sql("insert_bare"), record.value)
+
+
+if __name__ == "__main__":
+    settings = Settings.from_environment()
+    assert settings.kafka is not None
+    assert settings.database_url is not None
+    asyncio.run(loop(settings.kafka, settings.database_url, sys.argv[1]))

@@ -1,0 +1,241 @@
+"""The measurements behind `bench`: each returns the figures of one run."""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from benches.bare import create_topic
+from benches.fleet import (
+    ALL,
+    LAST,
+    applied,
+    cancellation,
+    customer_id,
+    fleet_of,
+    payment,
+    peak_rss_mb,
+    run_done,
+    tick,
+)
+from benches.fleet import payments as payments_of
+from shared.embedded.fleet import Fleet
+from shared.ledger.line import Line
+from shared.ledger.period import months_after
+from shared.ledger.postgres import baselines
+from shared.ledger.postgres.statements import sql
+from shared.operator.printing import progress
+from shared.operator.publish import Publisher, publish
+from shared.operator.settle import settle
+from shared.runtime.settings import Settings, inherited_environment
+from shared.schemas.envelope import Message
+from shared.schemas.topics import PAYMENTS
+
+SEED = 2026
+BARE = "bench.bare"
+WARM_UP = 20
+POLL_SECONDS = 0.0005
+
+Figures = dict[str, Any]
+
+
+async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> Figures:
+    """A bill for each customer, from the tick on Kafka to the last committed line."""
+    workers = (ALL if whole_fleet else {"coordinator": 1}) | {"generator": copies}
+    async with fleet_of(workers, customers, age) as (fleet, connection):
+        if whole_fleet:
+            await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+        before = await baselines.last_position(connection)
+        day = f"{months_after(LAST, 1)}-01"
+        began = time.perf_counter()
+        await publish(fleet.kafka, [tick(day)])
+        await run_done(connection, day)
+        seconds = time.perf_counter() - began
+        more: Figures = {"customers": customers, "age": age, "workers": workers}
+        if whole_fleet:
+            await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+            more["notices_seconds"] = round(time.perf_counter() - began, 3)
+        return await _beside(fleet, connection, "bill-run", before, seconds) | more
+
+
+async def payments(customers: int, count: int, age: int, copies: int, whole_fleet: bool) -> Figures:
+    """A backlog of payments. The clock starts when the collector has committed its first batch,
+    so that its start is not counted; neither is that batch."""
+    workers = (ALL if whole_fleet else {}) | {"collector": copies}
+    async with fleet_of(workers, customers, age) as (fleet, connection):
+        if whole_fleet:
+            await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+        collectors = [name for name in fleet.pids if name.startswith("collector")]
+        for name in collectors:
+            await fleet.stop_worker(name)
+        before = await baselines.last_position(connection)
+        await publish(fleet.kafka, payments_of(count, customers, SEED))
+        starting = asyncio.gather(*map(fleet.start_worker, collectors))
+        await applied(connection, "collector", PAYMENTS, 1)
+        first = await connection.fetchval(sql("positions_of"), "collector", PAYMENTS)
+        began = time.perf_counter()
+        await applied(connection, "collector", PAYMENTS, count)
+        seconds = time.perf_counter() - began
+        await starting
+        measured = count - first
+        if measured <= 0:
+            progress("all came in one batch: measure more payments with --count")
+        share = count / max(measured, 1)
+        figures = await _beside(fleet, connection, "payments", before, seconds * share)
+        more = {"units": measured, "seconds": round(seconds, 3)}
+        return figures | more | {"customers": customers, "age": age, "workers": workers}
+
+
+async def latency(customers: int, count: int, age: int) -> Figures:
+    """Payments one after the other on a quiet fleet, and the same through the bare loop."""
+    async with fleet_of(ALL, customers, age) as (fleet, connection), _bare(fleet, connection):
+        await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+        before = await baselines.last_position(connection)
+        ids = [f"{SEED}-{number}" for number in range(count + WARM_UP)]
+        began = time.perf_counter()
+        ours = await _times(
+            fleet,
+            [payment(ids[at], at % customers) for at in range(len(ids))],
+            lambda at: _visible(connection, at % customers, f"payment/{ids[at]}", 1),
+        )
+        seconds = time.perf_counter() - began
+        bare = await _times(fleet, [Message(BARE, b"", b"x", [])] * len(ids), _Bare(connection))
+        figures = await _beside(fleet, connection, "latency", before, seconds)
+        return figures | _percentiles(ours) | {"bare_p50_ms": _p50(bare), "age": age}
+
+
+async def cascade(count: int, age: int) -> Figures:
+    """Cancellations of the oldest of many periods, beside a bare insert of as many rows."""
+    async with fleet_of(ALL, count + WARM_UP, age) as (fleet, connection):
+        await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+        oldest = months_after(LAST, 1 - age)
+        everyone = range(count + WARM_UP)
+        heads = await _times(
+            fleet,
+            [payment(f"head-{number}", number) for number in everyone],
+            lambda at: _visible(connection, at, f"payment/head-{at}", 1),
+        )
+        before = await baselines.last_position(connection)
+        began = time.perf_counter()
+        ours = await _times(
+            fleet,
+            [cancellation(number, oldest) for number in everyone],
+            lambda at: _visible(connection, at, f"cancellation/{at}-{oldest}", age),
+        )
+        seconds = time.perf_counter() - began
+        lines = await baselines.lines_after(connection, before)
+        bare = await _bare_inserts(connection, before, lines, age)
+        figures = await _beside(fleet, connection, "cascade", before, seconds)
+        return (
+            figures
+            | _percentiles(ours)
+            | {"bare_p50_ms": _p50(bare), "head_payment_p50_ms": _p50(heads), "age": age}
+        )
+
+
+# Figures ------------------------------------------------------------------------------------
+
+
+async def _beside(
+    fleet: Fleet, connection: asyncpg.Connection, bench: str, before: int, seconds: float
+) -> Figures:
+    """Return the figures of the lines written since `before`, beside their baselines."""
+    peak = peak_rss_mb(fleet)
+    lines = await baselines.lines_after(connection, before)
+    for name in list(fleet.pids):  # the baselines have the machine to themselves
+        await fleet.stop_worker(name)
+    copied = await baselines.copy_per_second(connection, before, lines)
+    single = await baselines.single_per_second(connection, before, lines)
+    per_second = len(lines) / seconds
+    return {
+        "bench": bench,
+        "units": len(lines),
+        "seconds": round(seconds, 3),
+        "per_second": round(per_second),
+        "copy_per_second": round(copied),
+        "ratio": round(per_second / copied, 4),
+        "single_per_second": round(single),
+        "peak_rss_mb": peak,
+    }
+
+
+def _percentiles(times: Sequence[float]) -> Figures:
+    ordered = sorted(times)
+    at = min(len(ordered) - 1, int(len(ordered) * 0.99))
+    return {"p50_ms": _p50(times), "p99_ms": round(ordered[at] * 1000, 2)}
+
+
+def _p50(times: Sequence[float]) -> float:
+    return round(statistics.median(times) * 1000, 2)
+
+
+# One after the other ------------------------------------------------------------------------
+
+
+async def _times(
+    fleet: Fleet, messages: Sequence[Message], seen: Callable[[int], Awaitable[bool]]
+) -> list[float]:
+    """Send messages one by one, each when the one before was seen; return how long each took.
+
+    The first few warm up and do not count.
+    """
+    times = []
+    async with Publisher(fleet.kafka) as publisher:
+        for at, message in enumerate(messages):
+            began = time.perf_counter()
+            await publisher.send(message)
+            async with asyncio.timeout(60):
+                while not await seen(at):
+                    await asyncio.sleep(POLL_SECONDS)
+            times.append(time.perf_counter() - began)
+    return times[WARM_UP:]
+
+
+async def _visible(
+    connection: asyncpg.Connection, number: int, command_id: str, lines: int
+) -> bool:
+    found = await connection.fetchval(sql("lines_of_command"), customer_id(number), command_id)
+    return bool(found >= lines)
+
+
+class _Bare:
+    """Whether the bare loop has committed the record sent last."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def __call__(self, at: int) -> bool:
+        return bool(await self._connection.fetchval(sql("bare_rows")) > at)
+
+
+@asynccontextmanager
+async def _bare(fleet: Fleet, connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Run the bare loop beside the fleet, a process like a worker."""
+    await baselines.make_twin(connection, 0)
+    await create_topic(fleet.kafka, BARE)
+    servers = Settings().with_servers(fleet.kafka, fleet.database_admin)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benches.bare", BARE),
+        env=inherited_environment(**servers.environment()),
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _bare_inserts(
+    connection: asyncpg.Connection, before: int, lines: Sequence[Line], age: int
+) -> list[float]:
+    """Insert the lines of each cascade again, bare, and return how long each took."""
+    await baselines.make_twin(connection, before)
+    return [
+        await baselines.insert_seconds(connection, lines[at : at + age])
+        for at in range(0, len(lines), age)
+    ]

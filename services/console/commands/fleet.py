@@ -1,0 +1,148 @@
+"""The fleet itself: `demo`, `up`, `migrate`, `worker`, `settle`."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import click
+
+from services.console.commands.books import ask
+from services.console.finding import data_option, find, json_option
+from services.console.problems import Misconfigured, Problem
+from shared.ledger.sentences import sentence
+from shared.operator.printing import print_json, progress
+from shared.runtime.settings import Settings
+
+WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
+
+
+@click.command()
+@click.option(
+    "--customers",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="How large the ISP is.",
+)
+def demo(customers: int) -> None:
+    """Play a month of an ISP: start everything, sign up, bill, take payments, show it, stop.
+
+    Nothing to configure, nothing left behind.
+    """
+    from demos.month import play
+
+    asyncio.run(play(customers))
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where everything is kept (else ROLLFORWARD_DATA).",
+)
+@click.option(
+    "--copies",
+    "copies",
+    multiple=True,
+    metavar="NAME=N",
+    callback=lambda _context, _option, told: dict(map(_copies, told)),
+    help="So many workers of a kind instead of one, such as generator=2; may be repeated.",
+)
+def up(data: Path | None, copies: dict[str, int]) -> None:
+    """Run broker, database and all workers until interrupted (Ctrl-C).
+
+    When all is ready it prints one line and writes DIR/connection.json. A worker that dies is
+    started again. With ROLLFORWARD_KAFKA or ROLLFORWARD_DATABASE_URL set, that server is used
+    and not embedded. Everything survives in DIR.
+    """
+    settings = Settings.from_environment()
+    folder = data or settings.data
+    if folder is None:
+        raise click.UsageError("say where to keep everything: --data DIR, or ROLLFORWARD_DATA")
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"{folder} cannot be used: {error.strerror}") from error
+    from shared.embedded.fleet import Fleet, run_until_interrupted
+    from shared.operator.set_up import prepare
+
+    workers = dict.fromkeys(WORKERS, 1) | copies
+    fleet = Fleet(folder, workers, prepare=prepare(settings), settings=settings)
+    asyncio.run(run_until_interrupted(fleet, click.echo))
+
+
+def _copies(told: str) -> tuple[str, int]:
+    name, _, count = told.partition("=")
+    if name not in WORKERS or not count.isdecimal() or not 1 <= int(count) <= 100:
+        raise click.BadParameter(f"{told!r} is not NAME=N with a name of {', '.join(WORKERS)}")
+    return name, int(count)
+
+
+@click.command()
+@data_option
+def migrate(data: Path | None) -> None:
+    """Bring the database and the topics up to date; nothing happens where they are."""
+    from shared.operator.set_up import set_up
+
+    servers = find(data)
+    for step in asyncio.run(set_up(servers.kafka, servers.database, servers.settings)):
+        click.echo(step)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(WORKERS))
+def worker(name: str) -> None:
+    """Run one worker until it is told to stop (SIGTERM, Ctrl-C).
+
+    Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL say
+    where, ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
+    """
+    from shared.runtime.orphan import end_with_supervisor
+    from shared.runtime.worker import run
+
+    settings = Settings.from_environment()
+    end_with_supervisor(settings.supervisor)
+    run(name, settings)
+
+
+@click.command()
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="How many seconds to wait.",
+)
+@data_option
+@json_option
+def settle(timeout: float, data: Path | None, as_json: bool) -> None:
+    """Wait until all that was published so far is applied, runs are done, and events are out.
+
+    After the timeout it says what is not yet done, and the exit code is 1. A refused command is
+    done: what was refused meanwhile, and a newest tick that was refused, are said on stderr.
+    """
+    from shared.ledger.postgres import reports
+    from shared.operator.settle import NotSettled
+    from shared.operator.settle import settle as wait
+
+    servers = find(data)
+    began = time.perf_counter()
+    try:
+        asyncio.run(wait(servers.kafka, servers.database, timeout))
+    except NotSettled as missing:
+        if as_json:
+            print_json({"settled": False, "missing": missing.missing})
+        raise Problem(str(missing)) from missing
+    elapsed = time.perf_counter() - began
+    lately = ask(servers, lambda book: reports.refused_lately(book, elapsed))
+    if lately["refused"]:
+        progress(f"refused meanwhile: {lately['refused']}; `rollforward refusals` shows each")
+    if lately["tick"] is not None:
+        progress("the newest tick made no run. " + sentence(lately["reason"], lately["tick"], None))
+    seconds = round(elapsed, 3)
+    if as_json:
+        print_json({"settled": True, "seconds": seconds})
+    else:
+        progress(f"settled in {seconds:.2f} s")

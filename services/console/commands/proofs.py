@@ -1,0 +1,197 @@
+"""For those who check: `verify` recomputes everything, `seal` fixes it, `export` hands it out."""
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from hashlib import file_digest
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from services.console.commands.books import ask
+from services.console.finding import data_option, find, json_option
+from services.console.output import OUTPUT, whole
+from services.console.problems import Problem, Tampered
+from shared.operator.printing import Counter, print_json
+
+if TYPE_CHECKING:
+    from shared.ledger.seal import Seal
+
+
+HEADS = "the end of each customer's chain, a row a customer, whose SHA-256 the seal holds"
+
+
+@click.command()
+@click.option(
+    "--seal",
+    "sealed",
+    type=click.File("r", encoding="utf-8"),
+    metavar="FILE",
+    help="A seal that was kept elsewhere: nothing that it covers may have changed since.",
+)
+@click.option(
+    "--heads",
+    type=click.File("rb"),
+    metavar="FILE",
+    help=f"What `seal --heads` wrote with that seal ({HEADS}), to name who was changed.",
+)
+@data_option
+@json_option
+def verify(
+    sealed: IO[str] | None, heads: IO[bytes] | None, data: Path | None, as_json: bool
+) -> None:
+    """Recompute every line of the ledger from the commands and policies in the book.
+
+    Places, coverage, prices, amounts, discount and VAT, the cascade, the chain of hashes, each
+    command's outcome beside its lines, and the last seal. It names the first broken line and what
+    was expected there, with exit code 1.
+    """
+    from shared.operator.verify import verify as verified
+
+    kept, listing = _kept(sealed, heads)
+    servers = find(data)
+    counter = Counter("lines verified")
+    found = ask(
+        servers,
+        lambda connection: verified(
+            connection, servers.database, counter, kept, listing.take if listing else None
+        ),
+    )
+    counter.done()
+    named = listing.difference() if listing and found.seal else None
+    lines, customers, fault, broken = found
+    if as_json:
+        print_json(
+            {
+                "lines": lines,
+                "customers": customers,
+                "fault": None if fault is None else fault._asdict(),
+                "seal": named or broken,
+            }
+        )
+    if fault is not None and named is None:
+        raise Problem(f"after {lines:,} lines that are right: {fault}")
+    if broken is not None:
+        raise Problem(f"{broken}; {named}" if named else broken)
+    if not as_json:
+        click.echo(f"{lines:,} lines of {customers:,} customers are right")
+
+
+def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None, Heads | None]":
+    """Read the seal that was kept, and the listing that goes with it."""
+    from shared.ledger.seal import read_seal
+
+    if sealed is None:
+        if heads is not None:
+            raise click.UsageError("--heads goes with --seal")
+        return None, None
+    try:
+        kept = read_seal(sealed.read())
+    except ValueError as error:
+        raise Problem(f"{sealed.name}: {error}") from error
+    if heads is None:
+        return kept, None
+    listing = Heads(heads)
+    if listing.root != kept.heads_root:
+        raise Problem(f"{heads.name} is not the listing of seal {kept.number}")
+    return kept, listing
+
+
+class Heads:
+    """A listing of heads that was kept, beside the one that the book has now."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._kept = file
+        self._found = TemporaryFile()  # noqa: SIM115, it goes with this value
+        self.root = file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+
+    def take(self, data: bytes) -> None:
+        self._found.write(data)
+
+    def difference(self) -> str | None:
+        """Name the first customer whose row is gone, new or another."""
+        self._kept.seek(0)
+        self._found.seek(0)
+        for kept, found in zip_longest(self._kept, self._found, fillvalue=b"-"):
+            if kept != found:
+                was, now = kept.decode().strip(), found.decode().strip()
+                return f"first of these: {now}, expected {was}"
+        return None
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=OUTPUT,
+    default="-",
+    metavar="FILE",
+    help="Write the seal to FILE, not to stdout.",
+)
+@click.option("--heads", type=OUTPUT, metavar="FILE", help=f"Also write {HEADS}.")
+@data_option
+def seal(out: Path, heads: Path | None, data: Path | None) -> None:
+    """Seal the book: one hash over every line, outcome and policy version so far.
+
+    The seal is appended to the book and printed as JSON. Keep it where nobody who can reach the
+    database can change it: on paper, signed, with someone else. The coordinator makes one a day.
+    """
+    from shared.ledger.postgres import sealing
+    from shared.ledger.seal import as_json
+
+    servers = find(data)
+    with ExitStack() as files:
+        sealed = files.enter_context(whole(out))
+        write = files.enter_context(whole(heads)).write if heads else None
+        made = ask(servers, lambda connection: sealing.seal(connection, write))
+        sealed.write((json.dumps(as_json(made), indent=2) + "\n").encode())
+
+
+@click.command()
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["hledger", "csv", "parquet", "audit"]),
+    required=True,
+    help="hledger: double entry. csv: as RFC 4180, a head line first. parquet: amounts as "
+    "decimal(18, 2). audit: CSV of all that the hashes cover, see AUDIT.md.",
+)
+@click.option(
+    "--output",
+    type=OUTPUT,
+    default="-",
+    metavar="FILE",
+    help="Write to FILE, not to stdout. After an error FILE is as it was before.",
+)
+@data_option
+def export(kind: str, output: Path, data: Path | None) -> None:
+    """Write the whole ledger: csv and parquet have a row per line, the columns of report.ledger.
+
+    Rows are ordered by customer and seq, all as of one instant; memory stays flat. A line that
+    cannot be written in the format, because it was tampered with, is named; exit code 1.
+    """
+    import asyncpg
+
+    servers = find(data)
+    with whole(output) as file:
+        try:
+            ask(servers, _exporter(kind, file))
+        except asyncpg.DataError as error:  # an amount too large to add up, for instance
+            raise Tampered("a line of the ledger", error) from error
+
+
+def _exporter(kind: str, file: IO[bytes]) -> Callable[[Any], Awaitable[None]]:
+    """Return what writes the ledger in a format to a file; the libraries of others stay unread."""
+    if kind in ("csv", "audit"):
+        from shared.ledger.postgres.auditing import copy_csv
+
+        return lambda connection: copy_csv(connection, file.write, kind)
+    if kind == "hledger":
+        from shared.exports.hledger import write_journal
+
+        return lambda connection: write_journal(connection, file.write)
+    from shared.exports.parquet import write_parquet
+
+    return lambda connection: write_parquet(connection, file)

@@ -1,0 +1,80 @@
+"""The topics on the broker: created once with their counts, and checked ever after."""
+
+import asyncio
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared.kafka.topic_settings import Remark, remarks, wanted
+from shared.schemas.topics import TOPICS
+
+START_SECONDS_MAX = 120
+REPLICAS_MAX = 3
+
+
+class WrongTopics(Exception):
+    """A topic has settings under which events are lost or customers mixed up."""
+
+
+async def expect_answer(kafka: str) -> None:
+    """Return when a broker answers; OSError or KafkaError when none does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        await admin.start()
+    finally:
+        await admin.close()
+
+
+async def create_topics(kafka: str, partitions: int) -> None:
+    """Create every topic that does not exist, and return when all are there.
+
+    OSError or KafkaError when the broker cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        new = [topic for topic in TOPICS if topic.name not in existing]
+        if new:
+            brokers = len((await admin.describe_cluster())["brokers"])
+            answer = await admin.create_topics(
+                [
+                    NewTopic(
+                        topic.name,
+                        num_partitions=topic.partition_count(partitions),
+                        replication_factor=min(brokers, REPLICAS_MAX),
+                        topic_configs=wanted(topic, brokers),
+                    )
+                    for topic in new
+                ]
+            )
+            for name, code, *rest in answer.topic_errors:
+                error = for_code(code)
+                if code and error is not TopicAlreadyExistsError:
+                    raise error(f"{name}: {rest}")
+        await _until_there(admin)
+    finally:
+        await admin.close()
+
+
+async def check_topics(kafka: str, partitions: int) -> list[Remark]:
+    """Return what is not as it should be with the topics; WrongTopics when nothing may run so.
+
+    OSError or KafkaError when the broker cannot be reached.
+    """
+    found = await remarks(kafka, partitions)
+    refused = [str(remark) for remark in found if remark.refuses]
+    if refused:
+        raise WrongTopics("; ".join(refused))
+    return found
+
+
+async def _until_there(admin: AIOKafkaAdminClient) -> None:
+    names = {topic.name for topic in TOPICS}
+    for _ in range(START_SECONDS_MAX * 10):
+        told = await admin.describe_topics(sorted(names))
+        found = {topic["topic"] for topic in told if not topic["error_code"]}
+        if found == names:
+            return
+        await asyncio.sleep(0.1)
+    raise KafkaError(f"topics were not created: {sorted(names - found)}")

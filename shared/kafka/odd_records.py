@@ -1,0 +1,162 @@
+"""Records that Kafka allows and its client does not read or write: names not UTF-8 above all.
+
+Anyone may publish one, and the client's parser raises on its whole batch: the partition would
+stand still for ever. So names are read as Python reads file names, a strange byte as a lone
+surrogate (`surrogateescape`), and written the same way: the bytes come back as they were. The
+client's own fast parser is asked first, and so is its producer.
+
+A compressed record may be larger than any that is sent plain: it is passed on compressed as well.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy, _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
+
+from shared.kafka.buckets import partition_of
+from shared.schemas.envelope import Message
+
+LENGTH_AT, PREAMBLE = 8, 12
+"""A batch begins with its offset (8 bytes) and the length of what follows (4 bytes)."""
+PLAIN, ZSTD = 0, 4
+PLAIN_BYTES_MAX = 512 * 1024
+"""A larger record goes out compressed; none of ours is, only dead letters of others'."""
+
+
+def read_all() -> None:
+    """Let every consumer of this process read records whatever their headers are called."""
+    fetcher.MemoryRecords = _Records
+
+
+async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[Any]:
+    """Hand a message to a producer; what is returned can be awaited for the broker's word."""
+    topic, key, value, headers = message
+    sent: asyncio.Future[Any]
+    small = _size(message) <= PLAIN_BYTES_MAX
+    if small and all(name.isascii() or _is_utf8(name) for name, _ in headers):
+        sent = await producer.send(topic, value=value, key=key, headers=headers)
+        return sent
+    partitions = len(await producer.partitions_for(topic))
+    number = partition_of(key or b"", partitions)
+    batch = _AnyBuilder(PLAIN_BYTES_MAX, PLAIN if small else ZSTD)
+    named = [(_Name(name), said) for name, said in headers]
+    batch.append(timestamp=None, key=key, value=value, headers=named)
+    batch.close()
+    sent = await producer.send_batch(batch, topic, partition=number)
+    return sent
+
+
+def _size(message: Message) -> int:
+    _, key, value, headers = message
+    named = sum(len(name) + len(said or b"") for name, said in headers)
+    return len(key or b"") + len(value or b"") + named
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+class _Records:
+    """What a fetch brought: the client's own reader, and the bytes of each batch beside it."""
+
+    def __init__(self, data: bytes) -> None:
+        records: Any = MemoryRecords(data)
+        self._next_batch = records.next_batch
+        self.has_next, self.size_in_bytes = records.has_next, records.size_in_bytes
+        self._data, self._at = data, 0
+
+    def next_batch(self) -> "_Batch":
+        begin, length_at = self._at, self._at + LENGTH_AT
+        length = int.from_bytes(self._data[length_at : begin + PREAMBLE])
+        self._at += PREAMBLE + length
+        return _Batch(self._next_batch(), self._data, begin, self._at)
+
+
+class _Batch:
+    """A batch that is read by the client's own parser, or by the lenient one where that fails."""
+
+    def __init__(self, batch: Any, data: bytes, begin: int, end: int) -> None:
+        self._batch, self._data, self._begin, self._end = batch, data, begin, end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)  # the mark of a transaction is asked for without a loop
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return iter(list(self._batch))
+        except (UnicodeDecodeError, CorruptRecordException):
+            # Where more is wrong than Kafka allows, this raises again.
+            lenient = _DefaultRecordBatchPy(self._data[self._begin : self._end])
+            lenient._maybe_uncompress()
+            lenient._buffer = _Bytes(lenient._buffer)
+            _clear_attributes(lenient._buffer, lenient._pos, lenient._num_records)
+            return iter(list(lenient))
+
+
+def _clear_attributes(records: bytearray, at: int, count: int) -> None:
+    """Set each record's attributes to 0: Kafka takes any byte there and gives it no meaning, the
+    client reads it as a number that may go on in the next byte."""
+    try:
+        for _ in range(count):
+            length, at = decode_varint(records, at)
+            records[at] = 0
+            at += length
+    except (IndexError, ValueError) as error:
+        raise CorruptRecordException(f"Found invalid record structure: {error!r}") from error
+
+
+class _Bytes(bytearray):
+    """Bytes whose parts decode whatever they hold."""
+
+    def __getitem__(self, part: Any) -> Any:
+        found = super().__getitem__(part)
+        return _Bytes(found) if isinstance(part, slice) else found
+
+    def decode(self, encoding: str = "utf-8", _errors: str = "") -> str:
+        return super().decode(encoding, "surrogateescape")
+
+
+# Writing -------------------------------------------------------------------------------------
+
+
+class _Name(str):
+    """A header's name that encodes to the bytes that it was read from."""
+
+    def encode(self, encoding: str = "utf-8", _errors: str = "") -> bytes:
+        return super().encode(encoding, "surrogateescape")
+
+
+class _AnyBuilder(BatchBuilder):  # type: ignore[misc]
+    """A batch built by the client's builder in Python, which asks each name to encode itself."""
+
+    def __init__(self, batch_size: int, compression_type: int) -> None:
+        super().__init__(batch_size, compression_type)
+        self._builder = _DefaultRecordBatchBuilderPy(
+            2,
+            compression_type,
+            is_transactional=0,
+            producer_id=-1,
+            producer_epoch=-1,
+            base_sequence=0,
+            batch_size=batch_size,
+        )
+
+    def _set_producer_state(self, producer_id: int, epoch: int, base_sequence: int) -> None:
+        self._builder.set_producer_state(producer_id, epoch, base_sequence)

@@ -1,0 +1,83 @@
+"""Quarantined customers tried again: what waits for each is applied, then he is billed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from shared.ledger.decide import WHOLE, Fold, references_asked
+from shared.ledger.postgres import book
+from shared.ledger.postgres.statements import sql
+from shared.operator.servers import database
+from shared.runtime import outbox, trouble
+from shared.runtime.database import PASSING, WRITER, nobodys
+from shared.runtime.judge import Judge
+
+
+class Retried(NamedTuple):
+    """What became of a customer: `released`, `still quarantined` (and why), `not quarantined`,
+    or `unknown`: nothing is known or parked under that id.
+
+    `applied` counts the parked commands that got their outcome.
+    """
+
+    customer_id: str
+    result: str
+    applied: int = 0
+    reason: str | None = None
+
+
+class _StillBroken(Exception):
+    pass
+
+
+async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
+    """Try customers again, each in a transaction of his own: these, or all who are quarantined."""
+    async with database(database_url, role=WRITER) as connection:
+        partitions, zone = await connection.fetchrow(sql("fleet_setup"))
+        judge = Judge(ZoneInfo(zone), partitions)
+        rows = await connection.fetch(sql("quarantined_all"))
+        asked = customers or [row["customer_id"] for row in rows]
+        return [await _retry_one(connection, judge, customer_id) for customer_id in asked]
+
+
+async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Retried:
+    try:
+        async with connection.transaction():
+            await book.lock_buckets(connection, [judge.bucket_of(customer_id)])
+            if await connection.fetchval(sql("unquarantine"), customer_id) is None:
+                known = await connection.fetchval(sql("customer_known"), customer_id)
+                return Retried(customer_id, "not quarantined" if known else "unknown")
+            fold = await _folded(connection, judge, customer_id)
+            if customer_id in fold.quarantined:
+                raise _StillBroken(fold.quarantined[customer_id])
+            await judge.save(connection, fold)
+            # What could not be told of them meanwhile is told now.
+            await outbox.put(connection, [outbox.recheck(customer_id)])
+    except _StillBroken as broken:
+        return Retried(customer_id, "still quarantined", reason=str(broken))
+    except PASSING:
+        raise
+    except Exception as broken:
+        if trouble.lasting(broken) or nobodys(broken):
+            raise
+        # Whatever it is, it set him apart before: the next one is tried all the same.
+        reason = f"{type(broken).__name__}: {trouble.words(broken)}"[:500]
+        return Retried(customer_id, "still quarantined", reason=reason)
+    return Retried(customer_id, "released", applied=len(fold.judged))
+
+
+async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Fold:
+    """Apply what is parked for the customer, and bill him up to the business date."""
+    fold = await book.open_fold(connection, judge.policies)
+    whole = {customer_id: WHOLE}
+    fold.accounts, broken = await book.accounts(connection, whole)
+    fold.set_apart(broken)
+    await judge.load_waiting(connection, fold, [customer_id])
+    asked = references_asked(fold.parked.get(customer_id, []), fold.accounts.values())
+    await book.load_references(connection, fold.world, asked)
+    fold.release(customer_id)
+    if customer_id in fold.accounts:
+        fold.bill(customer_id, fold.world.business_date)
+    return fold

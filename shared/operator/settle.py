@@ -1,0 +1,159 @@
+"""Settling: wait until all that was published so far is applied, done and out again.
+
+Five steps, each with a cut that is taken when the step before is done: what comes later is
+not waited for, so that settling ends on a busy fleet too.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.kafka.asker import asking
+from shared.ledger.postgres.statements import sql
+from shared.operator.servers import database
+from shared.operator.whereabouts import standing, whereabouts
+from shared.runtime import restored
+from shared.runtime.positions import CONSUMER_OF
+from shared.runtime.settings import SettingsError
+from shared.schemas.topics import INBOUND, LEDGER, RECHECKS
+
+POLL_SECONDS = 0.02
+COMES_IN = tuple(topic.name for topic in INBOUND)
+IS_TOLD = (LEDGER, RECHECKS)
+
+Ends = Mapping[tuple[str, int], int]
+"""The offset after the last record of each (topic, partition)."""
+
+
+class NotSettled(Exception):
+    """The time is over, or a person has to act first; `missing` names what is not yet done."""
+
+    def __init__(self, missing: list[str], timeout: float | None = None) -> None:
+        after = "" if timeout is None else f" after {timeout:g} s"
+        super().__init__(f"not settled{after}: {'; '.join(missing)}")
+        self.missing = missing
+
+
+class StandsStill(NotSettled):
+    """The fleet does nothing until a person decides; waiting is of no use."""
+
+    def __init__(self, reason: str) -> None:
+        Exception.__init__(self, f"not settled: {reason}")
+        self.missing = [reason]
+
+
+class Look(NamedTuple):
+    """One look at the book: all of it as of one instant.
+
+    `positions` maps (consumer, topic, partition) to the next offset; `runs` are the ticks
+    whose run is not done; `last` and `relayed` map a stream to a place in (xid, position)
+    order: that of its last row and that of the relay.
+    """
+
+    positions: Mapping[tuple[str, str, int], int]
+    runs: frozenset[str]
+    last: Mapping[str, tuple[int, int]]
+    relayed: Mapping[str, tuple[int, int]]
+
+
+async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
+    """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
+
+    Raises StandsStill at once where the fleet waits for a person, Unreachable when a server cannot
+    be reached, SettingsError before `migrate`.
+    """
+    async with database(database_url) as connection:
+        if await connection.fetchval(sql("fleet_setup")) is None:
+            raise SettingsError("this database holds no fleet yet: run `rollforward migrate`")
+        async with asking(kafka) as asker:
+            found = await restored.look(connection, kafka)
+            if found.stands_still:
+                raise StandsStill(restored.said(found))
+
+            async def ends(topics: Iterable[str]) -> Ends:
+                """Of the partitions that the broker has, be they more than the book's."""
+                return await asker.ends(await asker.partitions(topics))
+
+            async def still() -> list[str]:
+                return standing(await whereabouts(connection, asker))
+
+            await Settling(connection, ends, still).run(timeout)
+
+
+class Settling:
+    """The five steps. `ends` tells the end offsets of topics, `still` what stands still."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        ends: Callable[[Iterable[str]], Awaitable[Ends]],
+        still: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        self._connection = connection
+        self._ends = ends
+        self._still = still
+        self._missing: Callable[[Look], list[str]] = lambda _: ["Kafka names no ends of the topics"]
+
+    async def run(self, timeout: float) -> None:
+        """Go through the steps. What stands still waits for a person, so it is not waited for."""
+        try:
+            async with asyncio.timeout(timeout):
+                if still := await self._still():
+                    raise NotSettled(still)
+                look = await self._until(_behind(await self._ends(COMES_IN)))
+                look = await self._until(_running(look.runs))
+                look = await self._until(_unpublished(look.last))
+                look = await self._until(_behind(await self._ends(IS_TOLD)))
+                await self._until(_unpublished(look.last))
+        except TimeoutError:
+            missing = await self._still() or self._missing(await self._look())
+            raise NotSettled(missing or ["the last step was done too late"], timeout) from None
+
+    async def _until(self, missing: Callable[[Look], list[str]]) -> Look:
+        """Look until nothing is missing; return that look, the cut of the next step."""
+        self._missing = missing
+        while missing(look := await self._look()):
+            await asyncio.sleep(POLL_SECONDS)
+        return look
+
+    async def _look(self) -> Look:
+        row = await self._connection.fetchrow(sql("settling"))
+        return Look(
+            {(c, t, p): offset for c, t, p, offset in row["positions"]},
+            frozenset(row["runs"]),
+            {stream: (int(xid), position) for stream, xid, position in row["last"]},
+            {stream: (int(xid), position) for stream, xid, position in row["relayed"]},
+        )
+
+
+def _behind(ends: Ends) -> Callable[[Look], list[str]]:
+    """Say which topics are not read to their ends."""
+
+    def missing(look: Look) -> list[str]:
+        left: dict[str, int] = {}
+        for (topic, partition), end in ends.items():
+            at = look.positions.get((CONSUMER_OF[topic], topic, partition), 0)
+            if at < end:
+                left[topic] = left.get(topic, 0) + end - at
+        return [
+            f"the {CONSUMER_OF[topic]} has {count} records of {topic} before it"
+            for topic, count in left.items()
+        ]
+
+    return missing
+
+
+def _running(runs: frozenset[str]) -> Callable[[Look], list[str]]:
+    """Say which of these runs are not done."""
+    return lambda look: [f"the run of tick {tick} is not done" for tick in sorted(runs & look.runs)]
+
+
+def _unpublished(last: Mapping[str, tuple[int, int]]) -> Callable[[Look], list[str]]:
+    """Say which streams the relay has not published up to a row."""
+    return lambda look: [
+        f"the relay has not published all of the stream {stream}"
+        for stream, row in last.items()
+        if look.relayed.get(stream, (0, 0)) < row
+    ]

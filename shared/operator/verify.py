@@ -1,0 +1,135 @@
+"""`verify` on all cores: one snapshot of the book, ranges of customers shared out to processes."""
+
+import asyncio
+import gc
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.fault import Fault
+from shared.ledger.postgres.sealing import broken_seal
+from shared.ledger.postgres.verifying import (
+    Checked,
+    Ground,
+    Range,
+    check,
+    cut,
+    ground,
+    references_fault,
+)
+from shared.ledger.seal import Seal
+from shared.operator.servers import not_connected
+from shared.runtime.connecting import NotLetIn, connect
+from shared.schemas.inbound import command_of
+
+PROCESSES_MAX = 8
+
+
+class Verified(NamedTuple):
+    """How many lines and customers are right, and the first fault; what comes after it in the
+    order of customers was not counted. `seal` says what is wrong with seals, and is looked at
+    only where no line is broken, or one was kept elsewhere."""
+
+    lines: int
+    customers: int
+    fault: Fault | None
+    seal: str | None = None
+
+
+async def verify(
+    connection: asyncpg.Connection,
+    url: str,
+    progress: Callable[[int, int], None],
+    kept: Seal | None = None,
+    heads: Callable[[bytes], object] | None = None,
+) -> Verified:
+    """Recompute every line as of one instant; `progress` is told (lines done, lines in all).
+
+    Other processes connect to `url` and see the snapshot of `connection`. `kept` is a seal that
+    was kept elsewhere, and `heads` is given the listing that it seals, as the book has it now.
+    """
+    verified = await _lines(connection, url, progress)
+    if verified.fault is not None and kept is None:
+        return verified
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return verified._replace(seal=await broken_seal(connection, kept, heads))
+
+
+async def _lines(
+    connection: asyncpg.Connection, url: str, progress: Callable[[int, int], None]
+) -> Verified:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        common = await ground(connection, command_of)
+        if common.fault is not None:
+            return Verified(0, 0, common.fault)
+        total, ranges = await cut(connection)
+        if len(ranges) == 1:
+            verified = Verified(*await check(connection, common, ranges[0], command_of))
+        else:
+            snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+            verified = await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
+        if verified.fault is None:
+            verified = verified._replace(fault=await references_fault(connection))
+        return verified
+
+
+def _all(
+    url: str, snapshot: str, ranges: list[Range], total: int, progress: Callable[[int, int], None]
+) -> Verified:
+    lines = customers = 0
+    for checked in _shared_out(url, snapshot, ranges):
+        lines, customers = lines + checked.lines, customers + checked.customers
+        progress(lines, total)
+        if checked.fault is not None:
+            return Verified(lines, customers, checked.fault)
+    return Verified(lines, customers, None)
+
+
+def _shared_out(url: str, snapshot: str, ranges: list[Range]) -> Iterator[Checked]:
+    """Yield what was found in each range, in their order."""
+    context = multiprocessing.get_context("spawn")
+    count = min(os.cpu_count() or 1, len(ranges), PROCESSES_MAX)
+    with ProcessPoolExecutor(count, context, _begin, (url, snapshot)) as pool:
+        try:
+            yield from pool.map(_check, ranges)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+# In a process of its own --------------------------------------------------------------------
+
+
+class _Here:
+    """What a process keeps from one range to the next."""
+
+    runner: asyncio.Runner
+    missing: Exception | None = None
+    connection: asyncpg.Connection
+    ground: Ground
+
+
+def _begin(url: str, snapshot: str) -> None:
+    gc.disable()  # nothing here makes cycles, and millions of tuples come and go
+    _Here.runner = asyncio.Runner()
+    try:
+        _Here.runner.run(_connect(url, snapshot))
+    except (OSError, NotLetIn, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # Raised by the first piece of work: an error here would only say that a process broke.
+        _Here.missing = not_connected(url, error)
+
+
+async def _connect(url: str, snapshot: str) -> None:
+    _Here.connection = await connect(url, "verify", {"jit": "off"})
+    await _Here.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await _Here.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+    _Here.ground = await ground(_Here.connection, command_of)
+
+
+def _check(span: Range) -> Checked:
+    if _Here.missing is not None:
+        raise _Here.missing
+    return _Here.runner.run(check(_Here.connection, _Here.ground, span, command_of))
