@@ -14,12 +14,12 @@ import asyncpg
 import psutil
 
 from shared.embedded.fleet import Fleet
+from shared.embedded.preparing import prepare
 from shared.ledger.period import months_after
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.statements import sql
 from shared.operator.printing import progress
 from shared.operator.publish import publish
-from shared.operator.set_up import prepare
 from shared.runtime.connecting import connect
 from shared.runtime.settings import Settings
 from shared.schemas.envelope import Message

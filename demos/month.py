@@ -18,11 +18,11 @@ import click
 
 from services.console.commands.books import COLUMNS, cells, heading
 from shared.embedded.fleet import Fleet
+from shared.embedded.preparing import prepare
 from shared.ledger.postgres import reports
 from shared.operator.printing import print_table, progress
 from shared.operator.publish import publish
 from shared.operator.servers import database
-from shared.operator.set_up import prepare
 from shared.operator.settle import settle
 from shared.runtime.settings import Settings
 from shared.schemas.envelope import Message

@@ -84,7 +84,7 @@ KINDS: dict[str, type[Problem]] = {
     "shared.runtime.connecting.NotLetIn": Away,
     "shared.operator.settle.NotSettled": Problem,
     "shared.operator.settle.StandsStill": Problem,
-    "shared.runtime.restored.BookBehind": Problem,
+    "shared.operator.restored.BookBehind": Problem,
     "shared.kafka.broker.WrongTopics": Misconfigured,
     "shared.embedded.folder.DirectoryInUse": Misconfigured,
     "shared.embedded.jars.JarsMissing": Misconfigured,

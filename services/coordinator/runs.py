@@ -22,9 +22,9 @@ from shared.ledger.postgres import sealing
 from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
+from shared.runtime.backoff import Backoff, pause
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
-from shared.runtime.loop import Backoff, pause
 from shared.runtime.restored import Restored
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAGES, RUNS

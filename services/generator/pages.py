@@ -22,10 +22,11 @@ from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_terms
 from shared.runtime import metrics, outbox, trouble
+from shared.runtime.backoff import Backoff
 from shared.runtime.database import OF_DATA, PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
-from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS, Backoff
+from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS
 from shared.runtime.restored import Restored
 from shared.runtime.stuck import Stuck
 from shared.schemas.topics import PAGES

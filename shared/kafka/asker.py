@@ -5,18 +5,13 @@ fetch that waits for records.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.kafka.topic_ids import ANSWER_SECONDS_MAX, Cluster, describe
-from shared.ledger.postgres.book import Partition
-from shared.operator.servers import no_kafka
+from shared.kafka.topic_ids import ANSWER_SECONDS_MAX, Cluster, Partition, describe
 
-COMMAND_SECONDS_MAX = 30.0
 Question = Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
 
@@ -73,18 +68,3 @@ class Asker:
         except TimeoutError:
             raise KafkaError(f"no answer in {self._seconds:g} s") from None
         return {(at.topic, at.partition): offset for at, offset in told.items()}
-
-
-@asynccontextmanager
-async def asking(kafka: str) -> AsyncIterator[Asker]:
-    """Lend an asker to a command that comes and goes; Unreachable when it is away."""
-    # What the client says while the broker is away, we say better.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    asker = Asker(kafka, COMMAND_SECONDS_MAX)
-    try:
-        await asker.start()
-        yield asker
-    except (KafkaError, OSError) as error:
-        raise no_kafka(kafka, error) from error
-    finally:
-        await asker.stop()

@@ -26,6 +26,8 @@ from aiokafka.protocol.types import (
 
 ANSWER_SECONDS_MAX = 5.0
 NO_ID = UUID(int=0)
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
 
 
 class TopicNow(NamedTuple):

@@ -3,19 +3,14 @@
 What loses events or mixes customers up refuses to run; what may lose them one day warns.
 """
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 
 from shared.kafka.topic_ids import Cluster, TopicNow, describe
-from shared.runtime import metrics
-from shared.runtime.health import Health
-from shared.runtime.loop import Backoff
 from shared.schemas.topics import (
     DEAD_LETTER_BYTES_MAX,
     ENTITLEMENTS,
@@ -23,8 +18,6 @@ from shared.schemas.topics import (
     TOPICS,
     Topic,
 )
-
-log = logging.getLogger(__name__)
 
 DAY_MS = 24 * 3600 * 1000
 RETENTION_MS = 30 * DAY_MS
@@ -181,23 +174,3 @@ async def _settings(
             else:
                 found[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
     return found, unread
-
-
-async def unfit_topics(
-    worker: str, kafka: str, fleet: int, health: Health, stopping: asyncio.Event
-) -> str | None:
-    """Return why a worker must not work on these topics; None when it may. Waits for Kafka."""
-    wait = Backoff()
-    while not stopping.is_set():
-        try:
-            found = await remarks(kafka, fleet)
-        except (KafkaError, OSError) as away:
-            log.warning("%s: kafka: %s: %s", worker, type(away).__name__, away)
-            metrics.RETRIES.labels(worker, "kafka").inc()
-            health.bad("kafka", f"{type(away).__name__}: {away}"[:200])
-            await wait(stopping)
-            continue
-        for remark in found:
-            log.warning("%s: topic %s", worker, remark)
-        return "; ".join(str(remark) for remark in found if remark.refuses) or None
-    return None

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records as header_names
+from shared.kafka import odd_records
 from shared.ledger.postgres import reports
 from shared.operator.servers import database, no_kafka
 from shared.schemas.codec import decode
@@ -128,7 +128,7 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
 async def _records(kafka: str) -> list[ConsumerRecord]:
     """Read the dead-letter topics from their beginnings to their present ends."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    header_names.read_all()
+    odd_records.read_all()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka, enable_auto_commit=False, retry_backoff_ms=10
     )

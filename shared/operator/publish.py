@@ -8,7 +8,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records as header_names
+from shared.kafka import odd_records
 from shared.operator.servers import no_kafka
 from shared.schemas.envelope import Message
 
@@ -74,7 +74,7 @@ class Publisher:
 
     async def put(self, message: Message) -> Awaitable[object]:
         """Hand a message over; what is returned can be awaited for the broker's word."""
-        return await header_names.send(self._producer, message)
+        return await odd_records.send(self._producer, message)
 
     async def send(self, message: Message) -> None:
         """Send a message and return when the broker has it."""

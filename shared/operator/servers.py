@@ -1,6 +1,7 @@
 """Short visits to the servers, for commands that come and go; errors say what to do."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -8,10 +9,14 @@ from urllib.parse import urlsplit
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from shared.kafka.asker import Asker
 from shared.ledger.postgres.shape import BookDiffers, expect_migrated
 from shared.runtime import trouble
 from shared.runtime.connecting import NotLetIn, connect
 from shared.runtime.settings import SettingsError
+
+ANSWER_SECONDS_MAX = 30.0
+"""A command may find a broker that is just starting."""
 
 
 class Unreachable(Exception):
@@ -53,6 +58,21 @@ async def database(
         raise explained from error
     finally:
         await _close(connection)
+
+
+@asynccontextmanager
+async def asking(kafka: str) -> AsyncIterator[Asker]:
+    """Lend an asker to a command that comes and goes; Unreachable when it is away."""
+    # What the client says while the broker is away, we say better.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    asker = Asker(kafka, ANSWER_SECONDS_MAX)
+    try:
+        await asker.start()
+        yield asker
+    except (KafkaError, OSError) as error:
+        raise no_kafka(kafka, error) from error
+    finally:
+        await asker.stop()
 
 
 def not_connected(url: str, error: BaseException) -> Exception:

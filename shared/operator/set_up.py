@@ -2,10 +2,8 @@
 
 from aiokafka.errors import KafkaError
 
-from shared.embedded.fleet import Prepare, Roles, Servers, as_role
 from shared.kafka.broker import check_topics, create_topics
 from shared.ledger.postgres.migrate import migrate
-from shared.ledger.postgres.roles import READER, WRITER, allow_login
 from shared.operator.servers import database, no_kafka
 from shared.runtime.settings import Settings, SettingsError
 
@@ -31,19 +29,3 @@ async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]
         *(f"warning: {remark}" for remark in remarks),
         "the book and the topics are up to date",
     ]
-
-
-def prepare(settings: Settings) -> Prepare:
-    """Return what an embedded fleet does before its workers start."""
-
-    async def prepared(servers: Servers) -> Roles:
-        await set_up(servers.kafka, servers.database_admin, settings)
-        urls = []
-        async with database(servers.database_admin) as connection:
-            for role in (WRITER, READER):
-                password = servers.password(role)
-                await allow_login(connection, role, password)
-                urls.append(as_role(servers.database_admin, role, password))
-        return Roles(*urls)
-
-    return prepared

@@ -8,7 +8,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records as header_names
+from shared.kafka import odd_records
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import positions
 from shared.ledger.postgres.book import Partition
@@ -34,7 +34,7 @@ async def set_aside(connection: asyncpg.Connection, asker: Asker, kafka: str, to
         at = position.next_offset if position else 0
         spans[partition] = (max(at, begins[partition]), ends[partition])
     count = 0
-    header_names.read_all()
+    odd_records.read_all()
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka,
         enable_idempotence=True,
@@ -45,7 +45,7 @@ async def set_aside(connection: asyncpg.Connection, asker: Asker, kafka: str, to
         async for record in _records(kafka, spans):
             letters, key, value, headers = outbox.dead_letter(record, WHY)
             message = Message(letters, key, value, outbox.decode_headers(headers))  # type: ignore[arg-type]
-            await header_names.send(producer, message)
+            await odd_records.send(producer, message)
             count += 1
         await producer.flush()
     finally:

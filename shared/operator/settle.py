@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.kafka.asker import asking
 from shared.ledger.postgres.statements import sql
-from shared.operator.servers import database
+from shared.operator.servers import asking, database
 from shared.operator.whereabouts import standing, whereabouts
 from shared.runtime import restored
 from shared.runtime.positions import CONSUMER_OF

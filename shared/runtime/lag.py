@@ -16,8 +16,8 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
+from shared.runtime.backoff import pause
 from shared.runtime.database import PASSING, Database
-from shared.runtime.loop import pause
 from shared.runtime.positions import CONSUMER_OF
 from shared.schemas.topics import TOPICS
 

@@ -8,7 +8,6 @@ at all; what the broker keeps tells lag monitors, and a restored book (restored.
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -19,13 +18,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records as header_names
+from shared.kafka import odd_records
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import book
 from shared.ledger.postgres.positions import TopicIds
 from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
+from shared.runtime.backoff import Backoff
 from shared.runtime.database import PASSING, Database, nobodys
 from shared.runtime.health import Health
 from shared.runtime.positions import Keeper
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 
 RECORDS_MAX = 2000
 POLL_SECONDS = 0.5
-RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 COMMIT_SECONDS = 5.0
 BROKER_SECONDS_MAX, LAST_WORD_SECONDS_MAX = 5.0, 1.0
 LOOK_SECONDS = 2.0
@@ -137,7 +136,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await each.stop()
 
     async def _start(self) -> None:
-        header_names.read_all()
+        odd_records.read_all()
         wait = Backoff()
         while not self._stopping.is_set():
             self._consumer = AIOKafkaConsumer(
@@ -167,7 +166,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._failed("kafka", away)
                 await wait(self._stopping)
 
-    async def _consume(self, connection: asyncpg.Connection, wait: "Backoff") -> None:
+    async def _consume(self, connection: asyncpg.Connection, wait: Backoff) -> None:
         assert self._consumer is not None
         assert self._keeper is not None
         while not self._stopping.is_set():
@@ -420,24 +419,3 @@ def _look_at_its_error(same: "asyncio.Future[None]") -> None:
     """A batch that fails before it asks leaves the answer unread, and asyncio would say so."""
     if not same.cancelled():
         same.exception()
-
-
-class Backoff:
-    """Waits longer each time, with some chance in it, and at once when told to stop."""
-
-    def __init__(self) -> None:
-        self._seconds = RETRY_SECONDS_MIN
-
-    def reset(self) -> None:
-        self._seconds = RETRY_SECONDS_MIN
-
-    async def __call__(self, stopping: asyncio.Event) -> None:
-        seconds = self._seconds * random.uniform(0.5, 1.0)
-        self._seconds = min(self._seconds * 2, RETRY_SECONDS_MAX)
-        await pause(stopping, seconds)
-
-
-async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until told to stop."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)

@@ -15,13 +15,13 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records as header_names
+from shared.kafka import odd_records
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
+from shared.runtime.backoff import Backoff, pause
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
-from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
 from shared.runtime.restored import Restored
 from shared.runtime.stuck import Stuck
@@ -144,7 +144,7 @@ async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
     """Send messages in order and return when Kafka has them all."""
     futures = []
     for message in messages:
-        futures.append(await header_names.send(producer, message))
+        futures.append(await odd_records.send(producer, message))
         metrics.RELAY_PUBLISHED.labels(message[0]).inc()
     if futures:
         await producer.flush()

@@ -20,7 +20,6 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.ledger.postgres.statements import sql
-from shared.operator.servers import Unreachable, database
 from shared.runtime import metrics
 from shared.runtime.health import Health
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
@@ -42,10 +41,6 @@ ANSWER_SECONDS_MAX = 30.0
 ASK_SECONDS = 1.0
 """While a book stands still the broker is asked again so often."""
 PREFIX = "incarnation="
-
-
-class BookBehind(Exception):
-    """The book was restored to an earlier hour, and nothing may be written in it now."""
 
 
 Place = tuple[str, str, int]
@@ -132,23 +127,6 @@ def compare(
             counts = late if of < incarnation else ahead
             counts[place[:2]] = counts.get(place[:2], 0) + more
     return Found(incarnation, told, ahead, late)
-
-
-async def expect_whole(database_url: str, kafka: str) -> None:
-    """Return when a person may write in this book; BookBehind when it stands still."""
-    async with database(database_url) as connection:
-        found = await compared(connection, kafka)
-    if found.stands_still:
-        raise BookBehind(said(found))
-
-
-async def compared(connection: asyncpg.Connection, kafka: str) -> Found:
-    """Do as `look`, for a command; Unreachable when the broker cannot be asked."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # we say it better
-    try:
-        return await look(connection, kafka)
-    except (KafkaError, OSError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
 
 
 class Restored:

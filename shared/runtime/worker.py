@@ -10,12 +10,10 @@ from typing import NoReturn, Protocol
 
 import uvloop
 
-from shared.kafka.topic_settings import unfit_topics
 from shared.ledger.postgres.shape import BookDiffers
-from shared.ledger.postgres.statements import sql
-from shared.runtime import health, log, metrics, trouble
-from shared.runtime.database import PASSING, Database
-from shared.runtime.loop import Backoff
+from shared.runtime import health, log, trouble
+from shared.runtime.database import Database
+from shared.runtime.fitness import unfit
 from shared.runtime.settings import Settings, SettingsError
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
@@ -84,20 +82,18 @@ async def work(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    code, unfit = 0, None
+    code, why_not = 0, None
     try:
-        unfit = await _unfit(context, stopping) or await unfit_topics(
-            name, context.kafka, settings.partitions, context.health, stopping
-        )
-        code = 2 if unfit else 0
+        why_not = await unfit(context, stopping)
+        code = 2 if why_not else 0
     except Exception as error:
         code = trouble.exit_code(error) or 1
         if code == 1:
             raise
-        unfit = _sayable(error)
-    if unfit is not None or stopping.is_set():
-        if unfit:
-            logger.error("%s does not start: %s", name, unfit)
+        why_not = _sayable(error)
+    if why_not is not None or stopping.is_set():
+        if why_not:
+            logger.error("%s does not start: %s", name, why_not)
         await runner.cleanup()
         return code
     parts = parts_of(context)
@@ -156,40 +152,6 @@ def _sayable(error: BaseException) -> str:
     if isinstance(error, trouble.RIGHTS):
         return f"the login lacks a right: {trouble.words(error)}; see deploy/README.md"
     return trouble.told(error)
-
-
-async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
-    """Return why a worker must not work on this book; None when it may. Waits for the database.
-
-    Partitions place customers under their locks, and the zone says where a day begins: two
-    workers that differ in them would write one customer at once, or bill on different days.
-    """
-    settings, wait = context.settings, Backoff()
-    database = context.database(size=1)
-    while not stopping.is_set():
-        try:
-            async with database.connection() as connection:
-                row = await connection.fetchrow(sql("fleet_setup"))
-                unguarded = await connection.fetch(sql("unguarded"))
-            ours = settings.partitions, settings.zone.key
-            if row is None:
-                return "the book holds no fleet yet: run `rollforward migrate`"
-            if tuple(row) != ours:
-                return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
-                    *row, *ours
-                )
-            if unguarded:
-                holes = "; ".join(f"{hole['table']} {hole['lacks']}" for hole in unguarded)
-                return f"the book is not guarded as append-only: {holes}"
-            return None
-        except BookDiffers as differs:
-            return str(differs)
-        except PASSING as away:
-            logger.warning("%s: database: %s", context.name, trouble.told(away))
-            metrics.RETRIES.labels(context.name, "database").inc()
-            context.health.bad("database", trouble.told(away))
-            await wait(stopping)
-    return None
 
 
 def run(name: str, settings: Settings) -> NoReturn:

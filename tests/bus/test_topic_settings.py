@@ -11,11 +11,12 @@ from aiokafka.admin import NewTopic
 from shared.embedded import Kafka
 from shared.kafka.broker import WrongTopics, check_topics, create_topics
 from shared.kafka.topic_ids import TopicNow
-from shared.kafka.topic_settings import RETENTION_MS, remarks, remarks_on, unfit_topics, wanted
+from shared.kafka.topic_settings import RETENTION_MS, remarks, remarks_on, wanted
 from shared.operator.set_up import set_up
 from shared.runtime import worker
-from shared.runtime.health import Health
+from shared.runtime.fitness import unfit_topics
 from shared.runtime.settings import Settings
+from shared.runtime.worker import Context
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
 from tests.faults.test_topic_made_anew import administered
 from tests.support.live import fresh_topics, no_topics
@@ -124,9 +125,10 @@ async def test_an_event_with_an_old_timestamp_is_kept_by_its_time_of_arrival(kaf
 
 async def test_a_worker_waits_for_a_broker_before_it_looks_at_topics() -> None:
     stopping = asyncio.Event()
-    health = Health("kafka")
-    waiting = asyncio.create_task(unfit_topics("relay", "127.0.0.1:1", 12, health, stopping))
-    while health.causes["kafka"] == "starting":
+    nowhere = Settings(kafka="127.0.0.1:1", database_url="postgresql://nobody@127.0.0.1:1/none")
+    context = Context("relay", nowhere)
+    waiting = asyncio.create_task(unfit_topics(context, stopping))
+    while context.health.causes["kafka"] == "starting":
         await asyncio.sleep(0.01)
     stopping.set()
     assert await waiting is None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.embedded.fleet import Fleet, run_until_interrupted
-from shared.operator.set_up import prepare
+from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
 from shared.runtime.worker import WORKERS
 

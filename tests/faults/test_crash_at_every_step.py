@@ -28,9 +28,10 @@ from shared.ledger.postgres import reports
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.statements import sql
 from shared.operator.retry import _retry_one
+from shared.runtime.backoff import Backoff
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
-from shared.runtime.loop import Backoff, Handler, Loop
+from shared.runtime.loop import Handler, Loop
 from shared.runtime.relay import Relay
 from shared.schemas.publish import binary
 from shared.schemas.topics import LEDGER, PAGES, PAYMENTS, RECHECKS, SIGNUPS, TICKS

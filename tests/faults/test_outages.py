@@ -19,9 +19,9 @@ from aiokafka import AIOKafkaProducer
 
 from shared.embedded import DataFolder, Kafka, Postgres
 from shared.embedded.fleet import Fleet
-from shared.operator.set_up import prepare
+from shared.embedded.preparing import prepare
 from shared.runtime import metrics
-from shared.runtime.loop import RETRY_SECONDS_MAX
+from shared.runtime.backoff import RETRY_SECONDS_MAX
 from shared.runtime.settings import Settings
 from shared.runtime.worker import WORKERS
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up

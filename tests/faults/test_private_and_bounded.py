@@ -14,8 +14,8 @@ import pytest
 
 from shared.embedded import DataFolder, Kafka
 from shared.embedded.fleet import Fleet
+from shared.embedded.preparing import prepare
 from shared.embedded.process import spawn
-from shared.operator.set_up import prepare
 from shared.runtime.rotation import FILES
 from shared.runtime.settings import Settings
 

@@ -20,9 +20,9 @@ from click.testing import CliRunner
 from services.console.main import main
 from shared.embedded import Kafka
 from shared.embedded.fleet import Fleet
-from shared.kafka.asker import asking
+from shared.embedded.preparing import prepare
 from shared.kafka.broker import create_topics
-from shared.operator.set_up import prepare
+from shared.operator.servers import asking
 from shared.operator.settle import NotSettled
 from shared.operator.whereabouts import Whereabouts, reset, whereabouts
 from shared.runtime.settings import Settings

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from shared.embedded.fleet import Fleet
-from shared.operator.set_up import prepare
+from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
 from shared.schemas.publish import binary
 from tests.support.patience import settle

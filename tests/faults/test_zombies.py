@@ -9,7 +9,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 
 from shared.embedded.fleet import Fleet, worker_command
-from shared.operator.set_up import prepare
+from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
 from tests.faults.test_workers_die import pay, rows, sign_up
 from tests.support.patience import settle, until

@@ -8,8 +8,9 @@ import pytest
 
 from shared.ledger.postgres import sealing
 from shared.ledger.postgres.statements import sql
+from shared.runtime.fitness import unfit_book
 from shared.runtime.settings import Settings
-from shared.runtime.worker import Context, _unfit
+from shared.runtime.worker import Context
 from tests.postgres.kept import Kept, payment, signup
 
 Denied = asyncpg.InsufficientPrivilegeError
@@ -167,7 +168,7 @@ async def test_a_worker_does_not_start_on_an_unguarded_book(
     context = Context("relay", Settings(kafka="127.0.0.1:1", database_url=database))
     await connection.execute("ALTER TABLE book.line DISABLE TRIGGER append_only")
 
-    why = await _unfit(context, asyncio.Event())
+    why = await unfit_book(context, asyncio.Event())
 
     assert why == (
         "the book is not guarded as append-only:"

@@ -16,8 +16,9 @@ from shared.ledger.postgres.shape import (
     expect_nobodys_fault,
     wanted,
 )
+from shared.runtime.fitness import unfit_book
 from shared.runtime.settings import Settings
-from shared.runtime.worker import Context, _unfit
+from shared.runtime.worker import Context
 
 LAST = steps()[-1][0]
 BEHIND = f"DELETE FROM book.migration WHERE name = '{LAST}'"
@@ -131,7 +132,7 @@ async def test_a_worker_does_not_start_on_a_book_that_does_not_fit_and_says_why(
     context = Context("relay", Settings(kafka="127.0.0.1:1", database_url=database))
     await connection.execute(change)
 
-    assert said in str(await _unfit(context, asyncio.Event()))
+    assert said in str(await unfit_book(context, asyncio.Event()))
     assert said in context.health.causes["book"]
     for each in context.databases:
         await each.close()
@@ -143,7 +144,7 @@ async def test_a_worker_starts_on_a_book_ahead_of_it_and_warns_once(
     context = Context("relay", Settings(kafka="127.0.0.1:1", database_url=database))
     await connection.execute("INSERT INTO book.migration (name) VALUES ('9998_later.sql')")
 
-    assert await _unfit(context, asyncio.Event()) is None
+    assert await unfit_book(context, asyncio.Event()) is None
     async with context.databases[0].connection():
         pass
 

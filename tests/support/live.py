@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shared.kafka import odd_records as header_names
+from shared.kafka import odd_records
 from shared.kafka.broker import create_topics
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
@@ -59,7 +59,7 @@ class Live:
         await self.send(structured(event))
 
     async def send(self, message: Message) -> None:
-        await (await header_names.send(self.producer, message))
+        await (await odd_records.send(self.producer, message))
 
     async def settle(self) -> None:
         await settle(self.kafka, self.url)

@@ -262,8 +262,8 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
     known, is not quarantined, or still cannot be billed; the others are released all the same.
     Pressing twice does no harm: who is not quarantined any more is left as they are.
     """
+    from shared.operator.restored import expect_whole
     from shared.operator.retry import retry
-    from shared.runtime.restored import expect_whole
 
     servers = find(data)
     if servers.kafka_address is not None:

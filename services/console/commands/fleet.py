@@ -65,7 +65,7 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
     except OSError as error:
         raise Misconfigured(f"{folder} cannot be used: {error.strerror}") from error
     from shared.embedded.fleet import Fleet, run_until_interrupted
-    from shared.operator.set_up import prepare
+    from shared.embedded.preparing import prepare
 
     workers = dict.fromkeys(WORKERS, 1) | copies
     fleet = Fleet(folder, workers, prepare=prepare(settings), settings=settings)

@@ -122,8 +122,7 @@ def set_positions_aside(topic: str, data: Path | None, as_json: bool) -> None:
 async def _with_both(
     servers: Servers, ask: "Callable[[asyncpg.Connection, Asker], Awaitable[T]]"
 ) -> T:
-    from shared.kafka.asker import asking
-    from shared.operator.servers import database
+    from shared.operator.servers import asking, database
 
     async with database(servers.database) as connection, asking(servers.kafka) as asker:
         return await ask(connection, asker)

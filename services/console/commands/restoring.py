@@ -40,13 +40,13 @@ def restored(anyway: bool, at_least: int | None, data: Path | None, as_json: boo
     is changed. Pressing twice does no harm.
     """
     from shared.ledger.postgres import incarnations
-    from shared.runtime import restored as comparing
+    from shared.operator.restored import compared
     from shared.schemas.topics import NOTIFICATIONS
 
     servers = find(data)
 
     async def question(connection: Any) -> "tuple[Found, int, bool, bool]":
-        found = await comparing.compared(connection, servers.kafka)
+        found = await compared(connection, servers.kafka)
         held = await incarnations.notices_held(connection)
         number = max(found.told, found.incarnation) + 1
         if found.stands_still:

@@ -1,0 +1,81 @@
+"""Whether a worker may work on this book and these topics; what is away is waited for."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from aiokafka.errors import KafkaError
+
+from shared.kafka.topic_settings import remarks
+from shared.ledger.postgres.shape import BookDiffers
+from shared.ledger.postgres.statements import sql
+from shared.runtime import metrics, trouble
+from shared.runtime.backoff import Backoff
+from shared.runtime.database import PASSING
+
+if TYPE_CHECKING:
+    from shared.runtime.worker import Context
+
+log = logging.getLogger(__name__)
+
+
+async def unfit(context: "Context", stopping: asyncio.Event) -> str | None:
+    """Return why a worker must not start; None when it may, or was told to stop meanwhile.
+
+    Raises what no waiting mends (`trouble.lasting`): a login that is refused, a right that lacks.
+    """
+    return await unfit_book(context, stopping) or await unfit_topics(context, stopping)
+
+
+async def unfit_book(context: "Context", stopping: asyncio.Event) -> str | None:
+    """Return why a worker must not work on this book; None when it may. Waits for the database.
+
+    Partitions place customers under their locks, and the zone says where a day begins: two
+    workers that differ in them would write one customer at once, or bill on different days.
+    """
+    settings, wait = context.settings, Backoff()
+    database = context.database(size=1)
+    while not stopping.is_set():
+        try:
+            async with database.connection() as connection:
+                row = await connection.fetchrow(sql("fleet_setup"))
+                unguarded = await connection.fetch(sql("unguarded"))
+            ours = settings.partitions, settings.zone.key
+            if row is None:
+                return "the book holds no fleet yet: run `rollforward migrate`"
+            if tuple(row) != ours:
+                return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
+                    *row, *ours
+                )
+            if unguarded:
+                holes = "; ".join(f"{hole['table']} {hole['lacks']}" for hole in unguarded)
+                return f"the book is not guarded as append-only: {holes}"
+            return None
+        except BookDiffers as differs:
+            return str(differs)
+        except PASSING as away:
+            log.warning("%s: database: %s", context.name, trouble.told(away))
+            metrics.RETRIES.labels(context.name, "database").inc()
+            context.health.bad("database", trouble.told(away))
+            await wait(stopping)
+    return None
+
+
+async def unfit_topics(context: "Context", stopping: asyncio.Event) -> str | None:
+    """Return why a worker must not work on these topics; None when it may. Waits for Kafka."""
+    wait = Backoff()
+    while not stopping.is_set():
+        try:
+            found = await remarks(context.kafka, context.settings.partitions)
+        except (KafkaError, OSError) as away:
+            if trouble.lasting(away):
+                raise
+            log.warning("%s: kafka: %s", context.name, trouble.told(away))
+            metrics.RETRIES.labels(context.name, "kafka").inc()
+            context.health.bad("kafka", trouble.told(away))
+            await wait(stopping)
+            continue
+        for remark in found:
+            log.warning("%s: topic %s", context.name, remark)
+        return "; ".join(str(remark) for remark in found if remark.refuses) or None
+    return None
