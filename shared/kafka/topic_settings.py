@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
+from shared.kafka import clients
 from shared.kafka.topic_ids import Cluster, TopicNow, describe
 from shared.schemas.topics import (
     DEAD_LETTER_BYTES_MAX,
@@ -139,7 +140,7 @@ async def remarks(kafka: str, fleet: int) -> list[Remark]:
 
     Raises KafkaError or OSError when the broker cannot be reached.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = clients.admin(kafka)
     try:
         await admin.start()
         cluster = await describe(admin._client, [topic.name for topic in TOPICS])

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records
+from shared.kafka import clients
 from shared.ledger.postgres import reports
 from shared.operator.servers import database, no_kafka
 from shared.schemas.codec import decode
@@ -128,10 +128,7 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
 async def _records(kafka: str) -> list[ConsumerRecord]:
     """Read the dead-letter topics from their beginnings to their present ends."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    odd_records.read_all()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, retry_backoff_ms=10
-    )
+    consumer = clients.consumer(kafka, retry_backoff_ms=10)
     records: list[ConsumerRecord] = []
     try:
         await consumer.start()

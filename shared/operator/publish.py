@@ -5,10 +5,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records
+from shared.kafka import clients, odd_records
 from shared.operator.servers import no_kafka
 from shared.schemas.envelope import Message
 
@@ -51,10 +50,8 @@ class Publisher:
         # What it says while the broker is away, we say better.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self._kafka = kafka
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=kafka,
-            enable_idempotence=True,
-            acks="all",
+        self._producer = clients.producer(
+            kafka,
             max_batch_size=1 << 17,
             max_request_size=VALUE_BYTES_MAX + 48_000,
         )

@@ -5,10 +5,10 @@ letters, from where `dlq replay` sends them into the new topic.
 from collections.abc import AsyncIterator, Mapping
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records
+from shared.kafka import clients, odd_records
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import positions
 from shared.ledger.postgres.book import Partition
@@ -35,9 +35,8 @@ async def set_aside(connection: asyncpg.Connection, asker: Asker, kafka: str, to
         spans[partition] = (max(at, begins[partition]), ends[partition])
     count = 0
     odd_records.read_all()
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka,
-        enable_idempotence=True,
+    producer = clients.producer(
+        kafka,
         max_request_size=REQUEST_BYTES_MAX,
     )
     await producer.start()
@@ -57,9 +56,7 @@ async def _records(
     kafka: str, spans: Mapping[Partition, tuple[int, int]]
 ) -> AsyncIterator[ConsumerRecord]:
     """Yield the records of each partition within its span of offsets, one partition at a time."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, isolation_level="read_committed"
-    )
+    consumer = clients.consumer(kafka, isolation_level="read_committed")
     await consumer.start()
     try:
         for each, (begin, end) in sorted(spans.items()):

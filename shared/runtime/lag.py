@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.kafka import clients
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
 from shared.runtime.backoff import pause
@@ -88,9 +89,8 @@ class LagWatch:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._kafka,
-                enable_auto_commit=False,
+            self._consumer = clients.consumer(
+                self._kafka,
                 auto_offset_reset="earliest",
                 max_partition_fetch_bytes=1,  # the broker gives one batch all the same
             )

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records
+from shared.kafka import clients
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import book
 from shared.ledger.postgres.positions import TopicIds
@@ -44,9 +44,6 @@ LOOK_SECONDS = 2.0
 UNANSWERED_SECONDS = 3.0
 METADATA_MS = 5_000
 TRIES_MAX = 3
-SESSION_MS = 10_000
-POLL_INTERVAL_MS = 3_600_000
-"""A worker that waits for its database keeps its partitions; the position fences zombies."""
 
 Observe = Callable[[], None]
 """Counts a batch in the metrics; called when it is committed, and only then."""
@@ -136,17 +133,11 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await each.stop()
 
     async def _start(self) -> None:
-        odd_records.read_all()
         wait = Backoff()
         while not self._stopping.is_set():
-            self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._kafka,
-                group_id=f"rollforward-{self.name}",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                session_timeout_ms=SESSION_MS,
-                heartbeat_interval_ms=SESSION_MS // 5,
-                max_poll_interval_ms=POLL_INTERVAL_MS,
+            self._consumer = clients.member(
+                self._kafka,
+                self.name,
                 isolation_level="read_committed",
                 fetch_max_wait_ms=500,
                 max_partition_fetch_bytes=1 << 20,

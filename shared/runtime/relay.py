@@ -15,7 +15,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.kafka import odd_records
+from shared.kafka import clients, odd_records
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
@@ -56,10 +56,8 @@ class Relay:
         """Publish until `stop`; wait where a server is away, and say so in /readyz."""
         wait = Backoff()
         while not self._stopping.is_set():
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._kafka,
-                enable_idempotence=True,
-                acks="all",
+            producer = clients.producer(
+                self._kafka,
                 request_timeout_ms=REQUEST_MS_MAX,
                 linger_ms=0,
                 max_batch_size=1 << 18,

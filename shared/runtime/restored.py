@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from shared.kafka import clients
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics
 from shared.runtime.health import Health
@@ -179,7 +180,7 @@ class Restored:
 
 async def _committed(kafka: str, partitions: int) -> dict[Place, tuple[int, int]]:
     """Return what each consumer has committed: (offset, incarnation)."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka, request_timeout_ms=REQUEST_MS_MAX)
+    admin = clients.admin(kafka, request_timeout_ms=REQUEST_MS_MAX)
     try:
         await admin.start()
         answers = await asyncio.gather(
@@ -235,9 +236,7 @@ def _incarnation(metadata: str) -> int:
 async def _ends(kafka: str, asked: set[TopicPartition]) -> Mapping[TopicPartition, int]:
     if not asked:
         return {}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, request_timeout_ms=REQUEST_MS_MAX
-    )
+    consumer = clients.consumer(kafka, request_timeout_ms=REQUEST_MS_MAX)
     try:
         await consumer.start()
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(asked))

@@ -23,15 +23,14 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.coordinator import runs
-from services.generator import pages
-from shared.runtime import loop
+from shared.kafka import clients
 from shared.runtime.loop import Loop
 from shared.runtime.orphan import end_with_supervisor
 from shared.runtime.settings import Settings
 from shared.runtime.worker import run
 from tests.faults.without import take_from_worker
 
-SESSION_MS = 4000
+SESSION_SECONDS = 4
 CLOCK_SECONDS = 0.5
 ASKS = {
     asyncpg.Connection: ("execute", "executemany", "fetch", "fetchrow", "fetchval",
@@ -44,8 +43,7 @@ ASKS = {
 
 def hasten() -> None:
     """Let sessions end and the clock look sooner than in production."""
-    loop.SESSION_MS = SESSION_MS
-    pages.SESSION_MS = SESSION_MS  # type: ignore[attr-defined]
+    clients.SESSION_SECONDS = SESSION_SECONDS
     runs.CLOCK_SECONDS = CLOCK_SECONDS
 
 

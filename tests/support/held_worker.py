@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.runtime import loop
+from shared.kafka import clients
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
 from shared.runtime.worker import run
@@ -35,5 +35,5 @@ def hold_batches(file: Path) -> None:
 if __name__ == "__main__":
     hold_batches(Path(sys.argv[1]))
     if sys.argv[3:]:
-        loop.SESSION_MS = int(sys.argv[3])
+        clients.SESSION_SECONDS = int(sys.argv[3]) // 1000
     run(sys.argv[2], Settings.from_environment())

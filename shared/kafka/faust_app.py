@@ -1,0 +1,34 @@
+"""The Faust app, the last of the Kafka clients: in a file of its own, for it is slow to import."""
+
+from typing import Any
+
+import faust
+
+from shared.kafka import odd_records
+from shared.kafka.clients import SESSION_SECONDS
+
+
+class _App(faust.App):
+    """An app that keeps nothing on the disk."""
+
+    async def on_first_start(self) -> None:
+        """Faust makes its folders here, and would leave them behind at each start."""
+
+
+def faust_app(kafka: str, name: str, **options: Any) -> faust.App:
+    """Return an app `rollforward-NAME` that declares no topics, serves no pages, and keeps no
+    tables; `kafka` is host:port, commas between."""
+    odd_records.read_all()
+    return _App(
+        f"rollforward-{name}",
+        broker=[f"kafka://{server}" for server in kafka.split(",")],
+        store="memory://",
+        web_enabled=False,
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=SESSION_SECONDS / 5,
+        **options,
+    )
