@@ -7,7 +7,6 @@ one to know: every run and page is a row first, and a timer sends again what sta
 import asyncio
 import json
 import logging
-import tempfile
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -41,6 +40,13 @@ NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
 
 
+class _App(faust.App):
+    """Faust without its folders: it makes them for tables, which we have none of, and a worker
+    that is killed would leave them behind."""
+
+    def _create_directories(self) -> None: ...
+
+
 class Runs:
     """The Faust app: an agent that claims months, timers that heal, watch, and keep the clock."""
 
@@ -52,11 +58,10 @@ class Runs:
         self._stopping = asyncio.Event()
         self._wait = Backoff()
         self._started_on = datetime.now(zone).date()
-        self.app = faust.App(
+        self.app = _App(
             "rollforward-runs",
             broker=[f"kafka://{server}" for server in kafka.split(",")],
             store="memory://",
-            datadir=tempfile.mkdtemp(prefix="rollforward-"),
             web_enabled=False,
             autodiscover=False,
             topic_allow_declare=False,
