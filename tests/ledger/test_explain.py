@@ -1,7 +1,7 @@
 """Explanations: the terms found again give every charge of every history."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from textwrap import dedent
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,7 +112,9 @@ def priced_by(*commands: Any, at_once: bool = False) -> dict[str, list[str]]:
 
 
 def package(change_id: str, on: str, code: str, price: int = 100_000) -> Any:
-    return change(change_id, "rahim", on, prorate=True, package=Package(code, price))
+    """A package from a day on, told on 2 January."""
+    told = change(change_id, "rahim", on, prorate=True, package=Package(code, price))
+    return told._replace(changed_on=date(2026, 1, 2))
 
 
 def test_of_terms_that_price_alike_those_of_the_line_s_own_command_explain_it() -> None:
