@@ -1,12 +1,11 @@
 """The folder of a fleet: nobody else may read anything in it, and its logs stay small."""
 
-import asyncio
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -18,6 +17,7 @@ from shared.embedded.preparing import prepare
 from shared.embedded.process import spawn
 from shared.runtime.rotation import FILES
 from shared.runtime.settings import Settings
+from tests.support.patience import until
 
 TINY = 1024
 RECORD_BYTES_MAX = 1000
@@ -38,12 +38,6 @@ def open_to_all(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 def written(log: Path) -> list[Path]:

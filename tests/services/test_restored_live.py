@@ -28,6 +28,7 @@ from shared.schemas.topics import (
 from tests.postgres.kept import cancellation, payment, signup
 from tests.services.test_console_live import Clerk
 from tests.support.live import Live, fresh_topics, live
+from tests.support.patience import until
 
 POLICY = """
 [[staff]]
@@ -82,9 +83,7 @@ async def the_lost_hours(fleet: Live) -> None:
 
 
 async def until_all_stand_still(fleet: Live) -> None:
-    async with asyncio.timeout(60):
-        while not all(CAUSE in health.causes for health in fleet.health.values()):
-            await asyncio.sleep(0.05)
+    await until(lambda: all(CAUSE in health.causes for health in fleet.health.values()))
 
 
 async def amounts(fleet: Live) -> list[Any]:

@@ -175,7 +175,7 @@ async def test_a_password_that_is_changed_under_a_worker_ends_it_and_the_next_st
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1",
                     name,
                 )
-                await asyncio.wait({ending}, timeout=0.2)
+                await asyncio.sleep(0.2)
             code, errors = await ending
 
         assert code == 3, errors
