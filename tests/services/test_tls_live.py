@@ -89,9 +89,12 @@ async def started(kafka: Kafka, url: str, **others: str) -> tuple[int, str]:
             **others,
         },
     )
-    _, said = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+    try:
+        _, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return await process.wait(), said.decode()
 
 
 @pytest.mark.usefixtures("shared_out")
