@@ -138,7 +138,7 @@ async def test_workers_outlive_servers_that_are_away_and_go_on_by_themselves(
     seconds = pytestconfig.getoption("outage", OUTAGE_SECONDS)
     patience = int(seconds + 120) * 1000
     async with beside(tmp_path) as (fleet, kafka, postgres):
-        pids = fleet.pids
+        pids, away = fleet.pids, 0.0
         async with AIOKafkaProducer(
             bootstrap_servers=fleet.kafka, enable_idempotence=True, request_timeout_ms=patience
         ) as producer:
@@ -159,6 +159,7 @@ async def test_workers_outlive_servers_that_are_away_and_go_on_by_themselves(
                     pids = fleet.pids
                 await server.start()
                 back = time.monotonic()
+                away += back - began
                 await producer.flush()
                 await fleet.until_ready()
                 await settle(fleet.kafka, fleet.database_admin)

@@ -23,11 +23,17 @@ UPDATE book.line SET previous_due = previous_due + {0}, due = due + {0} WHERE cu
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
 """
 """What a hand on the database may do: no line can follow this one."""
-ALARM = """
-CREATE TRIGGER alarm BEFORE INSERT ON book.line FOR EACH ROW WHEN (new.customer_id = 'c-1')
-    EXECUTE FUNCTION book.refuse_change()
-"""
-"""What fails here is neither a rule nor a constraint."""
+ALARM = (
+    """
+    CREATE FUNCTION book.alarm() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = 'data_exception'; END $$
+    """,
+    """
+    CREATE TRIGGER alarm BEFORE INSERT ON book.line FOR EACH ROW WHEN (new.customer_id = 'c-1')
+        EXECUTE FUNCTION book.alarm()
+    """,
+)
+"""What fails here is neither a rule nor a constraint, and is yet of the row."""
 
 
 async def press(fleet: Live, *arguments: str, module: str = "services.console") -> Process:
@@ -159,14 +165,15 @@ async def test_one_who_cannot_be_released_does_not_keep_the_next_one(
             await fleet.publish(SIGNUP, signup(name))
         await fleet.settle()
         await fleet.rows("INSERT INTO book.quarantine VALUES ('c-2', 'x', now())")
-        await fleet.rows(ALARM)
+        for statement in ALARM:
+            await fleet.rows(statement)
         for name in ("c-1", "c-2"):
             await fleet.publish(PAYMENT, payment(f"p-{name}", customer_id=name))
         await fleet.settle()
 
         first, second = await answer(await press(fleet, "quarantine", "retry"), 1)
         assert (first["customer_id"], first["result"]) == ("c-1", "still quarantined")
-        assert first["reason"].startswith("InsufficientPrivilegeError: line is append-only")
+        assert first["reason"].startswith("DataError: not this one")
         assert (second["result"], second["applied"]) == ("released", 1)
 
         await fleet.rows("DROP TRIGGER alarm ON book.line")
