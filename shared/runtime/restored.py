@@ -258,7 +258,10 @@ async def _ends(kafka: str, asked: set[TopicPartition]) -> Mapping[TopicPartitio
     if not asked:
         return {}
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, request_timeout_ms=REQUEST_MS_MAX
+        bootstrap_servers=kafka,
+        enable_auto_commit=False,
+        request_timeout_ms=REQUEST_MS_MAX,
+        retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
     )
     try:
         await consumer.start()
