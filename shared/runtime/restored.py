@@ -236,7 +236,11 @@ def _incarnation(metadata: str) -> int:
 async def _ends(kafka: str, asked: set[TopicPartition]) -> Mapping[TopicPartition, int]:
     if not asked:
         return {}
-    consumer = clients.consumer(kafka, request_timeout_ms=REQUEST_MS_MAX)
+    consumer = clients.consumer(
+        kafka,
+        request_timeout_ms=REQUEST_MS_MAX,
+        retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
+    )
     try:
         await consumer.start()
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(asked))

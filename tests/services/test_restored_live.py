@@ -210,7 +210,7 @@ async def test_a_run_that_went_on_after_the_backup_is_seen_by_what_was_told_of_i
         await an_evening(fleet)
     async with live(server, database, ["coordinator", "relay"], fresh=False) as fleet:
         await tick(fleet, "2026-02-01")
-        while not await fleet.rows("SELECT FROM book.page"):
+        while not await fleet.rows("SELECT FROM book.page WHERE tick_id = '2026-02-01'"):
             await asyncio.sleep(0.05)
     async with copied(database, "put_back_mid_run") as put_back:
         async with live(server, database, fresh=False) as fleet:
