@@ -45,6 +45,7 @@ async def kept(connection: asyncpg.Connection) -> Kept:
         payment("p-1", "rahim", "2.00", "2026-01-20"),
     )
     await sealing.seal(connection)
+    await connection.execute("INSERT INTO book.incarnation (number, reason) VALUES (2, 'restored')")
     return kept
 
 

@@ -30,7 +30,7 @@ async def records(books: Booked) -> list[ConsumerRecord]:
     """Return every line as the relay publishes it, as the notifier gets it."""
     await books.connection.execute("UPDATE book.relay SET xid = '0', position = 0")
     rows = await books.connection.fetch(sql("relay_lines"), 1000)
-    return [record(Line(*row[3:]), row["incarnation"]) for row in rows]
+    return [record(Line(*row[5:]), row["incarnation"]) for row in rows]
 
 
 def record(line: Line, incarnation: int) -> ConsumerRecord:
