@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from shared.kafka.asker import Asker
 from shared.kafka.topic_ids import Cluster
@@ -157,10 +158,13 @@ class Keeper:
 
     async def same(self, partitions: Collection[Partition]) -> None:
         """Return when records that were read of these came from the topics of the last look;
-        Fenced when another topic has their name now. An id never comes back, so a topic that has
-        its id before and after the records were read is the one that they were read from."""
+        Fenced when another topic has their name now, or nobody says. An id never comes back, so
+        a topic that has its id before and after records were read is the one they came from."""
         expected = {topic: self.topic_ids.get(topic) for topic, _ in partitions}
-        cluster = await self._asker.cluster(list(expected), partitions)
+        try:
+            cluster = await self._asker.cluster(list(expected), partitions)
+        except KafkaError as away:  # nobody's data: the batch is given up, and read again
+            raise Fenced(f"{self._consumer}: the topics' ids were not told: {away}") from away
         for topic, topic_id in expected.items():
             now = cluster.topics.get(topic)
             if now is None or now.topic_id != topic_id:

@@ -5,18 +5,17 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.embedded import Kafka
 from shared.schemas.dead_letters import NAMES, dead_letter_headers, read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary
 from shared.schemas.topics import LEDGER, PAYMENTS, dead_letters_of
+from tests.bus.test_topic_settings import made_by_hand
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.services.test_console_live import Clerk
 from tests.support import raw
-from tests.support.live import Live, live
+from tests.support.live import Live, live, working
 
 LETTERS = dead_letters_of(PAYMENTS)
 
@@ -35,19 +34,6 @@ async def put(fleet: Live, built: bytes) -> None:
     await raw.send(fleet.kafka, PAYMENTS, b"c-1", built)
     await fleet.send(paid("last"))
     await fleet.settle()
-
-
-async def keep_by_the_publishers_clock(kafka: str, topic: str) -> None:
-    """Let a topic keep the timestamps that publishers say, as one made by others may."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        settings = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
-        changed = ConfigResource(ConfigResourceType.TOPIC, topic, settings)
-        (answer,) = await admin.alter_configs([changed])
-        assert [code for code, *_ in answer.resources] == [0]
-    finally:
-        await admin.close()
 
 
 async def payments(fleet: Live) -> list[str]:
@@ -120,8 +106,10 @@ async def test_a_dead_letter_larger_than_any_plain_record_holds_nothing_back(
 async def test_a_timestamp_that_is_no_instant_is_listed_as_it_is(
     kafka: Kafka, database: str
 ) -> None:
-    async with live(kafka.bootstrap, database) as fleet:
-        await keep_by_the_publishers_clock(fleet.kafka, PAYMENTS)
+    # Topics that we make take the time of arrival; one that others made may not.
+    settings = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+    await made_by_hand(kafka.bootstrap, PAYMENTS, settings)
+    async with working(kafka.bootstrap, database) as fleet:
         await put(fleet, raw.batch([unreadable()], timestamp=-(2**62)))
 
         assert [each["at"] for each in await listed(fleet)] == [f"{-(2**62)} ms"]

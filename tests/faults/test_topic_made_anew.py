@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError
 from click.testing import CliRunner
 
 from services.console.main import main
@@ -199,6 +200,31 @@ async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after
         go_on.set()
         await fleet.settle()
         assert await paid(fleet) == names([100]), "what was in the old topic comes from its sender"
+
+
+async def test_a_broker_that_does_not_tell_ids_costs_a_batch_and_no_customer(
+    topics: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(topics, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await fleet.settle()
+        keeper = fleet.loop("collector")._keeper
+        assert keeper is not None
+        ask, asked = keeper._asker.cluster, 0
+
+        async def silent(names: Any, partitions: Any = ()) -> Any:
+            nonlocal asked
+            asked += bool(partitions)
+            if partitions and asked < 3:
+                raise KafkaError("no answer")
+            return await ask(names, partitions)
+
+        monkeypatch.setattr(keeper._asker, "cluster", silent)
+        await pay(fleet, 0)
+        await fleet.settle()
+        assert asked >= 3
+        assert await paid(fleet) == names([0])
+        assert await fleet.rows("SELECT FROM report.quarantine") == []
 
 
 async def test_a_log_that_was_cut_off_stands_still_also_when_it_has_grown_again(

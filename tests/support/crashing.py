@@ -13,6 +13,7 @@ import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.buckets import bucket_of
+from shared.kafka.topic_ids import Cluster, TopicNow
 from shared.runtime.database import WRITER
 from shared.schemas.envelope import Message
 from shared.schemas.topics import TOPICS
@@ -175,9 +176,6 @@ class Consumer:
     async def position(self, partition: TopicPartition) -> int:
         return self._positions[partition]
 
-    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[Any, int]:
-        return dict.fromkeys(partitions, 0)
-
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._positions[partition] = offset
 
@@ -203,6 +201,24 @@ class Present:
 
     async def stands_still(self, _: Any, *, anew: bool = False) -> bool:
         return self.behind
+
+
+class Asker:
+    """Says of a log what a broker would: its topics are there, whole, and never made anew."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    async def cluster(self, topics: Sequence[str], _: Any = ()) -> Cluster:
+        counts = {topic.name: topic.partition_count(self._log.partitions) for topic in TOPICS}
+        there = {name: TopicNow(None, tuple(range(counts[name])), 1) for name in topics}
+        return Cluster("log", 1, there)
+
+    async def begins(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def ends(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {each: len(self._log.records.get(TopicPartition(*each), [])) for each in partitions}
 
 
 class Producer:

@@ -132,7 +132,8 @@ async def working(
         await producer.stop()
         for part in parts:
             part.stop()
-        await asyncio.wait(tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         for context in contexts:
             for each in context.databases:
                 await each.close()

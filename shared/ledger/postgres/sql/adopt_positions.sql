@@ -5,5 +5,4 @@ FROM unnest($2::text[], $3::integer[], $4::uuid[]) AS p (topic, partition, topic
 WHERE position.consumer = $1
     AND position.topic = p.topic
     AND position.partition = p.partition
-    AND position.topic_id IS NULL
     AND position.cluster_id IS NULL;

@@ -1,0 +1,120 @@
+"""A position is fenced by the topic that it belongs to, and what halts it stays until a reset."""
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from shared.kafka.topic_ids import Cluster, TopicNow
+from shared.ledger.postgres import book, positions
+from shared.ledger.postgres.positions import Held
+from shared.ledger.postgres.statements import sql
+from shared.runtime.positions import WHOLE, fault, grouped, topic_fault
+from shared.schemas.topics import PAYMENTS, TICKS
+
+OLD, NEW = UUID(int=1), UUID(int=2)
+AT = (PAYMENTS, 3)
+NOW = Cluster("here", 1, {PAYMENTS: TopicNow(NEW, tuple(range(12)), 1)})
+
+
+async def begun(connection: asyncpg.Connection, offset: int) -> None:
+    """Give the collector a position in the old topic."""
+    await positions.held(connection, "collector", [AT], {PAYMENTS: OLD}, "here")
+    await positions.reset(connection, "collector", {AT: offset}, {PAYMENTS: OLD}, "here")
+
+
+async def kept(connection: asyncpg.Connection) -> Held:
+    return (await positions.everywhere(connection))["collector", *AT]
+
+
+async def test_a_batch_from_the_topic_before_a_reset_is_fenced_at_the_same_offset_too(
+    database: str,
+) -> None:
+    connection = await asyncpg.connect(database)
+    await begun(connection, 0)
+    await positions.reset(connection, "collector", {AT: 0}, {PAYMENTS: NEW}, "here")
+
+    with pytest.raises(book.Fenced):
+        await book.advance(connection, "collector", {AT: (0, 9)}, {PAYMENTS: OLD})
+
+    await book.advance(connection, "collector", {AT: (0, 4)}, {PAYMENTS: NEW})
+    assert await kept(connection) == Held(4, NEW, "here")
+    await connection.close()
+
+
+async def test_a_halted_position_moves_for_nobody_until_it_is_reset(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await begun(connection, 5)
+    await positions.halt(connection, "collector", AT, 4, "moved meanwhile, so not halted")
+    assert (await kept(connection)).halted is None
+
+    await positions.halt(connection, "collector", AT, 5, "cut off")
+    with pytest.raises(book.Fenced):
+        await book.advance(connection, "collector", {AT: (5, 6)}, {PAYMENTS: OLD})
+    again = await positions.held(connection, "collector", [AT], {PAYMENTS: OLD}, "here")
+    assert again[AT].halted == "cut off"
+
+    await positions.reset(connection, "collector", {AT: 0}, {PAYMENTS: OLD}, "here")
+    await book.advance(connection, "collector", {AT: (0, 6)}, {PAYMENTS: OLD})
+    assert await kept(connection) == Held(6, OLD, "here")
+    await connection.close()
+
+
+async def test_only_positions_without_a_topic_are_adopted(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await begun(connection, 5)
+    await positions.adopt(connection, "collector", [AT], {PAYMENTS: NEW}, "here")
+    assert (await kept(connection)).topic_id == OLD
+
+    await connection.execute("UPDATE book.position SET topic_id = NULL, cluster_id = NULL")
+    await positions.adopt(connection, "collector", [AT], {PAYMENTS: NEW}, "here")
+    assert await kept(connection) == Held(5, NEW, "here")
+    await connection.close()
+
+
+async def test_the_relay_is_not_moved_past_what_it_is_to_publish_again(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await connection.execute("UPDATE book.relay SET xid = '7', position = 70 WHERE stream = 'line'")
+    # A page that began at the cursor of before is acknowledged after a person has set it back.
+    await connection.execute(sql("relay_again"))
+    await connection.execute(sql("relay_move"), "line", 9, 90, 7, 70)
+    (at,) = await connection.fetch("SELECT xid::text, position FROM book.relay"
+                                   " WHERE stream = 'line'")  # fmt: skip
+    assert tuple(at) == ("0", 0)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (Held(5, NEW, "here"), None),
+        (Held(10, NEW, "here"), None),
+        (Held(2, NEW, "here"), None),
+        (Held(5), None),
+        (Held(5, OLD, "here"), "made anew"),
+        (Held(5, None, "here"), "made anew"),
+        (Held(5, NEW, "elsewhere"), "it was read in Kafka cluster elsewhere, and this is here"),
+        (Held(1, NEW, "here"), "reading is at 1, but the broker has records from 2 on"),
+        (Held(11, NEW, "here"), "reading is at 11, but the log ends at 10"),
+        (Held(11), "the log ends at 10"),
+        (Held(5, NEW, "here", "cut off"), "cut off"),
+    ],
+)
+def test_a_position_is_read_on_only_in_its_own_log_and_within_it(
+    held: Held, said: str | None
+) -> None:
+    why = fault(PAYMENTS, held, NOW, begin=2, end=10)
+    assert (why is None) if said is None else (why is not None and said in why)
+
+
+def test_a_topic_is_read_only_with_the_partitions_of_the_fleet() -> None:
+    assert topic_fault(PAYMENTS, NOW, 12) is None
+    assert "has 12 partitions and the fleet 24" in str(topic_fault(PAYMENTS, NOW, 24))
+    assert "not on the broker" in str(topic_fault(TICKS, NOW, 12))
+
+
+def test_what_stands_still_together_is_said_once() -> None:
+    standing = {(PAYMENTS, number): "gone" for number in (0, 1, 2, 5, 7, 8)}
+    assert grouped(standing) == {PAYMENTS: "partitions 0-2,5,7-8: gone"}
+    assert grouped({(PAYMENTS, 3): "gone"}) == {f"{PAYMENTS}-3": "gone"}
+    assert grouped({(PAYMENTS, WHOLE): "grown"}) == {PAYMENTS: "grown"}
