@@ -62,6 +62,23 @@ def test_only_settings_read_the_environment() -> None:
     assert readers == ["shared/runtime/settings.py"]
 
 
+def test_connections_to_the_database_are_made_in_one_place() -> None:
+    makers = [
+        place(path)
+        for path in MODULES
+        if re.search(r"\basyncpg\.(connect|create_pool)\(", path.read_text("utf-8"))
+    ]
+    assert makers == ["shared/runtime/connecting.py"]
+
+
+def test_no_statement_takes_an_advisory_lock() -> None:
+    """Every login may take those: a reader could hold up all writers."""
+    texts = [*MODULES, *(PURE / "postgres" / "sql").glob("*.sql"), PURE / "postgres" / "report.sql"]
+    takers = [place(path) for path in texts if "advisory_lock" in path.read_text("utf-8")]
+    takers += [place(path) for path in texts if "advisory_xact" in path.read_text("utf-8")]
+    assert takers == []
+
+
 def test_sql_lives_in_the_book() -> None:
     statement = re.compile(
         r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b[^\n]*\b(FROM|VALUES|SET)\b"
@@ -103,3 +120,14 @@ def test_a_module_says_its_duty_and_stays_small(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     assert not tree.body or ast.get_docstring(tree)
     assert len(path.read_text("utf-8").splitlines()) <= 520
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=place)
+def test_no_test_waits_for_so_many_seconds(path: Path) -> None:
+    """A busy machine makes such a test fail; what waits well is in tests/support/patience.py."""
+    waits = ("asyncio.timeout", "asyncio.wait_for", "asyncio.wait", "self.process.communicate")
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in waits:
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            seconds = [each.value for each in given if isinstance(each, ast.Constant)]
+            assert seconds == [], f"line {node.lineno}: {ast.unparse(node)}"

@@ -17,6 +17,7 @@ from services.console.printing import progress
 from shared.ledger.period import months_after
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.statements import sql
+from shared.runtime.connecting import connect
 from shared.runtime.publishing import publish
 from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
@@ -52,7 +53,7 @@ async def fleet_of(
     with tempfile.TemporaryDirectory(prefix="rollforward-bench-", ignore_cleanup_errors=True) as at:
         counts = {**dict.fromkeys(seeding, 1), **workers}
         async with Fleet(Path(at), counts, prepare=prepare(settings), settings=settings) as fleet:
-            connection = await asyncpg.connect(fleet.database_admin)
+            connection = await connect(fleet.database_admin, "bench")
             await reports.apply_policy(connection, POLICY, RECHECKS)
             began = time.perf_counter()
             await _seed(fleet, connection, customers, age)

@@ -11,7 +11,7 @@ import click
 
 from services.console.finding import Servers, data_option, find, json_option
 from services.console.printing import plain, print_json, print_table, progress
-from services.console.problems import Problem
+from services.console.problems import Problem, Tampered
 
 T = TypeVar("T")
 
@@ -37,28 +37,45 @@ def policy() -> None:
 
 @policy.command("apply")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--remove", is_flag=True, help="Let the file take taxes or staff away.")
 @data_option
-def apply_policy(file: Path, data: Path | None) -> None:
-    """Append a policy version from FILE.toml.
+def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
+    """Append a policy version from FILE.toml, and print what it changes, one line each.
 
     A file with a fault is refused whole: every fault is named with its line, and the exit code
-    is 1. Applying the latest version again changes nothing. Bills made so far keep the version
-    that they name.
+    is 1; so is an empty one. A file that takes away a tax or a member of staff is refused too,
+    unless --remove says that it is meant. Applying the latest version again changes nothing and
+    makes no version. Bills made so far keep the version that they name.
     """
     from shared.ledger.errors import PolicyError
-    from shared.ledger.policy_file import parse_policy
+    from shared.ledger.policy_file import parse_new
     from shared.ledger.postgres import reports
     from shared.schemas.topics import RECHECKS
 
     source = _text(file)
     try:
-        parse_policy(source, 1)
+        parse_new(source, 1)
     except PolicyError as error:
         for fault in str(error).splitlines():
             click.echo(f"{file.name}:{fault}", err=True)
         raise Problem(f"{file.name} is refused; no policy was changed") from error
-    applied = ask(find(data), lambda connection: reports.apply_policy(connection, source, RECHECKS))
-    said = "applied" if applied.new else "unchanged: it is the latest already"
+    try:
+        applied = ask(find(data), lambda book: reports.apply_policy(book, source, RECHECKS, remove))
+    except reports.TakesAway as error:
+        for words in error.words:
+            click.echo(words, err=True)
+        raise Problem(
+            f"{file.name} takes away what the lines above name; no policy was changed."
+            " If that is meant, add --remove"
+        ) from error
+    for words in applied.changes:
+        click.echo(words)
+    if not applied.new:
+        said = "unchanged: it is the latest already"
+    elif applied.changes:
+        said = "applied"
+    else:
+        said = "applied: it is worded otherwise and means the same"
     click.echo(f"policy version {applied.version} {said}")
 
 
@@ -240,11 +257,14 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
         )
 
     zone, lines, accepted, policies = ask(find(data), question)
-    commands = [
-        Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
-        for kind, content, recorded_at in accepted
-    ]
-    steps = explained(lines, commands, policies, period)
+    try:
+        commands = [
+            Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
+            for kind, content, recorded_at in accepted
+        ]
+        steps = explained(lines, commands, policies, period)
+    except Exception as error:  # pure code on what the book says of one customer
+        raise Tampered(f"what the book says of {customer}", error) from error
     if not commands:
         raise Problem(f"customer {customer} is not known")
     if not steps:

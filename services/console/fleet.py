@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from services.console.books import ask
 from services.console.finding import data_option, find, json_option
 from services.console.printing import print_json, progress
 from services.console.problems import Misconfigured, Problem
+from shared.ledger.sentences import sentence
 from shared.runtime.settings import Settings
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
@@ -59,7 +61,7 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
     if folder is None:
         raise click.UsageError("say where to keep everything: --data DIR, or ROLLFORWARD_DATA")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"{folder} cannot be used: {error.strerror}") from error
     from shared.runtime.setting_up import prepare
@@ -118,8 +120,10 @@ def worker(name: str) -> None:
 def settle(timeout: float, data: Path | None, as_json: bool) -> None:
     """Wait until all that was published so far is applied, runs are done, and events are out.
 
-    After the timeout it says what is not yet done, and the exit code is 1.
+    After the timeout it says what is not yet done, and the exit code is 1. A refused command is
+    done: what was refused meanwhile, and a newest tick that was refused, are said on stderr.
     """
+    from shared.ledger.postgres import reports
     from shared.runtime.settle import NotSettled
     from shared.runtime.settle import settle as wait
 
@@ -131,7 +135,13 @@ def settle(timeout: float, data: Path | None, as_json: bool) -> None:
         if as_json:
             print_json({"settled": False, "missing": missing.missing})
         raise Problem(str(missing)) from missing
-    seconds = round(time.perf_counter() - began, 3)
+    elapsed = time.perf_counter() - began
+    lately = ask(servers, lambda book: reports.refused_lately(book, elapsed))
+    if lately["refused"]:
+        progress(f"refused meanwhile: {lately['refused']}; `rollforward refusals` shows each")
+    if lately["tick"] is not None:
+        progress("the newest tick made no run. " + sentence(lately["reason"], lately["tick"], None))
+    seconds = round(elapsed, 3)
     if as_json:
         print_json({"settled": True, "seconds": seconds})
     else:

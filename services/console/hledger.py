@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from services.console.problems import Tampered
 from shared.ledger.entries import RECEIVABLE, Entries, Entry
 from shared.ledger.line import Line
 from shared.ledger.money import decimal
@@ -26,8 +27,16 @@ async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes],
     write(f"commodity 1000.00 {COMMODITY}\n\n".encode())
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         async for rows in pages(connection, sql("ledger_journal")):
-            write("".join(text for row in rows for text in journal.take(row)).encode())
+            write("".join(text for row in rows for text in _taken(journal, row)).encode())
     write("".join(journal.end()).encode())
+
+
+def _taken(journal: "Journal", row: Any) -> list[str]:
+    """Return the text of a row's entry; Tampered names the line that cannot be one."""
+    try:
+        return list(journal.take(row))
+    except Exception as error:  # pure code on the values of one line: whatever it is, it is they
+        raise Tampered(f"line {row['customer_id']} {row['seq']}", error) from error
 
 
 class Journal:

@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from services.console import bench, books, events, fleet, proofs, rehearsing
+from services.console import (
+    bench,
+    books,
+    events,
+    fleet,
+    positions,
+    proofs,
+    refusals,
+    rehearsing,
+    restoring,
+)
 from services.console.problems import spoken
 
 
@@ -65,9 +75,13 @@ for command in (
     proofs.seal,
     proofs.export,
     rehearsing.rehearse,
+    refusals.refusals,
     events.parked,
     events.dlq,
     events.quarantine,
+    positions.positions,
+    restoring.restored,
+    restoring.notices,
     bench.bench,
 ):
     main.add_command(command)

@@ -30,6 +30,7 @@ from shared.ledger.postgres import baselines
 from shared.ledger.postgres.statements import sql
 from shared.runtime.bare import create_topic
 from shared.runtime.publishing import Publisher, publish
+from shared.runtime.settings import Settings, inherited_environment
 from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet
 from shared.schemas.envelope import Message
@@ -217,8 +218,11 @@ async def _bare(fleet: Fleet, connection: asyncpg.Connection) -> AsyncIterator[N
     """Run the bare loop beside the fleet, a process like a worker."""
     await baselines.make_twin(connection, 0)
     await create_topic(fleet.kafka, BARE)
-    arguments = ("-m", "shared.runtime.bare", fleet.kafka, fleet.database_admin, BARE)
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+    servers = Settings().with_servers(fleet.kafka, fleet.database_admin)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "shared.runtime.bare", BARE),
+        env=inherited_environment(**servers.environment()),
+    )
     try:
         yield
     finally:

@@ -19,6 +19,17 @@ class Problem(click.ClickException):
         click.echo(f"rollforward: {self.format_message()}", err=True)
 
 
+class Tampered(Problem):
+    """A row of the book is not what the rules make; the message names it."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}".rstrip(": ")
+        super().__init__(
+            f"{what} is not as Rollforward writes it ({why}): it was changed behind its back, "
+            "or is damaged; `rollforward verify` names the first broken line"
+        )
+
+
 class Misconfigured(Problem):
     """Wrong usage or configuration."""
 
@@ -39,20 +50,41 @@ def spoken() -> Iterator[None]:
     except SettingsError as error:
         raise Misconfigured(str(error)) from error
     except Exception as error:
-        kind = _kind(error)
-        if kind is None:
+        if isinstance(error, BrokenPipeError | click.ClickException):
             raise
-        raise kind(str(error)) from error
+        problem = _problem(error)
+        if problem is None:
+            raise
+        raise problem from error
 
 
-def _kind(error: Exception) -> type[Problem] | None:
+def _problem(error: Exception) -> Problem | None:
     # By name, so that a command that needs no server loads no server's client.
-    return KINDS.get(f"{type(error).__module__}.{type(error).__qualname__}")
+    kind = KINDS.get(f"{type(error).__module__}.{type(error).__qualname__}")
+    if kind is not None:
+        return kind(str(error))
+    if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in CLIENTS:
+        from shared.runtime import trouble
+
+        code = trouble.exit_code(error)
+        if code is not None:
+            return BY_CODE[code](f"a server {SERVER[code]}: {trouble.told(error)}")
+    if isinstance(error, OSError):  # a file, a port, a full disk: none of them is a bug
+        where = f"{error.filename}: " if error.filename else ""
+        return Misconfigured(f"{where}{error.strerror or error}")
+    return None
 
 
+CLIENTS = ("asyncpg", "aiokafka")
+BY_CODE: dict[int, type[Problem]] = {USAGE: Misconfigured, UNREACHABLE: Away}
+SERVER = {USAGE: "does not allow this", UNREACHABLE: "cannot be reached"}
 KINDS: dict[str, type[Problem]] = {
+    "shared.ledger.postgres.migrate.Busy": Problem,
     "shared.runtime.servers.Unreachable": Away,
+    "shared.runtime.connecting.NotLetIn": Away,
     "shared.runtime.settle.NotSettled": Problem,
+    "shared.runtime.settle.StandsStill": Problem,
+    "shared.runtime.restored.BookBehind": Problem,
     "shared.runtime.broker.WrongTopics": Misconfigured,
     "shared.runtime.embedded.folder.DirectoryInUse": Misconfigured,
     "shared.runtime.embedded.jars.JarsMissing": Misconfigured,

@@ -1,18 +1,21 @@
 """For those who check: `verify` recomputes everything, `seal` fixes it, `export` hands it out."""
 
 import json
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from hashlib import file_digest
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from services.console.books import ask
 from services.console.finding import data_option, find, json_option
+from services.console.output import OUTPUT, whole
 from services.console.printing import Counter, print_json
-from services.console.problems import Problem
+from services.console.problems import Problem, Tampered
 
 if TYPE_CHECKING:
     from shared.ledger.seal import Seal
@@ -122,16 +125,14 @@ class Heads:
 @click.command()
 @click.option(
     "--out",
-    type=click.File("w", encoding="utf-8", lazy=False),
+    type=OUTPUT,
     default="-",
     metavar="FILE",
     help="Write the seal to FILE, not to stdout.",
 )
-@click.option(
-    "--heads", type=click.File("wb", lazy=False), metavar="FILE", help=f"Also write {HEADS}."
-)
+@click.option("--heads", type=OUTPUT, metavar="FILE", help=f"Also write {HEADS}.")
 @data_option
-def seal(out: IO[str], heads: IO[bytes] | None, data: Path | None) -> None:
+def seal(out: Path, heads: Path | None, data: Path | None) -> None:
     """Seal the book: one hash over every line, outcome and policy version so far.
 
     The seal is appended to the book and printed as JSON. Keep it where nobody who can reach the
@@ -140,9 +141,12 @@ def seal(out: IO[str], heads: IO[bytes] | None, data: Path | None) -> None:
     from shared.ledger.postgres import sealing
     from shared.ledger.seal import as_json
 
-    write = heads.write if heads else None
-    made = ask(find(data), lambda connection: sealing.seal(connection, write))
-    out.write(json.dumps(as_json(made), indent=2) + "\n")
+    servers = find(data)
+    with ExitStack() as files:
+        sealed = files.enter_context(whole(out))
+        write = files.enter_context(whole(heads)).write if heads else None
+        made = ask(servers, lambda connection: sealing.seal(connection, write))
+        sealed.write((json.dumps(as_json(made), indent=2) + "\n").encode())
 
 
 @click.command()
@@ -156,28 +160,38 @@ def seal(out: IO[str], heads: IO[bytes] | None, data: Path | None) -> None:
 )
 @click.option(
     "--output",
-    type=click.File("wb", lazy=False),
+    type=OUTPUT,
     default="-",
     metavar="FILE",
-    help="Write to FILE, not to stdout.",
+    help="Write to FILE, not to stdout. After an error FILE is as it was before.",
 )
 @data_option
-def export(kind: str, output: IO[bytes], data: Path | None) -> None:
+def export(kind: str, output: Path, data: Path | None) -> None:
     """Write the whole ledger: csv and parquet have a row per line, the columns of report.ledger.
 
-    Rows are ordered by customer and seq, all as of one instant; memory stays flat.
+    Rows are ordered by customer and seq, all as of one instant; memory stays flat. A line that
+    cannot be written in the format, because it was tampered with, is named; exit code 1.
     """
+    import asyncpg
+
     servers = find(data)
+    with whole(output) as file:
+        try:
+            ask(servers, _exporter(kind, file))
+        except asyncpg.DataError as error:  # an amount too large to add up, for instance
+            raise Tampered("a line of the ledger", error) from error
+
+
+def _exporter(kind: str, file: IO[bytes]) -> Callable[[Any], Awaitable[None]]:
+    """Return what writes the ledger in a format to a file; the libraries of others stay unread."""
     if kind in ("csv", "audit"):
         from shared.ledger.postgres.auditing import copy_csv
 
-        ask(servers, lambda connection: copy_csv(connection, output.write, kind))
-    elif kind == "hledger":
+        return lambda connection: copy_csv(connection, file.write, kind)
+    if kind == "hledger":
         from services.console.hledger import write_journal
 
-        ask(servers, lambda connection: write_journal(connection, output.write))
-    else:
-        from services.console.parquet import write_parquet
+        return lambda connection: write_journal(connection, file.write)
+    from services.console.parquet import write_parquet
 
-        ask(servers, lambda connection: write_parquet(connection, output))
-    output.flush()
+    return lambda connection: write_parquet(connection, file)

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.ledger.charge import Piece
+from shared.ledger.commands import RefundMade
 from shared.ledger.explain import Pricing, Step, TaxPart
 from shared.ledger.money import decimal, percent, round_half_up
 
@@ -55,7 +56,7 @@ def _what(step: Step) -> str:
         case "payment":
             return _payment(step)
         case "refund":
-            return f"{_moved(step, 'paid', -1)} paid back"
+            return f"{_moved(step, 'paid', -1)} paid back of {_of(command)}"
         case "discount":
             return f"{_moved(step, 'billed', -1)} off, VAT included"
         case "adjustment":
@@ -77,6 +78,12 @@ def _payment(step: Step) -> str:
         + (f" by {said}" if said else "")
         + (f", reference {reference}" if reference else "")
     )
+
+
+def _of(refund: object) -> str:
+    if not isinstance(refund, RefundMade):
+        return "what is not in the book: run `rollforward verify`"
+    return "the credit" if refund.payment_id is None else f"payment/{refund.payment_id}"
 
 
 def _moved(step: Step, name: str, sign: int = 1) -> str:
@@ -158,6 +165,7 @@ def _step(step: Step) -> dict[str, Any]:
         "what": _what(step),
         "command_id": line.command_id,
         "reverses": line.reverses,
+        "payment_id": getattr(step.command, "payment_id", None),
         "effective_on": line.effective_on,
         "actor": line.actor,
         "reason": line.reason,

@@ -7,6 +7,7 @@ one to know: every run and page is a row first, and a timer sends again what sta
 import asyncio
 import json
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,12 +18,14 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.period import label_of
 from shared.ledger.postgres import sealing
+from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
-from shared.runtime import metrics
+from shared.runtime import metrics, trouble
 from shared.runtime.broker import expect_answer
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
+from shared.runtime.restored import Restored
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAGES, RUNS
 
@@ -31,20 +34,22 @@ log = logging.getLogger(__name__)
 HEAL_SECONDS = 0.25
 STALE_SECONDS = 10.0
 WATCH_SECONDS = 5.0
-RECONCILE_SECONDS = 3600.0
+RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
 SEAL_SECONDS = 60.0
 CLOCK_SECONDS = 20.0
 STOP_SECONDS = 2.0
 SESSION_SECONDS = 10
+WAITS = (*PASSING, KafkaError, BookDiffers)
+"""What a timer leaves to the next time; on BookDiffers the worker ends before that."""
 NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
 
 
 class _App(faust.App):
-    """Faust without its folders: it makes them for tables, which we have none of, and a worker
-    that is killed would leave them behind."""
+    """An app that keeps nothing on the disk."""
 
-    def _create_directories(self) -> None: ...
+    async def on_first_start(self) -> None:
+        """Faust makes its folders here, and would leave them behind at each start."""
 
 
 class Runs:
@@ -54,6 +59,7 @@ class Runs:
         self._kafka = kafka
         self._database = database
         self._health = health
+        self._restored = Restored(kafka, health)
         self._zone = zone
         self._stopping = asyncio.Event()
         self._wait = Backoff()
@@ -124,13 +130,15 @@ class Runs:
         async for event in stream.events():
             try:
                 await self._claim(event.key.decode())
-            except PASSING as away:
+            except WAITS as away:
                 log.warning("a run waits for the timer: %s", away)
 
     async def _claim(self, period: str) -> None:
         """Claim a month for its next run, if no other has it, and send its pages."""
         try:
             async with self._database.transaction() as connection:
+                if await self._restored.stands_still(connection):
+                    return
                 tick_id = await connection.fetchval(sql("claim_run"), period)
                 if tick_id is None:
                     return
@@ -148,6 +156,9 @@ class Runs:
         """Claim for runs that nobody told us of, and send again pages that stand still."""
         try:
             async with self._database.transaction() as connection:
+                if await self._restored.stands_still(connection):
+                    self._health.good("runs")
+                    return
                 periods = await connection.fetch(sql("waiting_periods"))
                 stale = await connection.fetch(sql("stale_pages"), STALE_SECONDS)
             for row in periods:
@@ -157,22 +168,26 @@ class Runs:
                 await self._send_page(row["tick_id"], row["bucket"])
             self._health.good("runs")
             self._wait.reset()
+        except BookDiffers:
+            return
         except Exception as away:
             # A timer that raises ends the app, and a broker that is away raises in many ways.
+            if trouble.lasting(away):
+                raise
             await self._failed(away)
 
     async def _failed(self, away: Exception) -> None:
-        log.warning("runs wait: %s: %s", type(away).__name__, away)
+        log.warning("runs wait: %s", trouble.told(away))
         metrics.RETRIES.labels("runs", type(away).__name__).inc()
-        self._health.bad("runs", f"{type(away).__name__}: {away}"[:200])
+        self._health.bad("runs", trouble.told(away))
         await self._wait(self._stopping)
 
     async def _watch(self) -> None:
         try:
             async with self._database.connection() as connection:
                 row = await connection.fetchrow(sql("watch"))
-        except PASSING as away:
-            log.warning("the gauges wait: %s", away)
+        except WAITS as away:
+            log.warning("the gauges wait: %s", trouble.told(away))
             return
         metrics.PARKED.set(row["parked"])
         metrics.QUARANTINED.set(row["quarantined"])
@@ -180,30 +195,35 @@ class Runs:
         metrics.RUN_LAST_SUCCESS.set(row["last_success"] or 0)
 
     async def _keep_reconciling(self) -> None:
-        """Look whether all figures are 0, at the start and then every hour: it reads the book."""
+        """Look whether all figures are 0, at the start and then every hour: it reads the book. One
+        that could not be read to its end is tried again after a minute."""
         while not self._stopping.is_set():
-            await self._reconcile()
-            await pause(self._stopping, RECONCILE_SECONDS)
+            done = await self._reconcile()
+            await pause(self._stopping, RECONCILE_SECONDS if done else RECONCILE_AGAIN_SECONDS)
 
-    async def _reconcile(self) -> None:
+    async def _reconcile(self) -> bool:
         try:
             async with self._database.connection() as connection:
                 row = await connection.fetchrow(sql("reconciliation"), timeout=RECONCILE_SECONDS)
-        except PASSING as away:
-            log.warning("the reconciliation waits: %s", away)
-            return
+        except WAITS as away:
+            log.warning("the reconciliation waits: %s", trouble.told(away))
+            return False
         for figure, difference in row.items():
             metrics.RECONCILIATION.labels(figure).set(difference)
+        metrics.RECONCILIATION_LAST_SUCCESS.set(time.time())
+        return True
 
     async def _seal(self) -> None:
         """Seal the book once a day, after the day's run is done."""
         try:
             async with self._database.connection() as connection:
+                if await self._restored.stands_still(connection):
+                    return
                 if await connection.fetchval(sql("seal_due")):
                     sealed = await sealing.seal(connection)
                     log.info("seal %s: %s", sealed.number, sealed.hash.hex())
-        except PASSING as away:
-            log.warning("the seal waits: %s", away)
+        except WAITS as away:
+            log.warning("the seal waits: %s", trouble.told(away))
 
     async def _clock(self) -> None:
         """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
@@ -211,13 +231,17 @@ class Runs:
         this machine's and the database's, the later one may be wrong: the earlier one counts."""
         try:
             async with self._database.connection() as connection:
+                if await self._restored.stands_still(connection):
+                    return
                 last, shown = await connection.fetchrow(sql("last_clock_tick"))
             now = min(datetime.now(self._zone), shown.astimezone(self._zone))
             today = (now - NIGHT).date()
             if (last is not None and last < today) or (last is None and self._started_on < today):
                 await self._tick(today.isoformat(), label_of(today))
         except Exception as away:
-            log.warning("the clock waits: %s", away)
+            if trouble.lasting(away):
+                raise
+            log.warning("the clock waits: %s", trouble.told(away))
 
     async def _tick(self, as_of: str, period: str) -> None:
         tick_id = f"clock-{as_of}"

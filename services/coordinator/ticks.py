@@ -12,15 +12,13 @@ from aiokafka import ConsumerRecord
 
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import Seen, judge_tick
-from shared.ledger.postgres import book
+from shared.ledger.postgres import book, conflicts
 from shared.ledger.postgres.statements import sql
 from shared.runtime import inbox, metrics, outbox
 from shared.runtime.loop import Observe
 from shared.schemas.topics import TICKS
 
 log = logging.getLogger(__name__)
-
-COMMAND = ("command_id", "customer_id", "type", "content", "outcome", "reason", "recorded_at")
 
 
 class TickJudge:
@@ -40,17 +38,18 @@ class TickJudge:
         ids = [inbound.command.command_id for inbound in inbounds]
         fold = await book.open_fold(connection, self._policies, ids)
         at = fold.world.recorded_at
-        judged, runs = [], []
+        judged, clashes, runs = [], [], []
         for inbound in inbounds:
             tick = inbound.command
             assert isinstance(tick, Ticked)
+            event = (inbound.type, inbound.content, inbound.ce_id, inbound.ce_source)
             seen = fold.seen.get(tick.command_id)
             if seen is None:
                 reason = judge_tick(tick, business_date)
                 outcome = "refused" if reason else "accepted"
                 seen = Seen(inbound.type, inbound.content, outcome, reason)
                 fold.seen[tick.command_id] = seen
-                judged.append((tick.command_id, None, *seen, at))
+                judged.append((tick.command_id, None, *event, outcome, reason, at))
                 if reason:
                     told.append(outbox.refusal(inbound, tick.period, reason, None, at))
                 else:
@@ -60,9 +59,11 @@ class TickJudge:
                 outcome = "duplicate"
             else:
                 outcome = "conflict"
+                clashes.append((tick.command_id, None, *event))
                 told.append(outbox.refusal(inbound, tick.period, "conflicting_duplicate", seen, at))
             outcomes[outcome] += 1
-        await book.insert(connection, "command", COMMAND, judged)
+        await book.insert(connection, "command", book.COMMAND, judged)
+        await conflicts.keep(connection, clashes, at)
         await book.insert(connection, "run", ("tick_id", "period", "as_of", "trigger"), runs)
         if runs:
             await connection.execute(sql("set_business_date"), business_date)

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from contextlib import suppress
 from datetime import date
 
 import asyncpg
@@ -15,14 +16,18 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from shared.ledger.decide import Fold, references_asked
+from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import book
+from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
-from shared.ledger.terms import decode
-from shared.runtime import metrics, outbox
-from shared.runtime.database import PASSING, Database
+from shared.ledger.postgres.stored import read_terms
+from shared.runtime import metrics, outbox, trouble
+from shared.runtime.database import OF_DATA, PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
 from shared.runtime.loop import POLL_INTERVAL_MS, SESSION_MS, Backoff
+from shared.runtime.restored import Restored
+from shared.runtime.stuck import Stuck
 from shared.schemas.topics import PAGES
 
 log = logging.getLogger(__name__)
@@ -31,8 +36,6 @@ CUSTOMERS_MAX = 5000
 BUCKETS_AT_ONCE = 2
 """While one bucket's lines are written, the next one's bills are worked out."""
 SMALLER = 8
-POISON = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
-"""What the database refuses of one customer, whoever is billed beside him."""
 
 
 class Pages:
@@ -43,6 +46,8 @@ class Pages:
         self._database = database
         self._judge = judge
         self._health = health
+        self._restored = Restored(kafka, health)
+        self._stuck = Stuck("pages", database, health)
         self._stopping = asyncio.Event()
         self._free = asyncio.Semaphore(BUCKETS_AT_ONCE)
 
@@ -67,9 +72,11 @@ class Pages:
                 self._health.good("kafka")
                 await self._consume(consumer)
             except (KafkaError, OSError) as away:
-                log.warning("pages: %s", away)
+                if trouble.lasting(away):
+                    raise
+                log.warning("pages: %s", trouble.told(away))
                 metrics.RETRIES.labels("pages", "kafka").inc()
-                self._health.bad("kafka", str(away))
+                self._health.bad("kafka", trouble.told(away))
                 await wait(self._stopping)
             finally:
                 await consumer.stop()
@@ -90,26 +97,39 @@ class Pages:
             more, size, apart = True, CUSTOMERS_MAX, None
             while more and not self._stopping.is_set():
                 try:
-                    async with self._database.transaction() as connection:
-                        more = await self.bill_page(connection, tick_id, bucket, size, apart)
+                    more = await self._committed(tick_id, bucket, size, apart)
                     size, apart = min(size * 2, CUSTOMERS_MAX), None
                     wait.reset()
                     self._health.good("pages")
-                except PASSING as away:
-                    log.warning("page %s of %s: %s", bucket, tick_id, away)
+                except (*PASSING, KafkaError) as away:
+                    log.warning("page %s of %s: %s", bucket, tick_id, trouble.told(away))
                     metrics.RETRIES.labels("pages", "database").inc()
-                    self._health.bad("pages", f"{type(away).__name__}: {away}"[:200])
+                    self._health.bad("pages", trouble.told(away))
                     await wait(self._stopping)
+                except BookDiffers:
+                    raise
                 except Exception as error:
+                    if trouble.lasting(error):
+                        raise
                     log.exception("page %s of %s fails, %d customers", bucket, tick_id, size)
                     metrics.RETRIES.labels("pages", type(error).__name__).inc()
-                    if not isinstance(error, POISON) or apart is not None:
+                    if not isinstance(error, OF_DATA) or apart is not None:
                         # The run stays unfinished and is sent again; others go on meanwhile.
-                        self._health.bad("pages", f"bucket {bucket}: {error}"[:200])
+                        self._health.bad("pages", f"bucket {bucket}: {trouble.told(error)}"[:200])
                         return
                     # One customer's trouble stops one customer: fewer, until he is alone.
                     apart = error if size == 1 else None
                     size = max(1, size // SMALLER)
+
+    async def _committed(
+        self, tick_id: str, bucket: int, size: int, apart: Exception | None
+    ) -> bool:
+        async with self._database.connection() as connection:
+            with self._stuck.watched(f"page {bucket}", connection):
+                async with connection.transaction():
+                    if await self._restored.stands_still(connection):
+                        return False  # the coordinator asks again once the book goes on
+                    return await self.bill_page(connection, tick_id, bucket, size, apart)
 
     async def bill_page(
         self,
@@ -127,10 +147,14 @@ class Pages:
             return False
         after, as_of = page["after"], page["as_of"]
         fold = await book.open_fold(connection, self._judge.policies)
-        fold.accounts, fold.quarantined = await book.bill_page(connection, bucket, after, size)
-        customers = list(fold.accounts)
+        customers, fold.accounts, fold.quarantined, broken = await book.bill_page(
+            connection, bucket, after, size
+        )
+        fold.set_apart(broken)
         if apart is not None:
-            fold.quarantined |= dict.fromkeys(customers, f"{type(apart).__name__}: {apart}"[:500])
+            fold.quarantined |= dict.fromkeys(
+                customers, f"{type(apart).__name__}: {trouble.words(apart)}"[:500]
+            )
             fold.broken |= dict.fromkeys(customers, apart)
         await self._load_waiting(connection, fold)
         results = Counter[str]()
@@ -171,10 +195,12 @@ class Pages:
         """Let entitlements follow terms that were planned for a day that has come."""
         rows = await connection.fetch(sql("changes_due"), bucket, as_of)
         if rows:
-            days = [decode(row["terms"]).next_change_after(as_of) for row in rows]
-            customers = [row["customer_id"] for row in rows]
-            await connection.execute(sql("set_next_changes"), customers, days)
-            await outbox.put(connection, [outbox.recheck(each) for each in customers])
+            days = {}
+            for row in rows:
+                with suppress(Unreadable):  # their own page sets them apart
+                    days[row["customer_id"]] = read_terms(row["terms"]).next_change_after(as_of)
+            await connection.execute(sql("set_next_changes"), list(days), list(days.values()))
+            await outbox.put(connection, [outbox.recheck(each) for each in days])
 
 
 def _asked(value: bytes) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 """What a customer is told, and when: values in, notices and entitlements out (contract §7)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -14,20 +14,23 @@ Payments = Mapping[tuple[str, int], int]
 class Entitlement(NamedTuple):
     """Until when a customer is served (None: for ever) and the status shown.
 
-    `seq` is that of his last line, or one more than was told last, so that it always rises.
+    `seq` is that of his last line, or one more than was told last, so that it always rises
+    within an `incarnation` of the book.
     """
 
     customer_id: str
     expires_on: date | None
     status: str
     seq: int
+    incarnation: int = 1
 
 
 class Facts(NamedTuple):
     """A customer as he is at the time of telling; amounts in minor units.
 
     `period`, `billed`, `standing` and `bill_seq` are those of his last period, None without
-    one; `seq` is his last line, `told` the entitlement published last.
+    one, `bill_command` what made its bill; `seq` is his last line, `told` the entitlement
+    published last.
     """
 
     customer_id: str
@@ -41,12 +44,14 @@ class Facts(NamedTuple):
     billed: int | None
     standing: bool | None
     bill_seq: int | None
+    bill_command: str | None
     seq: int
     told: Entitlement | None
 
 
 class Notice(NamedTuple):
-    """One text to send. Its id comes from what it tells, so that it is made once."""
+    """One text to send. Its id comes from the command that it tells of and from nothing else, so
+    that it is made once, and is the same when a restored book applies that command again."""
 
     notice_id: str
     customer_id: str
@@ -69,7 +74,7 @@ def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments
     made = []
     for line in lines:
         if line["seq"] == facts.bill_seq and facts.standing and facts.due > 0:
-            made.append(_due(facts, line["period"]))
+            made.append(_due(facts, line["period"], line["command_id"]))
         elif line["kind"] == "payment":
             made.append(_receipt(facts, line, payments[facts.customer_id, line["seq"]]))
         elif line["kind"] == "reversal":
@@ -77,13 +82,39 @@ def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments
     return made
 
 
-def entitlement(facts: Facts) -> Entitlement | None:
-    """Return the entitlement to publish, None when the last one told still says it all."""
+def now(facts: Facts, held: Sequence[Any]) -> Notice | None:
+    """Return a notice that was held, its first seven fields, as it is sent now; None when there
+    is nothing left to tell. What asks for money asks for today's amount."""
+    notice_id, _, kind, period, amount, text, count = held
+    if kind == "due":
+        stands = facts.standing and facts.due > 0 and facts.bill_command is not None
+        if not stands or facts.period != period:
+            return None
+        due = _due(facts, period, facts.bill_command or "")
+        return due if due.notice_id == notice_id else None
+    if kind == "correction":
+        return _corrected(facts, notice_id, period)
+    return Notice(
+        notice_id, facts.customer_id, kind, period, amount, text, count, facts.phone, facts.language
+    )
+
+
+def entitlement(facts: Facts, incarnation: int = 1, anew: bool = False) -> Entitlement | None:
+    """Return the entitlement to publish, None when the last one told still says it all.
+
+    With `anew` one told in an earlier incarnation of the book says nothing: the hour that the book
+    forgot may have told another since.
+    """
     told = facts.told
-    if told is not None and (told.expires_on, told.status) == (facts.expires_on, facts.status):
+    if told is None:
+        return Entitlement(
+            facts.customer_id, facts.expires_on, facts.status, facts.seq, incarnation
+        )
+    same = (told.expires_on, told.status) == (facts.expires_on, facts.status)
+    if same and not (anew and told.incarnation < incarnation):
         return None
-    seq = facts.seq if told is None else max(facts.seq, told.seq + 1)
-    return Entitlement(facts.customer_id, facts.expires_on, facts.status, seq)
+    seq = max(facts.seq, told.seq + 1)
+    return Entitlement(facts.customer_id, facts.expires_on, facts.status, seq, incarnation)
 
 
 def amount_to_pay(facts: Facts) -> int:
@@ -94,11 +125,13 @@ def amount_to_pay(facts: Facts) -> int:
     return max(facts.due, 0)
 
 
-def _due(facts: Facts, period: str) -> Notice:
+def _due(facts: Facts, period: str, command_id: str) -> Notice:
     alone = facts.mode == "monthly" and newest_open(facts.billed or 0, facts.due) > 0
+    # A bill's name is bill/CUSTOMER/PERIOD, whatever made it; a rebill is a new one, with its own.
+    rebill = f"/{command_id}" if command_id.startswith("rebill/") else ""
     return _notice(
         facts,
-        f"due/{facts.customer_id}/{period}",
+        f"due/{facts.customer_id}/{period}{rebill}",
         "due",
         period,
         amount_to_pay(facts),
@@ -112,15 +145,14 @@ def _receipt(facts: Facts, line: Mapping[str, Any], amount: int) -> Notice:
 
 
 def _correction(facts: Facts, line: Mapping[str, Any]) -> Notice:
-    cancellation_id, amount = line["command_id"].removeprefix("cancellation/"), amount_to_pay(facts)
-    return _notice(
-        facts,
-        f"correction/{cancellation_id}",
-        "correction",
-        line["period"],
-        amount,
-        "correction" if amount else "correction_paid",
-    )
+    cancellation_id = line["command_id"].removeprefix("cancellation/")
+    return _corrected(facts, f"correction/{cancellation_id}", line["period"])
+
+
+def _corrected(facts: Facts, notice_id: str, period: str) -> Notice:
+    amount = amount_to_pay(facts)
+    what = "correction" if amount else "correction_paid"
+    return _notice(facts, notice_id, "correction", period, amount, what)
 
 
 def _notice(facts: Facts, notice_id: str, kind: str, period: str, amount: int, what: str) -> Notice:

@@ -1,8 +1,9 @@
 """One customer's account: terms, the latest line of each period, and how lines are appended.
 
 An account may hold only the end of its chain: `since` names the first label loaded, and
-what reaches further back must have been loaded so (`reach` in `decide`). Every method
-that appends takes the next seq, chains the hash, and keeps `due` rolling forward.
+what reaches further back must have been loaded so (`reach` in `decide`). Where postings are
+loaded they are those of every loaded period. Every method that appends takes the next seq,
+chains the hash, and keeps `due` rolling forward.
 """
 
 from collections.abc import Iterable, Mapping
@@ -145,7 +146,7 @@ class Account:
         for index in range(len(self.periods) - 1, -1, -1):
             if self.periods[index].coverage_from <= day:
                 return index
-        if self.since > label_of(day):
+        if self.since != BEGINNING:
             raise Broken(f"{self.customer_id}: the period of {day} was not loaded")
         return 0
 

@@ -1,19 +1,20 @@
 """The audit: every line of a customer recomputed from the commands that he was asked with.
 
-It trusts nothing that a line says of itself. What each kind of line may do to its period is
-written a second time (`effects`); with the rules it shares what they are made of: rounding,
-months, terms, the price of a coverage, the tax of a policy and the hash.
+It trusts nothing that a line says of itself. What each kind of line may do to its period, what
+commands make of the terms, and what is refused are written a second time (`effects`,
+`audit_terms`, `refusals`); with the rules it shares what they are made of: rounding, months, how
+terms are read on a day, the price of a coverage, the tax of a policy and the hash.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 from shared.ledger.account import NEVER, Account, Contact, Head
+from shared.ledger.asked import Asked, Days, InTime
+from shared.ledger.audit_terms import account_of, contact_after, terms_after, terms_billed_up_to
 from shared.ledger.charge import Bill, new_bill
-from shared.ledger.commands import BillUpToSet, Changed, Command, SignedUp, Ticked
+from shared.ledger.commands import BillUpToSet, Changed, Command, PaymentReceived, SignedUp, Ticked
 from shared.ledger.decide import judge_tick
 from shared.ledger.effects import OWN, Case, Moved, expected
 from shared.ledger.fault import (
@@ -28,21 +29,12 @@ from shared.ledger.fault import (
     unlike,
     wrong_amount,
 )
-from shared.ledger.handlers.bills import move_anchor
-from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import GENESIS, Line, chained, rechained
 from shared.ledger.money import decimal
+from shared.ledger.outcomes import Books, Outcomes, or_accepted
 from shared.ledger.period import label_of, months_after
 from shared.ledger.policy import Policy
 from shared.ledger.terms import FIELDS, Terms
-
-
-class Asked(NamedTuple):
-    """A command as the book keeps it, and the transaction that judged it (an xid)."""
-
-    command: Command
-    outcome: str
-    xid: int
 
 
 class Opened(NamedTuple):
@@ -55,28 +47,10 @@ class Opened(NamedTuple):
     contact: Contact
 
 
-class Days:
-    """The business date: what each transaction could know of it, and how far runs have billed.
-
-    `ticks` are the accepted ones as (xid, as_of) in the order of xid; `billed_to` is the latest
-    `as_of` of a run that is done.
-    """
-
-    def __init__(
-        self, ticks: Sequence[tuple[int, date]] = (), billed_to: date | None = None
-    ) -> None:
-        self._xids = [xid for xid, _ in ticks]
-        self._days = list(accumulate((day for _, day in ticks), max))
-        self.billed_to = billed_to
-
-    def known(self, xid: int) -> date:
-        at = bisect_left(self._xids, xid)
-        return self._days[at - 1] if at else date.min
-
-
 class Audit:
     """Takes one customer's lines in the order of seq: `fault` of each tells the first fault,
-    `end` what is missing. `asked` are all commands about him, in the order they were judged."""
+    `end` what is missing. `asked` are all commands about him, in the order they were judged;
+    `versions` tells which policy was known when."""
 
     def __init__(
         self,
@@ -84,6 +58,7 @@ class Audit:
         policies: Mapping[int, Policy],
         asked: Sequence[Asked],
         days: Days,
+        versions: InTime[Policy],
     ) -> None:
         self._customer_id = customer_id
         self._policies = policies
@@ -97,7 +72,7 @@ class Audit:
         for at, each in enumerate(asked):
             if each.outcome == "accepted":
                 if isinstance(each.command, SignedUp):
-                    self._account = open_account(each.command)
+                    self._account = account_of(each.command)
                     self._account.terms = _shared(self._account.terms)
                 elif isinstance(each.command, Changed | BillUpToSet):
                     self._makers.append(at)
@@ -107,6 +82,9 @@ class Audit:
         self._last_label = ""
         self._version = 0
         self._moved: dict[str, Moved] = {}
+        self._outcomes = Outcomes(asked, versions, days)
+        self._newest = 0
+        self._books = Books(self._heads, self._moved, self._terms_before, lambda: self._newest)
 
     def fault(self, line: Line, xid: int, canonical: bytes | None = None) -> Fault | None:
         """Check the next line against all before it; `canonical` is its canonical form, where
@@ -117,12 +95,14 @@ class Audit:
         )
         wrong = (
             self._place(line, before)
+            or (self._refusals_before(line, before, xid) if self._outcomes.refusals else None)
             or (self._begins(line, xid) if before is None else self._follows(line, before, xid))
             or (None if line.hash == digest else ("hash", line.hash.hex(), digest.hex()))
         )
         if wrong is not None:
             return Fault(self._customer_id, line.seq, *wrong)
         self._last, self._hash = line, line.hash
+        self._newest = max(self._newest, line.policy_version)
         self._heads[line.period] = line
         if before is None:
             self._last_label = line.period
@@ -135,6 +115,7 @@ class Audit:
         """
         wrong = (
             self._unanswered()
+            or self._outcomes.end(self._books)
             or self._take_before(len(self._all))
             or self._cascaded()
             or self._stands(opened)
@@ -171,6 +152,13 @@ class Audit:
             or wrong_amount("due", line.due, due)
             or ("recorded_at", str(line.recorded_at), f"not before {not_before}")
         )
+
+    def _refusals_before(self, line: Line, before: Line | None, xid: int) -> Wrong | None:
+        """Judge what was refused before the line was written."""
+        if line.kind == "restatement":
+            return None  # half a cascade is no place to judge at
+        at = None if before is None else self._asked.get(line.command_id)
+        return self._outcomes.before_line(at, xid, self._books)
 
     def _begins(self, line: Line, xid: int) -> Wrong | None:
         """A period's first line: a bill or skip row that goes on where the one before it ends,
@@ -256,7 +244,7 @@ class Audit:
         kind = OWN.get(line.kind)
         if at is None or kind is None or not isinstance(self._all[at].command, kind):
             return "command_id", line.command_id, f"the command of this {line.kind}"
-        command, outcome, judged = self._all[at]
+        command, outcome, judged, *_ = self._all[at]
         command_id = line.command_id
         if outcome != "accepted":
             return f"the outcome of {command_id}", outcome, f"accepted: here is its {line.kind}"
@@ -273,6 +261,10 @@ class Audit:
         policy = self._policies.get(line.policy_version)
         if policy is None:
             return "policy_version", str(line.policy_version), "one in the book"
+        if not isinstance(command, PaymentReceived):
+            wrong = self._outcomes.accepted(self._asked[line.command_id], self._books)
+            if wrong is not None:
+                return wrong
         assert self._account is not None
         case = Case(
             line,
@@ -354,11 +346,13 @@ class Audit:
         self._taken += 1
         if account is None:
             return f"the signup before {command.command_id}", "not in the book", "accepted"
-        if self._last_label:
-            head = self._heads[self._last_label]
-            account.closed = Head(head.period, head.due, head.coverage_to)
+        self._close(account)
         if isinstance(command, Changed):
-            take_terms(account, command)
+            assert account.contact is not None
+            account.terms = terms_after(
+                account.terms, command, account.joined_on, account.billed_through
+            )
+            account.contact = contact_after(account.contact, command)
         else:
             assert isinstance(command, BillUpToSet)
             ends = _day_after(command.up_to)
@@ -368,15 +362,35 @@ class Audit:
                     str(account.billed_through),
                     str(ends),
                 )
-            move_anchor(account, ends)
+            account.terms = terms_billed_up_to(account.terms, ends)
         account.terms = _shared(account.terms)
         return None
+
+    def _terms_before(self, at: int) -> Terms:
+        """The terms that a command was judged by, if it came after all lines so far."""
+        account = self._account
+        assert account is not None
+        self._close(account)
+        terms, through = account.terms, account.billed_through
+        for maker in self._makers[self._taken :]:
+            if maker < at:
+                command = self._all[maker].command
+                if isinstance(command, Changed):
+                    terms = terms_after(terms, command, account.joined_on, through)
+                elif isinstance(command, BillUpToSet):
+                    terms = terms_billed_up_to(terms, _day_after(command.up_to))
+        return terms
+
+    def _close(self, account: Account) -> None:
+        if self._last_label:
+            head = self._heads[self._last_label]
+            account.closed = Head(head.period, head.due, head.coverage_to)
 
     # The end ----------------------------------------------------------------------------------
 
     def _unanswered(self) -> Wrong | None:
         """Accepted commands that must have left a line and did not."""
-        for command, outcome, _ in self._all:
+        for command, outcome, *_ in self._all:
             if outcome == "accepted" and not isinstance(command, SignedUp | Changed | BillUpToSet):
                 command_id = command.command_id
                 if command_id not in self._moved:
@@ -414,9 +428,7 @@ class Audit:
         account, billed_to = self._account, self._days.billed_to
         if account is None or billed_to is None:
             return None
-        if self._last_label:
-            head = self._heads[self._last_label]
-            account.closed = Head(head.period, head.due, head.coverage_to)
+        self._close(account)
         through = account.billed_through
         if through > billed_to or account.terms.left_for_good_on(through):
             return None
@@ -429,15 +441,11 @@ def ticks_fault(ticks: Sequence[tuple[Ticked, str, str | None]]) -> Fault | None
     for at, (tick, outcome, reason) in enumerate(ticks, 1):
         wanted = judge_tick(tick, business_date)
         if reason != wanted or (outcome == "accepted") != (wanted is None):
-            return Fault("-", at, f"the outcome of {tick.command_id}", _or_accepted(reason),
-                         _or_accepted(wanted))  # fmt: skip
+            return Fault("-", at, f"the outcome of {tick.command_id}", or_accepted(reason),
+                         or_accepted(wanted))  # fmt: skip
         if wanted is None:
             business_date = max(business_date or tick.as_of, tick.as_of)
     return None
-
-
-def _or_accepted(reason: str | None) -> str:
-    return "accepted" if reason is None else f"refused: {reason}"
 
 
 def _day_after(day: date) -> date:

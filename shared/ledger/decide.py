@@ -4,7 +4,7 @@
 the batch loaded. Both are pure: they read no clock and save nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -56,6 +56,11 @@ class Arrival(NamedTuple):
     @property
     def command_id(self) -> str:
         return self.command.command_id
+
+    @property
+    def event(self) -> tuple[str, str, str | None, str | None]:
+        """Type, content, ce_id and ce_source: all of an event that is kept."""
+        return self.type, self.content, self.ce_id, self.ce_source
 
 
 class Decision(NamedTuple):
@@ -125,8 +130,10 @@ class Reach(NamedTuple):
     """How far back an account must be loaded for a command.
 
     Every period from label `since` on, or from the one that covers `day` where a day is given;
-    with neither the last one is enough. With `postings` the payments, discounts and corrections
-    of those periods too, with `contact` the dated name, phone and language.
+    with neither the last one is enough. The last period is always loaded, however far behind
+    `since` or `day` the books are: it is what a command of a later day is decided on. With
+    `postings` the payments, discounts and corrections of all loaded periods too, with `contact`
+    the dated name, phone and language.
     """
 
     since: str | None = None
@@ -248,9 +255,9 @@ class Fold:
 
         None when the customer cannot be billed: he is quarantined and the run goes on.
         """
-        account = self.accounts[customer_id]
         if customer_id in self.quarantined:
             return None
+        account = self.accounts[customer_id]
         if account.billed_through > as_of:
             return 0, 0
         was_new = account.head is None
@@ -266,6 +273,12 @@ class Fold:
         if was_new and account.head is not None:
             self.release(customer_id)
         return bills, skips
+
+    def set_apart(self, broken: Mapping[str, Exception]) -> None:
+        """Quarantine customers before anything is judged; who is quarantined already stays so."""
+        for customer_id, error in broken.items():
+            if customer_id not in self.quarantined:
+                self._quarantine(customer_id, error)
 
     def release(self, customer_id: str) -> None:
         """Apply what is parked, oldest first. Where one of them makes the first period, those

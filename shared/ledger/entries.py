@@ -1,7 +1,7 @@
 """Double entry: what each line moves between accounts, minor units, debits above zero.
 
 Each line is one balanced entry: the receivable of the customer against income, each tax
-payable, discounts allowed, and cash by method.
+payable, discounts allowed, and cash by method. No account of cash gives out what it never got.
 """
 
 from collections import Counter
@@ -15,9 +15,11 @@ from shared.ledger.policy import Policy
 RECEIVABLE, INCOME = "assets:receivable", "income:service"
 DISCOUNTS, OPENING = "expenses:discounts", "equity:opening"
 TAX, CASH = "liabilities:tax", "assets:cash"
-CREDIT = "credit"
-"""The method of a refund that names no payment."""
+UNKNOWN = "unknown"
+"""The method of money whose payment is not in the book: somebody tampered with it."""
 
+Money = Counter[str]
+"""Amounts by account, minor units; entries of 0 do not matter."""
 Taxes = Counter[str]
 """Tax by code, minor units; entries of 0 do not matter."""
 
@@ -42,7 +44,10 @@ class Entries:
         self._whole: dict[str, Taxes] = {}
         """The tax of each period, adjustments included: what a discount has its share of."""
         self._moved: dict[str, Taxes] = {}
-        self._methods: dict[str, str] = {}
+        self._money: dict[str, Money] = {}
+        """What each command moved, by account of cash."""
+        self._held: Money = Counter()
+        """What each account of cash holds of the customer's money, the latest paid into last."""
 
     def opening(self, day: date, due: int) -> Entry:
         return Entry(day, "opening due", {self._receivable: due, OPENING: -due})
@@ -68,21 +73,47 @@ class Entries:
         for code, amount in taxes.items():
             postings[f"{TAX}:{code}"] -= amount
         if line.paid != was.paid:
-            postings[f"{CASH}:{self._method(line, method, payment_id)}"] += line.paid - was.paid
+            _add(postings, self._cash(line, line.paid - was.paid, method, payment_id))
         assert sum(postings.values()) == 0, line
         moved = {account: amount for account, amount in postings.items() if amount}
-        return Entry(line.effective_on, f"{line.kind} {line.period}", moved) if moved else None
+        what = f"{line.kind} {line.period}"
+        of = f"payment/{payment_id}" if payment_id is not None else line.reverses
+        what += f" of {of}" if of else ""
+        return Entry(line.effective_on, what, moved) if moved else None
 
-    def _method(self, line: Line, method: str | None, payment_id: str | None) -> str:
-        """The way that money came or went; a reversal goes the way of what it reverses."""
+    def _cash(self, line: Line, paid: int, method: str | None, payment_id: str | None) -> Money:
+        """The accounts that money came into or went out of, as the change of `paid`.
+
+        A refund goes out of the account that its payment came into, or, of credit, out of those
+        that hold the customer's money, the latest first; what none of them holds was the opening
+        credit. A reversal is the opposite of what it reverses.
+        """
+        target = line.reverses if payment_id is None else f"payment/{payment_id}"
         if line.kind == "payment":
-            said = method or CREDIT
-        elif line.kind == "refund":
-            said = self._methods.get(f"payment/{payment_id}", CREDIT)
+            moved = Money({f"{CASH}:{method or UNKNOWN}": paid})
+        elif line.kind == "refund" and payment_id is None:
+            moved = self._out_of_credit(-paid)
+        elif target in self._money and line.kind == "refund":
+            moved = Money(dict.fromkeys(self._money[target], paid))
+        elif target in self._money:
+            moved = Money({account: -amount for account, amount in self._money[target].items()})
         else:
-            said = self._methods.get(line.reverses or "", CREDIT)
-        self._methods[line.command_id] = said
-        return said
+            moved = Money({f"{CASH}:{UNKNOWN}": paid})
+        self._money[line.command_id] = moved
+        for account, amount in moved.items():
+            if account.startswith(CASH):
+                held = self._held.pop(account, 0) if amount > 0 else self._held[account]
+                self._held[account] = held + amount
+        return moved
+
+    def _out_of_credit(self, amount: int) -> Money:
+        moved: Money = Counter()
+        for account in reversed(list(self._held)):
+            taken = min(amount, max(0, self._held[account]))
+            amount -= taken
+            moved[account] = -taken
+        moved[OPENING] -= amount
+        return Money({account: taken for account, taken in moved.items() if taken})
 
     def _tax(self, line: Line, was: Line) -> Taxes:
         """What a line moves of each tax. A discount takes its share of each."""

@@ -24,5 +24,10 @@ class Broken(Exception):
     """An invariant that we rely on does not hold. Stop, and let a person look."""
 
 
+class Unreadable(Exception):
+    """What the book keeps of one customer cannot be read: somebody changed it by hand. Set that
+    customer apart until a person has mended the row; `verify` names what should be there."""
+
+
 class PolicyError(ValueError):
     """A policy file is wrong; it is refused whole, and the message says where."""

@@ -42,6 +42,18 @@ def parse_policy(source: str, version: int) -> Policy:
     return policy
 
 
+def parse_new(source: str, version: int) -> Policy:
+    """Read a file that is to become a version: as `parse_policy`, and it must say something.
+
+    An empty file would take every tax and everybody's rights away; versions that were applied
+    before this was refused are still read.
+    """
+    policy = parse_policy(source, version)
+    if not tomllib.loads(source):
+        raise PolicyError("1: the file says nothing: write [[tax]], [[staff]] or [billing]")
+    return policy
+
+
 def _not_toml(message: str, source: str) -> str:
     found = AT_LINE.search(message)
     line = int(found[1]) if found else source.count("\n") + 1

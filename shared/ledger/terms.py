@@ -5,11 +5,13 @@ Each field is a timeline, ((day, value), ...) in ascending order, whose first da
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
+
+from shared.ledger.money import PPM
 
 T = TypeVar("T")
 
@@ -114,15 +116,48 @@ def encode(terms: Terms) -> str:
 
 @lru_cache(maxsize=4096)
 def decode(text: str) -> Terms:
-    """Read terms from JSON. Cached by text: customers on one package share one value."""
+    """Read terms from JSON. Cached by text: customers on one package share one value.
+
+    Raises an exception (ValueError or TypeError mostly) for what `encode` never wrote: a value
+    of another type would be found far from here, where it stops more than one customer.
+    """
     timelines: dict[str, Any] = {
-        name: tuple(
-            (
-                ALWAYS if day is None else date.fromisoformat(day),
-                MADE_OF[name](*value) if name in MADE_OF else value,
-            )
-            for day, value in entries
+        name: read_timeline(
+            (day, MADE_OF[name](*value) if name in MADE_OF else value) for day, value in entries
         )
         for name, entries in json.loads(text).items()
     }
-    return Terms(**timelines)
+    terms = Terms(**timelines)
+    for name in FIELDS:
+        for _, value in getattr(terms, name):
+            if not FITS[name](value):
+                raise ValueError(f"{name} cannot be {value!r}")
+    return terms
+
+
+def read_timeline(entries: Iterable[tuple[str | None, T]]) -> Timeline[T]:
+    """Read [[day or null, value], ...]; ValueError unless the days ascend from `ALWAYS`."""
+    timeline = tuple(
+        (ALWAYS if day is None else date.fromisoformat(day), value) for day, value in entries
+    )
+    days = [day for day, _ in timeline]
+    if not days or days[0] != ALWAYS or days != sorted(set(days)):
+        raise ValueError("a timeline's days ascend from null")
+    return timeline
+
+
+def _is_int(value: object, least: int, most: int | None = None) -> bool:
+    return type(value) is int and least <= value and (most is None or value <= most)
+
+
+FITS: dict[str, Callable[[Any], bool]] = {
+    "package": lambda package: isinstance(package.code, str) and _is_int(package.price, 0),
+    "cycle": lambda cycle: cycle.kind in CYCLES and _is_int(cycle.day, 1, 31),
+    "mode": MODES.__contains__,
+    "vip": lambda value: isinstance(value, bool),
+    "discount_ppm": lambda value: _is_int(value, 0, PPM),
+    "vat_exempt": lambda value: isinstance(value, bool),
+    "status": STATUSES.__contains__,
+    "shown": STATUSES.__contains__,
+}
+"""Whether a value can be one of a field."""

@@ -1,16 +1,17 @@
 """The bare loop that the latency benchmark compares with: consume, insert, commit, no more.
 
-`python -m shared.runtime.bare KAFKA DATABASE_URL TOPIC`, until it is killed.
+`python -m shared.runtime.bare TOPIC`, on the servers of the environment, until it is killed.
 """
 
 import asyncio
 import sys
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.ledger.postgres.statements import sql
+from shared.runtime.connecting import connect
+from shared.runtime.settings import Settings
 
 
 async def create_topic(kafka: str, topic: str) -> None:
@@ -25,7 +26,7 @@ async def create_topic(kafka: str, topic: str) -> None:
 
 async def loop(kafka: str, database_url: str, topic: str) -> None:
     """Insert each record of a topic, a transaction each."""
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url, "bare")
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=kafka, group_id="bare", auto_offset_reset="earliest"
     )
@@ -36,4 +37,7 @@ async def loop(kafka: str, database_url: str, topic: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(loop(*sys.argv[1:4]))
+    settings = Settings.from_environment()
+    assert settings.kafka is not None
+    assert settings.database_url is not None
+    asyncio.run(loop(settings.kafka, settings.database_url, sys.argv[1]))

@@ -5,15 +5,15 @@ import asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from shared.runtime.topic_settings import Remark, remarks, wanted
 from shared.schemas.topics import TOPICS
 
-RETENTION_MS = str(30 * 24 * 3600 * 1000)
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 120
 REPLICAS_MAX = 3
 
 
 class WrongTopics(Exception):
-    """A topic exists with another partition count; it places customers, so it cannot change."""
+    """A topic has settings under which events are lost or customers mixed up."""
 
 
 async def expect_answer(kafka: str) -> None:
@@ -26,14 +26,13 @@ async def expect_answer(kafka: str) -> None:
 
 
 async def create_topics(kafka: str, partitions: int) -> None:
-    """Create every topic that does not exist; WrongTopics when one has another count.
+    """Create every topic that does not exist, and return when all are there.
 
     OSError or KafkaError when the broker cannot be reached.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     try:
         await admin.start()
-        wanted = {topic.name: topic.partition_count(partitions) for topic in TOPICS}
         existing = set(await admin.list_topics())
         new = [topic for topic in TOPICS if topic.name not in existing]
         if new:
@@ -42,9 +41,9 @@ async def create_topics(kafka: str, partitions: int) -> None:
                 [
                     NewTopic(
                         topic.name,
-                        num_partitions=wanted[topic.name],
+                        num_partitions=topic.partition_count(partitions),
                         replication_factor=min(brokers, REPLICAS_MAX),
-                        topic_configs=_configs(topic.max_message_bytes),
+                        topic_configs=wanted(topic, brokers),
                     )
                     for topic in new
                 ]
@@ -53,30 +52,29 @@ async def create_topics(kafka: str, partitions: int) -> None:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:
                     raise error(f"{name}: {rest}")
-        await _check(admin, wanted)
+        await _until_there(admin)
     finally:
         await admin.close()
 
 
-def _configs(max_message_bytes: int | None) -> dict[str, str]:
-    configs = {"retention.ms": RETENTION_MS}
-    if max_message_bytes is not None:
-        configs["max.message.bytes"] = str(max_message_bytes)
-    return configs
+async def check_topics(kafka: str, partitions: int) -> list[Remark]:
+    """Return what is not as it should be with the topics; WrongTopics when nothing may run so.
+
+    OSError or KafkaError when the broker cannot be reached.
+    """
+    found = await remarks(kafka, partitions)
+    refused = [str(remark) for remark in found if remark.refuses]
+    if refused:
+        raise WrongTopics("; ".join(refused))
+    return found
 
 
-async def _check(admin: AIOKafkaAdminClient, wanted: dict[str, int]) -> None:
-    """Wait until every topic is there, and compare its count."""
+async def _until_there(admin: AIOKafkaAdminClient) -> None:
+    names = {topic.name for topic in TOPICS}
     for _ in range(START_SECONDS_MAX * 10):
-        told = await admin.describe_topics(list(wanted))
-        found = {
-            topic["topic"]: len(topic["partitions"]) for topic in told if not topic["error_code"]
-        }
-        if found.keys() == wanted.keys():
-            break
+        told = await admin.describe_topics(sorted(names))
+        found = {topic["topic"] for topic in told if not topic["error_code"]}
+        if found == names:
+            return
         await asyncio.sleep(0.1)
-    else:
-        raise KafkaError(f"topics were not created: {sorted(wanted.keys() - found.keys())}")
-    for name, count in wanted.items():
-        if found[name] != count:
-            raise WrongTopics(f"{name} has {found[name]} partitions, not {count}")
+    raise KafkaError(f"topics were not created: {sorted(names - found)}")

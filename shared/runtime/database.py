@@ -1,18 +1,28 @@
-"""Connections to PostgreSQL: SQLAlchemy keeps them, asyncpg speaks on them."""
+"""Connections to PostgreSQL: SQLAlchemy keeps them, asyncpg speaks on them.
+
+Whose trouble is an error? `PASSING` is the server's and is waited for; `OF_DATA` is what the
+database says of a row, so of one customer; any other that PostgreSQL raises is nobody's data (a
+table, column, function or right is missing): it becomes `BookDiffers`, and the worker ends.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.ledger.postgres.shape import BookDiffers, expect_fit
+from shared.runtime.connecting import connect
+
 WRITER = "rollforward_writer"
 COMMAND_SECONDS_MAX = 120
+FIT = "fit"
+"""In the notes of a connection: the book was found to fit when it was made."""
 
 PASSING = (
     OSError,
@@ -25,53 +35,115 @@ PASSING = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ObjectNotInPrerequisiteStateError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.UndefinedTableError,
-    asyncpg.InvalidSchemaNameError,
     asyncpg.PostgresSystemError,
+    asyncpg.InvalidCachedStatementError,
 )
-"""What passes by itself or is mended from outside: the same batch may succeed when tried again."""
+"""What passes by itself or is mended from outside: the same batch may succeed when tried again. The
+last is a migration that was applied meanwhile: a new session reads the book as it is now."""
+
+OF_DATA = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""What the database refuses of a row (SQLSTATE classes 22, 23 and 54): one customer's trouble."""
+
+log = logging.getLogger(__name__)
+
+
+def nobodys(error: BaseException) -> bool:
+    """Whether an error says that the book or our rights are not what this release needs."""
+    if isinstance(error, BookDiffers):
+        return True
+    return isinstance(error, asyncpg.PostgresError) and not isinstance(error, PASSING + OF_DATA)
+
+
+def _difference(error: BaseException) -> BookDiffers:
+    if isinstance(error, BookDiffers):
+        return error
+    what = f"{type(error).__name__}: {error}"
+    return BookDiffers(
+        f"PostgreSQL refuses what every batch does, {what}: the book was changed by hand, is of"
+        " another release, or rights were taken away; nothing was applied and nobody set apart."
+        " Run `rollforward migrate`, or put back what is missing"
+    )
 
 
 class Database:
-    """A pool of connections that act as one role; the writer unless told otherwise."""
+    """A pool of connections that act as one role; the writer unless told otherwise.
 
-    def __init__(self, url: str, name: str, role: str | None = WRITER, size: int = 4) -> None:
+    Each new connection is lent once the book is known to fit this release; `differs` is called
+    with what does not, whoever it is that meets it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        role: str | None = WRITER,
+        size: int = 4,
+        differs: Callable[[BookDiffers], None] = lambda _: None,
+    ) -> None:
         self.url = url
+        self._differs = differs
+        self._ahead: list[str] = []
         settings = {
-            "application_name": f"rollforward-{name}",
             "jit": "off",
             # A worker that was stopped within a transaction gives its buckets back.
             "idle_in_transaction_session_timeout": "30s",
         }
-        if role is not None:
-            settings["role"] = role
         self._engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
             pool_size=size,
             max_overflow=0,
             pool_timeout=60,
-            connect_args={
-                "server_settings": settings,
-                "timeout": 10,
-                "command_timeout": COMMAND_SECONDS_MAX,
-            },
+            async_creator=lambda: connect(
+                url, name, settings, role=role, command_seconds_max=COMMAND_SECONDS_MAX
+            ),
         )
         event.listen(self._engine.sync_engine, "connect", _leave_json_as_text)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection. After any error it is thrown away, never lent again."""
-        async with self._engine.connect() as lent:
-            raw = await lent.get_raw_connection()
-            connection = raw.driver_connection
-            assert connection is not None
-            try:
-                yield connection
-            except BaseException:
-                await asyncio.shield(lent.invalidate())
+        """Lend a connection. After any error it is thrown away, never lent again.
+
+        Raises BookDiffers for any error that is nobody's data, NotLetIn when the server does not
+        let us in.
+        """
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    lent = await stack.enter_async_context(self._engine.connect())
+                    raw = await lent.get_raw_connection()
+                except DBAPIError as error:
+                    raise _as_it_was(error) from None
+                connection = raw.driver_connection
+                assert connection is not None
+                try:
+                    if FIT not in raw.info:
+                        self._note_ahead(await expect_fit(connection))
+                        raw.info[FIT] = True
+                    yield connection
+                except BaseException:
+                    await asyncio.shield(lent.invalidate())
+                    raise
+        except Exception as error:
+            if not nobodys(error):
                 raise
+            difference = _difference(error)
+            self._differs(difference)
+            raise difference from error
+
+    def _note_ahead(self, ahead: list[str]) -> None:
+        if ahead != self._ahead:
+            log.warning(
+                "the book is newer than this release and has %s besides; migrations only add,"
+                " so this release works on: start the newer one when it suits",
+                ", ".join(ahead),
+            )
+        self._ahead = ahead
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -81,6 +153,15 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _as_it_was(error: BaseException) -> BaseException:
+    """Return what asyncpg or the system said, which SQLAlchemy wraps twice: a wrong password must
+    not look like a server that is away."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, OSError | asyncpg.PostgresError):
+        inner = inner.__cause__
+    return inner or error
 
 
 def _leave_json_as_text(adapted: Any, _: object) -> None:

@@ -10,20 +10,21 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres import reports
 from shared.runtime import header_names
-from shared.runtime.servers import Unreachable, database
+from shared.runtime.servers import database, no_kafka
 from shared.schemas.codec import decode
-from shared.schemas.dead_letters import DeadLetter, read_dead_letter
+from shared.schemas.dead_letters import REPLAY_OF, DeadLetter, read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.malformed import Malformed, one_line
 from shared.schemas.topics import DEAD_LETTERS, dead_letters_of
 
-SILENCE_MS_MAX = 10_000
+SILENCE_MS_MAX = 60_000
 """A broker that sends nothing for so long before the end of a topic is away."""
 
 
 class Letter(NamedTuple):
     """A dead letter. `name` is TOPIC/OFFSET in the dead-letter topic; `headers` the original
-    ones; `now` is unreadable, readable or applied; `command_id` is known where it is readable."""
+    ones; `now` is unreadable, readable or applied; `command_id` is known where it is readable.
+    `replay_of` is the letter whose replay came back as this one, `came_back_as` the other way."""
 
     name: str
     origin: DeadLetter
@@ -32,15 +33,29 @@ class Letter(NamedTuple):
     headers: list[tuple[str, bytes]]
     now: str
     command_id: str | None
+    replay_of: str | None = None
+    came_back_as: str | None = None
 
     def message(self) -> Message:
-        """Return the record as it first came."""
-        return Message(self.origin.topic, self.key, self.value, self.headers)  # type: ignore[arg-type]
+        """Return the record as it first came. Where it cannot be read it will come back: a header
+        more then says which letter it was."""
+        headers = [each for each in self.headers if each[0] != REPLAY_OF]
+        if self.now == "unreadable":
+            headers.append((REPLAY_OF, self.name.encode()))
+        return Message(self.origin.topic, self.key, self.value, headers)  # type: ignore[arg-type]
 
-    def row(self) -> tuple[str, ...]:
+    def row(self) -> tuple[str | None, ...]:
         origin = self.origin
         came_from = f"{origin.topic}/{origin.partition}/{origin.offset}"
-        return self.name, came_from, self._key(), self._at(), origin.error, self.now
+        return (
+            self.name,
+            came_from,
+            self._key(),
+            self._at(),
+            origin.error,
+            self.now,
+            self.came_back_as,
+        )
 
     def told(self) -> dict[str, Any]:
         return {
@@ -51,6 +66,8 @@ class Letter(NamedTuple):
             "value": None if self.value is None else self.value.decode(errors="replace"),
             "now": self.now,
             "command_id": self.command_id,
+            "replay_of": self.replay_of,
+            "came_back_as": self.came_back_as,
         }
 
     def _key(self) -> str:
@@ -73,13 +90,17 @@ async def letters(kafka: str, database_url: str, zone: ZoneInfo) -> list[Letter]
     try:
         records = await _records(kafka)
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
+        raise no_kafka(kafka, error) from error
     found = [letter for record in records if (letter := _letter(record, zone)) is not None]
     ids = [letter.command_id for letter in found if letter.command_id is not None]
     async with database(database_url) as connection:
         applied = await reports.known(connection, ids)
+    returns = {letter.replay_of: letter.name for letter in found}
     return [
-        letter._replace(now="applied") if letter.command_id in applied else letter
+        letter._replace(
+            now="applied" if letter.command_id in applied else letter.now,
+            came_back_as=returns.get(letter.name),
+        )
         for letter in found
     ]
 
@@ -98,7 +119,10 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
     except (Malformed, KeyError):
         now, command_id = "unreadable", None
     name = f"{record.topic}/{record.offset}"
-    return Letter(name, origin, record.key, record.value, headers, now, command_id)
+    replay_of = next(
+        (of.decode(errors="replace") for key, of in headers if key == REPLAY_OF and of), None
+    )
+    return Letter(name, origin, record.key, record.value, headers, now, command_id, replay_of)
 
 
 async def _records(kafka: str) -> list[ConsumerRecord]:

@@ -13,13 +13,18 @@ class Health:
 
     def __init__(self, *causes: str) -> None:
         self.causes: dict[str, str] = dict.fromkeys(causes, "starting")
+        self.person: set[str] = set()
+        """Those of the causes that no restart mends: a person has to decide."""
 
-    def bad(self, cause: str, reason: str) -> None:
+    def bad(self, cause: str, reason: str, *, person: bool = False) -> None:
         self.causes[cause] = reason
+        if person:
+            self.person.add(cause)
         metrics.READY.set(0)
 
     def good(self, cause: str) -> None:
         self.causes.pop(cause, None)
+        self.person.discard(cause)
         metrics.READY.set(0 if self.causes else 1)
 
 
@@ -33,7 +38,8 @@ async def serve(health: Health, host: str, port: int) -> tuple[web.AppRunner, in
         return web.json_response({"alive": True})
 
     async def readyz(_: web.Request) -> web.Response:
-        body = {"ready": not health.causes, "causes": health.causes}
+        person = sorted(health.person)
+        body = {"ready": not health.causes, "causes": health.causes, "person": person}
         return web.Response(
             text=json.dumps(body),
             status=503 if health.causes else 200,

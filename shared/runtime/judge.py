@@ -13,8 +13,10 @@ from aiokafka import ConsumerRecord
 from shared.ledger.account import NEVER, World
 from shared.ledger.commands import SignedUp
 from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
-from shared.ledger.postgres import book
-from shared.runtime import inbox, metrics, outbox
+from shared.ledger.errors import Unreadable
+from shared.ledger.postgres import book, conflicts
+from shared.ledger.postgres.shape import expect_nobodys_fault
+from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.buckets import bucket_of
 from shared.runtime.loop import Observe
 from shared.schemas.inbound import command_of
@@ -50,7 +52,8 @@ class Judge:
         await book.lock_buckets(connection, map(self.bucket_of, reaches))
         ids = [arrival.command_id for arrival in arrivals]
         fold = await book.open_fold(connection, self.policies, ids, list(reaches))
-        fold.accounts = await book.accounts(connection, reaches)
+        fold.accounts, broken = await book.accounts(connection, reaches)
+        fold.set_apart(broken)
         await self._load_parked(connection, fold, arrivals, reaches)
         asked = references_asked(
             [*arrivals, *(each for waiting in fold.parked.values() for each in waiting)],
@@ -84,15 +87,32 @@ class Judge:
         """Load what is parked for customers into the fold."""
         if not customers:
             return
-        for customer_id, kind, content in await book.parked_of(connection, customers):
-            command = command_of(kind, content, self.zone)
-            arrival = Arrival(kind, command, content)  # type: ignore[arg-type]
+        for customer_id, kind, content, *event in await book.parked_of(connection, customers):
+            try:
+                command = command_of(kind, content, self.zone)
+            except Exception as error:
+                # The rows of one customer were changed by hand: one customer stops.
+                said = f"a parked {kind} cannot be read: {type(error).__name__}: {error}"
+                fold.set_apart({customer_id: Unreadable(said)})
+                continue
+            arrival = Arrival(kind, command, content, *event)  # type: ignore[arg-type]
             fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
-        """Save what a fold decided, and what it tells the world besides its lines."""
+        """Save what a fold decided, and what it tells the world besides its lines.
+
+        Raises BookDiffers where customers would be quarantined for what is the book's own fault.
+        """
+        if fold.broken:
+            await expect_nobodys_fault(connection)
         await book.save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
+        clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]
+        await conflicts.keep(
+            connection,
+            [(a.command_id, a.command.customer_id, *a.event) for a in clashes],
+            at,
+        )
         told = [
             outbox.refusal(
                 judged.arrival,
@@ -119,7 +139,9 @@ class Judge:
         (arrival,) = arrivals
         await book.lock_buckets(connection, [self.bucket_of(arrival.command.customer_id)])
         fold = await book.open_fold(connection, self.policies, [arrival.command_id])
-        fold.quarantined[arrival.command.customer_id] = f"{type(error).__name__}: {error}"[:500]
+        fold.quarantined[arrival.command.customer_id] = (
+            f"{type(error).__name__}: {trouble.words(error)}"[:500]
+        )
         fold.broken[arrival.command.customer_id] = error
         fold.take(arrivals)
         await self.save(connection, fold)

@@ -1,10 +1,16 @@
 """Logs: one JSON object a line on stderr, so that a machine can read what a person can."""
 
+import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from shared.runtime.rotation import open_log, rotate
 
 LIBRARIES = ("aiokafka", "faust", "mode", "kafka")
 REPEAT_SECONDS = 10.0
@@ -51,9 +57,38 @@ class _Repeated(logging.Filter):
         return True
 
 
-def set_up(level: str) -> None:
-    """Send every log record to stderr; the libraries' chatter only from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
+class _Bounded(logging.StreamHandler[TextIO]):
+    """Writes to stderr, which is the file `log`; begins a new one when it has reached its bound.
+
+    Standard output and error themselves are pointed at the file, so that what else is written,
+    the interpreter's last words among it, is found there too.
+    """
+
+    def __init__(self, log: Path, bytes_max: int) -> None:
+        super().__init__(sys.stderr)
+        self._log, self._bytes_max = log, bytes_max
+        self._open()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if os.fstat(2).st_size >= self._bytes_max:
+            with contextlib.suppress(OSError):  # a full disk: on in the file that is open
+                rotate(self._log, self._bytes_max)
+                self._open()
+
+    def _open(self) -> None:
+        descriptor = open_log(self._log)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+
+def set_up(level: str, log: Path | None = None, bytes_max: int = 0) -> None:
+    """Send every log record to stderr; the libraries' chatter only from warnings on.
+
+    With `log`, standard output and error go to that file; at `bytes_max` a new one is begun.
+    """
+    handler = logging.StreamHandler(sys.stderr) if log is None else _Bounded(log, bytes_max)
     handler.setFormatter(_Json())
     handler.addFilter(_Settling())
     handler.addFilter(_Repeated())

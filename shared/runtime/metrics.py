@@ -3,9 +3,25 @@
 Base units, no customer ids in labels. `deploy/` has a page for each alert.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from shared.schemas.topics import INBOUND
+
+
+class FleetGauge(Gauge):
+    """A figure of the whole fleet, shown only by a worker that sets it: the 0 of any other would be
+    taken for the fleet's, and nobody would see that the one who knows is gone."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        super().__init__(name, documentation, registry=None)
+        self._shown = False
+
+    def set(self, value: float) -> None:
+        super().set(value)
+        if not self._shown:
+            REGISTRY.register(self)
+            self._shown = True
+
 
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -35,6 +51,12 @@ BATCH_RECORDS = Histogram(
     ["worker"],
     buckets=(1, 10, 50, 100, 500, 1000, 2000, 5000),
 )
+BATCH_STANDING = Gauge(
+    "billing_batch_standing_seconds",
+    "How long the batch in hand has stood, from 15 seconds on; 0: none stands. Above 0: /readyz "
+    "says which lock it waits for and who holds it.",
+    ["worker"],
+)
 LEDGER_LINES = Counter(
     "billing_ledger_lines_total",
     "Ledger lines committed. Flat on a bill day: is the run stuck (billing_run_running)?",
@@ -45,20 +67,20 @@ RUN_CUSTOMERS = Counter(
     "Customers that runs dealt with, by result. Any `quarantined`: rollforward quarantine list.",
     ["result"],
 )
-RUN_RUNNING = Gauge(
+RUN_RUNNING = FleetGauge(
     "billing_run_running",
     "Runs not yet done. Above 0 for long: is a generator alive? Pages are sent again by "
     "themselves.",
 )
-RUN_LAST_SUCCESS = Gauge(
+RUN_LAST_SUCCESS = FleetGauge(
     "billing_run_last_success_timestamp_seconds",
     "When the last run was done. Older than a day: no tick came; is the coordinator's clock alive?",
 )
-PARKED = Gauge(
+PARKED = FleetGauge(
     "billing_parked",
     "Commands that wait for their customer or his first period. Growing: signups are missing.",
 )
-QUARANTINED = Gauge(
+QUARANTINED = FleetGauge(
     "billing_quarantined",
     "Customers set apart until a person looks: rollforward quarantine list.",
 )
@@ -78,8 +100,22 @@ RETRIES = Counter(
 )
 CONSUMER_LAG = Gauge(
     "billing_consumer_lag_records",
-    "Records published and not yet applied. Growing: add workers, or see why /readyz is 503.",
+    "Records that the broker has and the book has not, told by the coordinator for all consumers, "
+    "living or dead. Growing: add workers, or see why /readyz is 503.",
     ["topic", "partition"],
+)
+STANDS_STILL = Gauge(
+    "billing_partition_stands_still",
+    "1 where a partition waits for a person: its topic was made anew, or its log has lost what "
+    "comes next; partition `all`: the whole topic. Any: rollforward positions list, and the "
+    "runbook's page KafkaLost.",
+    ["topic", "partition"],
+)
+OLDEST_UNPROCESSED = Gauge(
+    "billing_oldest_unprocessed_seconds",
+    "Age of the oldest record not yet applied, from its timestamp; 0: all are. Rising second by "
+    "second: nothing is applied, see why /readyz is 503.",
+    ["topic"],
 )
 RELAY_LAG = Gauge(
     "billing_relay_lag_rows",
@@ -96,9 +132,19 @@ NOTICES = Counter(
     "Notices made, by kind. None after a run: look at the notifier.",
     ["kind"],
 )
+RESTORED = Gauge(
+    "billing_restored",
+    "1 while a worker stands still because PostgreSQL was restored to an earlier hour and knows "
+    "less than Kafka: rollforward restored.",
+)
 RECONCILIATION = Gauge(
     "billing_reconciliation_difference",
     "Figures of report.reconciliation. Any but 0: stop, run rollforward verify, call an auditor.",
     ["figure"],
+)
+RECONCILIATION_LAST_SUCCESS = FleetGauge(
+    "billing_reconciliation_last_success_timestamp_seconds",
+    "When those figures were last read. Older than some hours: nobody knows whether they are 0; "
+    "the coordinator's log says what keeps it from reading them.",
 )
 READY = Gauge("billing_ready", "1 when /readyz is 200. 0: read the causes there.")

@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import Arrival, Seen
 from shared.ledger.postgres import book
+from shared.ledger.sentences import sentence
 from shared.schemas.codec import Inbound
 from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
@@ -54,15 +55,18 @@ def refusal(
     """Return the message that tells of a refused command, or of a conflicting duplicate of one
     that was `seen`. The key is the customer's id, for a tick its period."""
     command = event.command
+    customer_id = None if isinstance(command, Ticked) else command.customer_id
     told = CommandRefused(
         command_id=command.command_id,
-        customer_id=None if isinstance(command, Ticked) else command.customer_id,
+        customer_id=customer_id,
         command_type=event.type,
         reason=reason,
         first_outcome=seen.outcome if seen else None,  # type: ignore[arg-type]
         first_reason=seen.reason if seen else None,
         event_id=event.ce_id,
         event_source=event.ce_source,
+        sentence=sentence(reason, command.command_id, customer_id),
+        said=json.loads(event.content),
     )
     return row_of(command_refused(told, key, event.content, at))
 

@@ -17,23 +17,25 @@ from aiokafka.errors import KafkaError
 
 from shared.ledger.line import Line
 from shared.ledger.postgres.statements import sql
-from shared.runtime import header_names, metrics
+from shared.runtime import header_names, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.loop import Backoff, pause
 from shared.runtime.outbox import decode_headers
+from shared.runtime.restored import Restored
+from shared.runtime.stuck import Stuck
 from shared.schemas.outbound import line_appended
 
 log = logging.getLogger(__name__)
 
 ROWS_MAX = 2000
+BYTES_MAX = 16 << 20
+"""A read of rows ends with the one that brings it to this: a dead letter may be a megabyte."""
 IDLE_SECONDS = 0.02
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
-LOCK = 7284
-"""The advisory lock that one relay holds while it works; another waits for its turn."""
 LEASE = "60s"
-"""PostgreSQL takes the lock from a relay that was stopped and has said nothing for so long;
+"""PostgreSQL takes the lock from a relay that hangs and says nothing for so long within a pass;
 longer than the broker may take to answer."""
 
 
@@ -42,6 +44,8 @@ class Relay:
         self._kafka = kafka
         self._database = database
         self._health = health
+        self._restored = Restored(kafka, health)
+        self._stuck = Stuck("relay", database, health)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -67,6 +71,8 @@ class Relay:
                 async with self._database.connection() as connection:
                     await self._publish(connection, producer, wait)
             except KafkaError as away:
+                if trouble.lasting(away):
+                    raise
                 self._failed("kafka", away)
                 await wait(self._stopping)
             except PASSING as away:
@@ -78,41 +84,48 @@ class Relay:
     async def _publish(
         self, connection: asyncpg.Connection, producer: AIOKafkaProducer, wait: Backoff
     ) -> None:
-        while not self._stopping.is_set():
-            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
-                break
+        while not self._stopping.is_set() and await self._restored.stands_still(
+            connection, anew=True
+        ):
             self._health.good("database")
             await pause(self._stopping, 0.5)
-        await connection.execute(sql("relay_lease"), LEASE)
-        watched = -WATCH_SECONDS
+        watched, rows = -WATCH_SECONDS, 0
         while not self._stopping.is_set():
             if time.monotonic() - watched > WATCH_SECONDS:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
-            lines = await self._lines(connection, producer)
-            others = await self._others(connection, producer)
+            if rows == ROWS_MAX or await connection.fetchval(sql("relay_waits")):
+                with self._stuck.watched("batch", connection):
+                    rows = await self._pass(connection, producer)
             wait.reset()
             self._health.good("database")
-            if max(lines, others) < ROWS_MAX:
+            if rows < ROWS_MAX:
                 await pause(self._stopping, IDLE_SECONDS)
 
-    async def _lines(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        rows = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-        messages = [line_appended(Line(*row[2:])) for row in rows]
-        await _send(producer, messages)
-        await _move(connection, "line", rows)
-        return len(rows)
+    async def _pass(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
+        """Publish the next rows; return how many, of the stream that has more of them.
 
-    async def _others(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        rows = await connection.fetch(sql("relay_outgoing"), ROWS_MAX)
-        messages = [(r["topic"], r["key"], r["value"], decode_headers(r["headers"])) for r in rows]
-        await _send(producer, messages)
-        if rows:
-            last = rows[-1]
-            async with connection.transaction():
-                await _move(connection, "outgoing", rows)
+        Lock, rows, Kafka's answer and the cursors' move are one transaction, so of several relays
+        each goes on where the one before ended. It has no xid until Kafka has answered: it does
+        not hold its own rows back.
+        """
+        async with connection.transaction():
+            await connection.execute(sql("lock_relay"), LEASE)
+            lines = await connection.fetch(sql("relay_lines"), ROWS_MAX)
+            await _send(
+                producer, [line_appended(Line(*row[5:]), row["incarnation"]) for row in lines]
+            )
+            others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX, BYTES_MAX)
+            await _send(producer, [
+                (row["topic"], row["key"], row["value"], decode_headers(row["headers"]))
+                for row in others
+            ])  # fmt: skip
+            await _move(connection, "line", lines)
+            await _move(connection, "outgoing", others)
+            if others:
+                last = others[-1]
                 await connection.execute(sql("relay_forget"), last["xid"], last["position"])
-        return len(rows)
+        return max(len(lines), len(others))
 
     async def _watch(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         """Show how much waits, and find out that the broker is away though nothing is sent."""
@@ -121,9 +134,9 @@ class Relay:
         await producer.client.fetch_all_metadata()
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("relay: %s: %s: %s", cause, type(error).__name__, error)
+        log.warning("relay: %s: %s", cause, trouble.told(error))
         metrics.RETRIES.labels("relay", cause).inc()
-        self._health.bad(cause, f"{type(error).__name__}: {error}"[:200])
+        self._health.bad(cause, trouble.told(error))
 
 
 async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
@@ -140,4 +153,6 @@ async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
 
 async def _move(connection: asyncpg.Connection, stream: str, rows: list[Any]) -> None:
     if rows:
-        await connection.execute(sql("relay_move"), stream, rows[-1]["xid"], rows[-1]["position"])
+        last = rows[-1]
+        places = (last["xid"], last["position"], last["from_xid"], last["from_position"])
+        await connection.execute(sql("relay_move"), stream, *places)

@@ -9,13 +9,15 @@ import asyncpg
 from shared.ledger.decide import WHOLE, Fold, references_asked
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
-from shared.runtime.database import PASSING, WRITER
+from shared.runtime import outbox, trouble
+from shared.runtime.database import PASSING, WRITER, nobodys
 from shared.runtime.judge import Judge
 from shared.runtime.servers import database
 
 
 class Retried(NamedTuple):
-    """What became of a customer: `released`, `still quarantined` (and why), or `not quarantined`.
+    """What became of a customer: `released`, `still quarantined` (and why), `not quarantined`,
+    or `unknown`: nothing is known or parked under that id.
 
     `applied` counts the parked commands that got their outcome.
     """
@@ -45,18 +47,23 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
         async with connection.transaction():
             await book.lock_buckets(connection, [judge.bucket_of(customer_id)])
             if await connection.fetchval(sql("unquarantine"), customer_id) is None:
-                return Retried(customer_id, "not quarantined")
+                known = await connection.fetchval(sql("customer_known"), customer_id)
+                return Retried(customer_id, "not quarantined" if known else "unknown")
             fold = await _folded(connection, judge, customer_id)
             if customer_id in fold.quarantined:
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)
+            # What could not be told of them meanwhile is told now.
+            await outbox.put(connection, [outbox.recheck(customer_id)])
     except _StillBroken as broken:
         return Retried(customer_id, "still quarantined", reason=str(broken))
     except PASSING:
         raise
     except Exception as broken:
+        if trouble.lasting(broken) or nobodys(broken):
+            raise
         # Whatever it is, it set him apart before: the next one is tried all the same.
-        reason = f"{type(broken).__name__}: {broken}"[:500]
+        reason = f"{type(broken).__name__}: {trouble.words(broken)}"[:500]
         return Retried(customer_id, "still quarantined", reason=reason)
     return Retried(customer_id, "released", applied=len(fold.judged))
 
@@ -65,7 +72,8 @@ async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str
     """Apply what is parked for the customer, and bill him up to the business date."""
     fold = await book.open_fold(connection, judge.policies)
     whole = {customer_id: WHOLE}
-    fold.accounts |= await book.accounts(connection, whole)
+    fold.accounts, broken = await book.accounts(connection, whole)
+    fold.set_apart(broken)
     await judge.load_waiting(connection, fold, [customer_id])
     asked = references_asked(fold.parked.get(customer_id, []), fold.accounts.values())
     await book.load_references(connection, fold.world, asked)

@@ -1,14 +1,17 @@
 """Short visits to the servers, for commands that come and go; errors say what to do."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
+from shared.ledger.postgres.shape import BookDiffers, expect_migrated
+from shared.runtime import trouble
+from shared.runtime.connecting import NotLetIn, connect
 from shared.runtime.settings import SettingsError
-
-CONNECT_SECONDS_MAX = 10
 
 
 class Unreachable(Exception):
@@ -16,40 +19,86 @@ class Unreachable(Exception):
 
 
 @asynccontextmanager
-async def database(url: str, *, role: str | None = None) -> AsyncIterator[asyncpg.Connection]:
-    """Lend a connection to the book, acting as `role` where one is given.
+async def database(
+    url: str, *, role: str | None = None, migrated: bool = True
+) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection to the book, acting as `role` where one is given. Without `migrated` the
+    book need not be there yet.
 
-    Raises Unreachable when the server does not answer or goes away meanwhile, SettingsError
-    when it answers and does not let us in, or holds no book.
+    Raises Unreachable when the server does not answer, does not let us in or goes away
+    meanwhile, SettingsError when we may not do this there, or it holds no book.
     """
-    settings = {"application_name": "rollforward-console"}
-    if role is not None:
-        settings["role"] = role
     try:
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS_MAX, server_settings=settings
-        )
-    except (TimeoutError, OSError, asyncpg.CannotConnectNowError) as error:
-        raise Unreachable(f"PostgreSQL at {_place(url)} cannot be reached: {_why(error)}") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise SettingsError(f"PostgreSQL at {_place(url)} does not let us in: {error}") from None
+        connection = await connect(url, "console", role=role)
+    except (
+        OSError,
+        NotLetIn,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
+        raise not_connected(url, error) from None
     try:
+        if migrated:
+            await _expect_migrated(connection)
         yield connection
+    except BookDiffers as differs:
+        raise SettingsError(f"the database at {_place(url)}: {differs}") from differs
     except BrokenPipeError:  # whoever reads our answer has gone, not the server
         raise
-    except (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError) as error:
-        raise SettingsError(
-            f"the database at {_place(url)} holds no book of this version ({error}): "
-            "run `rollforward migrate`"
-        ) from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise SettingsError(
-            f"the database at {_place(url)} does not allow this: {error}"
-        ) from error
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
-        raise Unreachable(f"PostgreSQL at {_place(url)} went away: {_why(error)}") from error
+    except Exception as error:
+        explained = _explained(url, error)
+        if explained is None:
+            raise
+        raise explained from error
     finally:
         await _close(connection)
+
+
+def not_connected(url: str, error: BaseException) -> Exception:
+    """Return why there is no connection to a database: Unreachable, or SettingsError."""
+    place, why = f"PostgreSQL at {_place(url)}", trouble.words(error)
+    if isinstance(error, trouble.LOGIN):
+        return Unreachable(f"{place} does not let us in: {why}; see ROLLFORWARD_DATABASE_URL")
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return Unreachable(f"{place} has no connection left for us: {why}; see max_connections")
+    if isinstance(error, OSError) or trouble.exit_code(error) == trouble.UNREACHABLE:
+        return Unreachable(f"{place} cannot be reached: {why}")
+    return SettingsError(f"{place} does not let us in: {why}")
+
+
+def no_kafka(kafka: str, error: BaseException) -> Exception:
+    """Return why Kafka does not do what we ask: Unreachable, or SettingsError."""
+    place, why = f"Kafka at {kafka}", trouble.words(error)
+    if isinstance(error, trouble.LOGIN):
+        return Unreachable(f"{place} does not let us in: {why}")
+    if isinstance(error, trouble.RIGHTS):
+        return SettingsError(f"{place} does not allow this: {why}")
+    return Unreachable(f"{place} cannot be reached: {why}")
+
+
+def _explained(url: str, error: Exception) -> Exception | None:
+    """Return what an error within a visit means; None where it is not the database's."""
+    code = None if isinstance(error, KafkaError) else trouble.exit_code(error)
+    place, why = _place(url), trouble.words(error)
+    if isinstance(error, trouble.SETUP):
+        return SettingsError(
+            f"the book at {place} is not what this release works on ({why}): it was changed by "
+            "hand; put it back as schema.sql has it, or run `rollforward migrate`"
+        )
+    if isinstance(error, trouble.RIGHTS):
+        return SettingsError(f"the database at {place} does not allow this: {why}")
+    if code == trouble.USAGE:
+        return SettingsError(f"this cannot be asked of a database: {why}")
+    if isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.InterfaceError):
+        return None if code is None else Unreachable(f"PostgreSQL at {place} went away: {why}")
+    return None if code is None else Unreachable(f"PostgreSQL at {place} cannot do this now: {why}")
+
+
+async def _expect_migrated(connection: asyncpg.Connection) -> None:
+    """Raise BookDiffers as `expect_migrated`; who may only read reports cannot look."""
+    with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+        await expect_migrated(connection)
 
 
 async def _close(connection: asyncpg.Connection) -> None:
@@ -63,7 +112,3 @@ def _place(url: str) -> str:
     """Return host, port and database of a URL: never the password."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
-
-
-def _why(error: BaseException) -> str:
-    return str(error) or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)

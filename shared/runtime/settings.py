@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
 _DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SSL_FILES = ("sslrootcert", "sslcert", "sslkey")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -27,11 +29,12 @@ class Settings:
     `kafka` is "host:port" or several with commas between, `database_url` a
     `postgresql://` URL; either is None where the fleet of `data` is meant.
     `metrics_port` 0 takes any free port. `supervisor` is the process id of the
-    supervisor whose end ends this worker.
+    supervisor whose end ends this worker. A worker's log goes to `log_file`, else to stderr;
+    each log file of a fleet is rotated at `log_bytes`.
     """
 
     kafka: str | None = None
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Dhaka"))
     data: Path | None = None
     partitions: int = 12
@@ -39,6 +42,8 @@ class Settings:
     metrics_port: int = 0
     log_level: str = "INFO"
     supervisor: int | None = None
+    log_file: Path | None = None
+    log_bytes: int = 10 << 20
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -49,11 +54,14 @@ class Settings:
         source = os.environ if environment is None else environment
         given = {name: value for name, value in source.items() if value.strip()}
         unset = cls()
-        data = given.get("ROLLFORWARD_DATA")
+        data, log_file = given.get("ROLLFORWARD_DATA"), given.get("ROLLFORWARD_LOG_FILE")
         supervisor = _number(given, "ROLLFORWARD_SUPERVISOR", 0, 0, 2**31 - 1)
         return cls(
             kafka=_bootstrap(given.get("ROLLFORWARD_KAFKA")),
-            database_url=_database_url(given.get("ROLLFORWARD_DATABASE_URL")),
+            database_url=_database_url(
+                given.get("ROLLFORWARD_DATABASE_URL"),
+                given.get("ROLLFORWARD_DATABASE_PASSWORD_FILE"),
+            ),
             zone=_zone(given.get("ROLLFORWARD_ZONE", unset.zone.key)),
             data=Path(data).expanduser() if data else None,
             partitions=_number(given, "ROLLFORWARD_PARTITIONS", unset.partitions, 1, 1000),
@@ -61,6 +69,8 @@ class Settings:
             metrics_port=_number(given, "ROLLFORWARD_METRICS_PORT", 0, 0, 65535),
             log_level=_log_level(given.get("ROLLFORWARD_LOG_LEVEL", unset.log_level)),
             supervisor=supervisor or None,
+            log_file=Path(log_file).expanduser() if log_file else None,
+            log_bytes=_number(given, "ROLLFORWARD_LOG_BYTES", unset.log_bytes, 1024, 2**40),
         )
 
     def with_servers(self, kafka: str, database_url: str) -> Self:
@@ -79,8 +89,50 @@ class Settings:
             "ROLLFORWARD_METRICS_PORT": self.metrics_port,
             "ROLLFORWARD_LOG_LEVEL": self.log_level,
             "ROLLFORWARD_SUPERVISOR": self.supervisor,
+            "ROLLFORWARD_LOG_FILE": self.log_file,
+            "ROLLFORWARD_LOG_BYTES": self.log_bytes,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Where the broker's jars come from, and what is trusted on the way there.
+
+    `maven` is the base URL of a Maven repository, which may hold a login (never shown);
+    `certificates` are (variable, file or folder) of authorities to trust besides the system's.
+    """
+
+    maven: str = "https://repo.maven.apache.org/maven2"
+    certificates: tuple[tuple[str, Path], ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Return them, or raise `SettingsError` with one clear line."""
+        source = os.environ if environment is None else environment
+        given = {name: value.strip() for name, value in source.items() if value.strip()}
+        return cls(
+            maven=_maven(given.get("ROLLFORWARD_MAVEN", cls().maven)),
+            certificates=tuple(
+                (name, Path(given[name]).expanduser()) for name in CERTIFICATES if name in given
+            ),
+        )
+
+
+CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""The variables by which pip, and what it is made of, know a certificate authority."""
+
+
+def _maven(text: str) -> str:
+    """Return the URL of a Maven repository. A refusal never repeats it: it may hold a password."""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("https", "http") and url.hostname and (url.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError("ROLLFORWARD_MAVEN: not a URL like https://repo.example/maven2")
+    return text.rstrip("/")
 
 
 def inherited_environment(**changes: str) -> dict[str, str]:
@@ -122,8 +174,11 @@ def _bootstrap(text: str | None) -> str | None:
     return ",".join(servers)
 
 
-def _database_url(text: str | None) -> str | None:
-    """Return a plain `postgresql://` URL. A refusal never repeats the text: it holds a password."""
+def _database_url(text: str | None, password_file: str | None) -> str | None:
+    """Return a plain `postgresql://` URL, with the password of the file where it has none.
+
+    A refusal never repeats the text: it holds a password.
+    """
     if text is None:
         return None
     try:
@@ -135,4 +190,40 @@ def _database_url(text: str | None) -> str | None:
         raise SettingsError(
             "ROLLFORWARD_DATABASE_URL: not a URL like postgresql://user:password@host:5432/name"
         )
+    _check_options(url.query)
+    if password_file is not None and not url.password:
+        if not url.username:
+            raise SettingsError(
+                "ROLLFORWARD_DATABASE_URL: names no user for the password of a file"
+            )
+        password = quote(_password(Path(password_file.strip()).expanduser()), safe="")
+        user, address = url.netloc.rsplit("@", 1)
+        url = url._replace(netloc=f"{user.removesuffix(':')}:{password}@{address}")
     return url._replace(scheme="postgresql").geturl()
+
+
+def _check_options(query: str) -> None:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "sslmode":
+            if value not in _SSL_MODES:
+                raise SettingsError(
+                    f"ROLLFORWARD_DATABASE_URL: sslmode is none of {', '.join(_SSL_MODES)}"
+                )
+        elif name not in _SSL_FILES:
+            raise SettingsError(
+                f"ROLLFORWARD_DATABASE_URL: unknown option {name!r}; known are sslmode, "
+                + ", ".join(_SSL_FILES)
+            )
+        elif not os.access(value, os.R_OK):
+            raise SettingsError(f"ROLLFORWARD_DATABASE_URL: {name}: {value!r} cannot be read")
+
+
+def _password(file: Path) -> str:
+    try:
+        password = file.read_text("utf-8").strip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"ROLLFORWARD_DATABASE_PASSWORD_FILE: {file}: {why}") from None
+    if not password:
+        raise SettingsError(f"ROLLFORWARD_DATABASE_PASSWORD_FILE: {file} is empty")
+    return password

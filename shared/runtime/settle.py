@@ -5,27 +5,21 @@ not waited for, so that settling ends on a busy fleet too.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from shared.ledger.postgres.statements import sql
-from shared.runtime.servers import Unreachable, database
+from shared.runtime import restored
+from shared.runtime.asker import asking
+from shared.runtime.positions import CONSUMER_OF
+from shared.runtime.servers import database
 from shared.runtime.settings import SettingsError
-from shared.schemas.topics import INBOUND, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
+from shared.runtime.whereabouts import standing, whereabouts
+from shared.schemas.topics import INBOUND, LEDGER, RECHECKS
 
 POLL_SECONDS = 0.02
-CONSUMER_OF = {
-    SIGNUPS: "generator",
-    PAYMENTS: "collector",
-    TICKS: "coordinator",
-    LEDGER: "notifier",
-    RECHECKS: "notifier",
-}
 COMES_IN = tuple(topic.name for topic in INBOUND)
 IS_TOLD = (LEDGER, RECHECKS)
 
@@ -34,11 +28,20 @@ Ends = Mapping[tuple[str, int], int]
 
 
 class NotSettled(Exception):
-    """The time is over; `missing` names what is not yet done."""
+    """The time is over, or a person has to act first; `missing` names what is not yet done."""
 
-    def __init__(self, timeout: float, missing: list[str]) -> None:
-        super().__init__(f"not settled after {timeout:g} s: {'; '.join(missing)}")
+    def __init__(self, missing: list[str], timeout: float | None = None) -> None:
+        after = "" if timeout is None else f" after {timeout:g} s"
+        super().__init__(f"not settled{after}: {'; '.join(missing)}")
         self.missing = missing
+
+
+class StandsStill(NotSettled):
+    """The fleet does nothing until a person decides; waiting is of no use."""
+
+    def __init__(self, reason: str) -> None:
+        Exception.__init__(self, f"not settled: {reason}")
+        self.missing = [reason]
 
 
 class Look(NamedTuple):
@@ -58,45 +61,55 @@ class Look(NamedTuple):
 async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
-    Raises Unreachable when a server cannot be reached, SettingsError before `migrate`.
+    Raises StandsStill at once where the fleet waits for a person, Unreachable when a server cannot
+    be reached, SettingsError before `migrate`.
     """
     async with database(database_url) as connection:
-        partitions = await connection.fetchval(sql("fleet_setup"))
-        if partitions is None:
+        if await connection.fetchval(sql("fleet_setup")) is None:
             raise SettingsError("this database holds no fleet yet: run `rollforward migrate`")
-        broker = _Broker(kafka, partitions)
-        try:
-            await broker.start()
-            await Settling(connection, broker.ends).run(timeout)
-        except (KafkaError, OSError) as error:
-            raise Unreachable(f"Kafka at {kafka} cannot be reached: {error}") from error
-        finally:
-            await broker.stop()
+        async with asking(kafka) as asker:
+            found = await restored.look(connection, kafka)
+            if found.stands_still:
+                raise StandsStill(restored.said(found))
+
+            async def ends(topics: Iterable[str]) -> Ends:
+                """Of the partitions that the broker has, be they more than the book's."""
+                return await asker.ends(await asker.partitions(topics))
+
+            async def still() -> list[str]:
+                return standing(await whereabouts(connection, asker))
+
+            await Settling(connection, ends, still).run(timeout)
 
 
 class Settling:
-    """The five steps. `ends` tells the end offsets of topics."""
+    """The five steps. `ends` tells the end offsets of topics, `still` what stands still."""
 
     def __init__(
         self,
         connection: asyncpg.Connection,
         ends: Callable[[Iterable[str]], Awaitable[Ends]],
+        still: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._connection = connection
         self._ends = ends
+        self._still = still
         self._missing: Callable[[Look], list[str]] = lambda _: ["Kafka names no ends of the topics"]
 
     async def run(self, timeout: float) -> None:
+        """Go through the steps. What stands still waits for a person, so it is not waited for."""
         try:
             async with asyncio.timeout(timeout):
+                if still := await self._still():
+                    raise NotSettled(still)
                 look = await self._until(_behind(await self._ends(COMES_IN)))
                 look = await self._until(_running(look.runs))
                 look = await self._until(_unpublished(look.last))
                 look = await self._until(_behind(await self._ends(IS_TOLD)))
                 await self._until(_unpublished(look.last))
         except TimeoutError:
-            missing = self._missing(await self._look())
-            raise NotSettled(timeout, missing or ["the last step was done too late"]) from None
+            missing = await self._still() or self._missing(await self._look())
+            raise NotSettled(missing or ["the last step was done too late"], timeout) from None
 
     async def _until(self, missing: Callable[[Look], list[str]]) -> Look:
         """Look until nothing is missing; return that look, the cut of the next step."""
@@ -144,32 +157,3 @@ def _unpublished(last: Mapping[str, tuple[int, int]]) -> Callable[[Look], list[s
         for stream, row in last.items()
         if look.relayed.get(stream, (0, 0)) < row
     ]
-
-
-class _Broker:
-    """Asks for the ends of topics, and nothing else."""
-
-    def __init__(self, kafka: str, partitions: int) -> None:
-        # What it says while the broker is away, we say better.
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-        self._counts = {topic.name: topic.partition_count(partitions) for topic in TOPICS}
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka,
-            enable_auto_commit=False,
-            retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
-        )
-
-    async def start(self) -> None:
-        await self._consumer.start()
-
-    async def stop(self) -> None:
-        await self._consumer.stop()
-
-    async def ends(self, topics: Iterable[str]) -> Ends:
-        asked = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in range(self._counts[topic])
-        ]
-        found = await self._consumer.end_offsets(asked)
-        return {(at.topic, at.partition): offset for at, offset in found.items()}

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from shared.runtime import trouble
 from shared.runtime.embedded import DataFolder, Kafka, Postgres, ServerFailed
 from shared.runtime.embedded.folder import write_atomically
 from shared.runtime.embedded.process import (
@@ -32,14 +34,17 @@ from shared.runtime.embedded.process import (
     survivors,
 )
 from shared.runtime.settings import Settings, inherited_environment
+from shared.runtime.starting import Starting
 
 WORKER_STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
+"""A worker that moves nothing for so long at its start does not become ready."""
 CALM_SECONDS = 30.0
 """A worker that lived this long did not crash at its start: it is started again at once."""
 SERVER_SECONDS_MAX = 600.0
 """So long a server that died is started again and again: a full disk wants a person."""
 PAUSE_SECONDS_MAX = 10.0
+LOGS_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +125,13 @@ class Fleet:
         self.settings = settings or Settings()
         self._prepare = prepare
         self._command = command
-        self._kafka = None if self.settings.kafka else Kafka(self.folder)
+        self._kafka = (
+            None if self.settings.kafka else Kafka(self.folder, log_bytes=self.settings.log_bytes)
+        )
         self._postgres = (
-            None if self.settings.database_url else Postgres(self.folder, bin_dir=postgres_bin)
+            None
+            if self.settings.database_url
+            else Postgres(self.folder, bin_dir=postgres_bin, log_bytes=self.settings.log_bytes)
         )
         names = [
             kind if copy == 1 else f"{kind}-{copy}"
@@ -132,8 +141,10 @@ class Fleet:
         self._names = names
         self._workers: dict[str, _Worker] = {}
         self._server_keepers: list[asyncio.Task[None]] = []
+        self._log_keepers: list[asyncio.Task[None]] = []
         self._roles = Roles("", "")
         self._ready = False
+        self.waiting: dict[str, str] = {}
 
     @property
     def kafka(self) -> str:
@@ -194,20 +205,26 @@ class Fleet:
         await self.stop()
 
     async def start(self) -> None:
-        """Start everything and return when all workers are ready."""
+        """Start everything and return when all workers are ready, or wait for a person.
+
+        `waiting` says for what: those commands that help need servers and a connection file.
+        """
         self.folder.lock()
         await end_survivors(survivors(self._is_leftover()), signal.SIGKILL, seconds=5)
         self.connection_file.unlink(missing_ok=True)
         servers = [server for server in (self._kafka, self._postgres) if server]
         await asyncio.gather(*(server.start() for server in servers))
         self._server_keepers = [asyncio.create_task(self._keep_server(s)) for s in servers]
+        self._log_keepers = (
+            [asyncio.create_task(_keep_logs(self._postgres))] if self._postgres else []
+        )
         self._roles = await self._prepare(
             Servers(self.kafka, self.database_admin, self.folder.password)
         )
         for name in self._names:
             self._workers[name] = _Worker(name, self.folder.port(f"metrics {name}"))
             self._begin(self._workers[name])
-        await self.until_ready()
+        self.waiting = await self.until_ready(or_waiting=True)
         self._ready = True
         self._write_connection()
 
@@ -215,7 +232,7 @@ class Fleet:
         """Stop the workers, then the servers, and leave the folder to the next fleet."""
         self._ready = False
         await asyncio.gather(*(self.stop_worker(name) for name in self._workers))
-        for keeper in self._server_keepers:
+        for keeper in (*self._server_keepers, *self._log_keepers):
             await _cancel(keeper)
         servers = [server for server in (self._kafka, self._postgres) if server]
         await asyncio.gather(*(server.stop() for server in servers))
@@ -228,15 +245,23 @@ class Fleet:
         await asyncio.gather(*self._server_keepers)
         await asyncio.Event().wait()
 
-    async def until_ready(self, *names: str, seconds: float = READY_SECONDS) -> None:
-        """Return when the workers named (all, if none is) answer /readyz with 200."""
+    async def until_ready(
+        self, *names: str, seconds: float = READY_SECONDS, or_waiting: bool = False
+    ) -> dict[str, str]:
+        """Return when the workers named (all, if none is) answer /readyz with 200; with
+        `or_waiting` also when all that is left waits for a person: name -> what."""
+        waiting: dict[str, str] = {}
         deadline = time.monotonic() + seconds
         for name in names or tuple(self._workers):
             worker = self._workers[name]
             said = "nothing"
+            starting = Starting()
             while True:
                 status, body = await _get(self.settings.metrics_host, worker.port, "/readyz")
                 if status == 200 and name in self.pids:
+                    break
+                if or_waiting and (for_what := _for_a_person(body)):
+                    waiting[name] = for_what
                     break
                 said = body or said
                 if time.monotonic() > deadline:
@@ -245,7 +270,10 @@ class Fleet:
                         f"worker {name} is not ready after {seconds:.0f} s: /readyz says {said}; "
                         f"{last_line(file)}see {file}"
                     )
+                if starting.moves(body, self.pids.get(name)):
+                    deadline = max(deadline, time.monotonic() + seconds)
                 await asyncio.sleep(0.05)
+        return waiting
 
     async def start_worker(self, name: str) -> None:
         """Start a worker that was stopped, and return when it is ready."""
@@ -280,6 +308,7 @@ class Fleet:
             data=self.folder.path,
             metrics_port=worker.port,
             supervisor=os.getpid(),
+            log_file=self._log_of(worker.name),
         )
         environment = inherited_environment(**settings.environment())
         pause = 0.0
@@ -289,10 +318,11 @@ class Fleet:
                 worker.process = await spawn(
                     self._command(worker.kind),
                     log=self._log_of(worker.name),
+                    log_bytes=settings.log_bytes,
                     environment=environment,
                 )
             except OSError as error:
-                ending = str(error)
+                ending = trouble.words(error)
             else:
                 with contextlib.suppress(OSError):  # a full disk is no reason to start another one
                     self._write_connection()
@@ -350,8 +380,7 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
         if not interrupted.done():
             await working
-            say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
-            working = asyncio.create_task(fleet.failed())
+            working = asyncio.create_task(_kept_up(fleet, say))
             await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
             if not interrupted.done():
                 await working
@@ -359,6 +388,39 @@ async def run_until_interrupted(fleet: Fleet, say: Callable[[str], None]) -> Non
         await _cancel(working)
         await _cancel(interrupted)
         await fleet.stop()
+
+
+async def _kept_up(fleet: Fleet, say: Callable[[str], None]) -> None:
+    """Say when all workers are ready, and before it who waits for a person; raise `ServerFailed`
+    when a server ends for good."""
+
+    async def told() -> None:
+        for name, for_what in fleet.waiting.items():
+            log.error("not ready: %s waits for a person: %s", name, for_what)
+        await fleet.until_ready(seconds=math.inf)
+        say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
+
+    await asyncio.gather(fleet.failed(), told())
+
+
+def _for_a_person(body: str) -> str:
+    """Return what a worker waits for, by its /readyz; empty where time or a restart may help."""
+    try:
+        said = json.loads(body)
+        causes, person = said["causes"], set(said["person"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    if not causes or not set(causes) <= person:
+        return ""
+    return "; ".join(f"{cause}: {why}" for cause, why in sorted(causes.items()))
+
+
+async def _keep_logs(server: Postgres) -> None:
+    """Keep the logs of a server few while it runs."""
+    while True:
+        await asyncio.sleep(LOGS_SECONDS)
+        with contextlib.suppress(OSError):
+            server.keep_logs()
 
 
 async def _start_again(server: Kafka | Postgres) -> None:
@@ -370,10 +432,10 @@ async def _start_again(server: Kafka | Postgres) -> None:
         except (ServerFailed, OSError) as error:
             if time.monotonic() > deadline:
                 raise ServerFailed(
-                    f"{server.name} ended and cannot be started again: {error}"
+                    f"{server.name} ended and cannot be started again: {trouble.words(error)}"
                 ) from error
             pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
-            log.warning("%s is tried again in %.1f s: %s", server.name, pause, error)
+            log.warning("%s is tried again in %.1f s: %s", server.name, pause, trouble.words(error))
         await asyncio.sleep(pause)
 
 

@@ -12,8 +12,18 @@ import asyncpg
 
 from shared.ledger.fault import Fault
 from shared.ledger.postgres.sealing import broken_seal
-from shared.ledger.postgres.verifying import Checked, Ground, Range, check, cut, ground
+from shared.ledger.postgres.verifying import (
+    Checked,
+    Ground,
+    Range,
+    check,
+    cut,
+    ground,
+    references_fault,
+)
 from shared.ledger.seal import Seal
+from shared.runtime.connecting import NotLetIn, connect
+from shared.runtime.servers import not_connected
 from shared.schemas.inbound import command_of
 
 PROCESSES_MAX = 8
@@ -58,9 +68,13 @@ async def _lines(
             return Verified(0, 0, common.fault)
         total, ranges = await cut(connection)
         if len(ranges) == 1:
-            return Verified(*await check(connection, common, ranges[0], command_of))
-        snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
-        return await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
+            verified = Verified(*await check(connection, common, ranges[0], command_of))
+        else:
+            snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+            verified = await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
+        if verified.fault is None:
+            verified = verified._replace(fault=await references_fault(connection))
+        return verified
 
 
 def _all(
@@ -93,6 +107,7 @@ class _Here:
     """What a process keeps from one range to the next."""
 
     runner: asyncio.Runner
+    missing: Exception | None = None
     connection: asyncpg.Connection
     ground: Ground
 
@@ -100,16 +115,21 @@ class _Here:
 def _begin(url: str, snapshot: str) -> None:
     gc.disable()  # nothing here makes cycles, and millions of tuples come and go
     _Here.runner = asyncio.Runner()
-    _Here.runner.run(_connect(url, snapshot))
+    try:
+        _Here.runner.run(_connect(url, snapshot))
+    except (OSError, NotLetIn, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # Raised by the first piece of work: an error here would only say that a process broke.
+        _Here.missing = not_connected(url, error)
 
 
 async def _connect(url: str, snapshot: str) -> None:
-    settings = {"application_name": "rollforward-verify", "jit": "off"}
-    _Here.connection = await asyncpg.connect(url, server_settings=settings)
+    _Here.connection = await connect(url, "verify", {"jit": "off"})
     await _Here.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await _Here.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
     _Here.ground = await ground(_Here.connection, command_of)
 
 
 def _check(span: Range) -> Checked:
+    if _Here.missing is not None:
+        raise _Here.missing
     return _Here.runner.run(check(_Here.connection, _Here.ground, span, command_of))

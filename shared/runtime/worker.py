@@ -4,18 +4,19 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol
 
-import asyncpg
 import uvloop
 
+from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
-from shared.runtime import health, log, metrics
+from shared.runtime import health, log, metrics, trouble
 from shared.runtime.database import PASSING, Database
 from shared.runtime.loop import Backoff
 from shared.runtime.settings import Settings, SettingsError
+from shared.runtime.topic_settings import unfit_topics
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 """Every kind of worker; `services.NAME.worker` says what its parts are."""
@@ -45,12 +46,22 @@ class Context:
         self.kafka = settings.kafka
         self.health = health.Health("database", "kafka")
         self.databases: list[Database] = []
+        self.difference: BookDiffers | None = None
+        self.differs = asyncio.Event()
 
     def database(self, size: int = 2) -> Database:
         assert self.settings.database_url is not None
-        database = Database(self.settings.database_url, self.name, size=size)
+        database = Database(
+            self.settings.database_url, self.name, size=size, differs=self._on_difference
+        )
         self.databases.append(database)
         return database
+
+    def _on_difference(self, difference: BookDiffers) -> None:
+        """Let the worker end, whichever part has met it: no part can go on with this book."""
+        self.difference = self.difference or difference
+        self.health.bad("book", str(difference)[:500])
+        self.differs.set()
 
 
 def parts_of(context: Context) -> list[Part]:
@@ -62,9 +73,10 @@ def parts_of(context: Context) -> list[Part]:
 async def work(name: str, settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; return its exit code.
 
-    A part that ends by an error ends the worker: whoever started it starts it again.
+    A part that ends by an error ends the worker: whoever started it starts it again. So does a book
+    that this release does not work on, exit code 2.
     """
-    log.set_up(settings.log_level)
+    log.set_up(settings.log_level, settings.log_file, settings.log_bytes)
     context = Context(name, settings)
     runner, port = await health.serve(context.health, settings.metrics_host, settings.metrics_port)
     logger.info("%s: metrics on http://%s:%d/metrics", name, settings.metrics_host, port)
@@ -72,17 +84,48 @@ async def work(name: str, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    unfit = await _unfit(context, stopping)
+    code, unfit = 0, None
+    try:
+        unfit = await _unfit(context, stopping) or await unfit_topics(
+            name, context.kafka, settings.partitions, context.health, stopping
+        )
+        code = 2 if unfit else 0
+    except Exception as error:
+        code = trouble.exit_code(error) or 1
+        if code == 1:
+            raise
+        unfit = _sayable(error)
     if unfit is not None or stopping.is_set():
         if unfit:
             logger.error("%s does not start: %s", name, unfit)
         await runner.cleanup()
-        return 2 if unfit else 0
+        return code
     parts = parts_of(context)
     tasks = [asyncio.create_task(part.run()) for part in parts]
-    told = asyncio.create_task(stopping.wait())
-    await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+    await _until_first(*tasks, stopping.wait(), context.differs.wait())
+    if context.difference is not None:
+        logger.error("%s ends: %s", name, context.difference)
+    await _stop(name, parts, tasks)
+    await runner.cleanup()
+    for database in context.databases:
+        await database.close()
+    errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    codes = [_code_of(name, error) for error in errors if error is not None]
+    logger.info("%s: stopped", name)
+    return 2 if context.difference is not None else max(codes, default=0)
+
+
+async def _until_first(*waited: Awaitable[object]) -> None:
+    """Return when one of these is done; coroutines among them are given up then."""
+    tasks = [asyncio.ensure_future(each) for each in waited]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task, each in zip(tasks, waited, strict=True):
+        if task is not each:
+            task.cancel()
+
+
+async def _stop(name: str, parts: Sequence[Part], tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Let parts end their work in hand; who takes too long gives it up."""
     for part in parts:
         part.stop()
     _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
@@ -91,14 +134,28 @@ async def work(name: str, settings: Settings) -> int:
         for task in late:
             task.cancel()
         await asyncio.wait(late, timeout=LEAVE_SECONDS)
-    await runner.cleanup()
-    for database in context.databases:
-        await database.close()
-    failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
-    for task in failed:
-        logger.error("%s: a part ended", name, exc_info=task.exception())
-    logger.info("%s: stopped", name)
-    return 1 if failed else 0
+
+
+def _code_of(name: str, error: BaseException) -> int:
+    """Say why a part ended and return the exit code: one line where waiting would not
+    have helped, a traceback where it is our mistake."""
+    if isinstance(error, BookDiffers):
+        return 2  # said already, by whichever part met it first
+    lasting = trouble.lasting(error)
+    if lasting is None:
+        logger.error("%s: a part ended", name, exc_info=error)
+        return 1
+    logger.error("%s ends: %s", name, _sayable(lasting))
+    return trouble.exit_code(lasting) or 1
+
+
+def _sayable(error: BaseException) -> str:
+    """Return in one line what must be done before a worker can run; no secret is in it."""
+    if isinstance(error, trouble.LOGIN):
+        return f"a server does not let us in: {trouble.words(error)}; look at user and password"
+    if isinstance(error, trouble.RIGHTS):
+        return f"the login lacks a right: {trouble.words(error)}; see deploy/README.md"
+    return trouble.told(error)
 
 
 async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
@@ -125,12 +182,12 @@ async def _unfit(context: Context, stopping: asyncio.Event) -> str | None:
                 holes = "; ".join(f"{hole['table']} {hole['lacks']}" for hole in unguarded)
                 return f"the book is not guarded as append-only: {holes}"
             return None
-        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-            return "the database holds no book: run `rollforward migrate`"
+        except BookDiffers as differs:
+            return str(differs)
         except PASSING as away:
-            logger.warning("%s: database: %s: %s", context.name, type(away).__name__, away)
+            logger.warning("%s: database: %s", context.name, trouble.told(away))
             metrics.RETRIES.labels(context.name, "database").inc()
-            context.health.bad("database", f"{type(away).__name__}: {away}"[:200])
+            context.health.bad("database", trouble.told(away))
             await wait(stopping)
     return None
 

@@ -2,14 +2,16 @@
 
 CloudEvents 1.0 in both modes of its Kafka binding. The content type decides which:
 `application/cloudevents+json` is structured (the attributes are read from the value, headers
-do not count); `application/json`, with or without parameters such as a charset, is binary
+do not count; the data stands in `data` or, as base64 of its JSON text, in `data_base64`);
+`application/json`, with or without parameters such as a charset, is binary
 (the attributes are `ce_*` headers). A record without a content type is read as binary, for
 the binding does not require one; then the `ce_*` headers must say all that is required.
 Anything else, batches included, is malformed. Attributes are never invented.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
@@ -50,6 +52,7 @@ class Envelope(Part):
     source: str
     type: str
     datacontenttype: str | None = None
+    data_base64: str | None = None
 
 
 class Enveloped(Part, Generic[E]):
@@ -87,8 +90,9 @@ def decode(
     if len(named) != len(headers):
         _refuse_repeated(headers)
     try:
+        said = value
         if _is_structured(named.get("content-type")):
-            kind, ce_id, ce_source, event = _structured(topic, value)
+            kind, ce_id, ce_source, event, said = _structured(topic, value)
         else:
             kind, ce_id, ce_source, event = _binary(topic, value, named)
         command = event.command(zone)
@@ -96,8 +100,9 @@ def decode(
         raise Malformed(_not_utf8(value) or why(error)) from error
     except ValueError as error:
         raise Malformed(str(error)) from error
-    if b"NaN" in value or b"Infinity" in value:
-        json.loads(value, parse_constant=_refuse_constant)
+    for text in {value, said}:
+        if b"NaN" in text or b"Infinity" in text:
+            json.loads(text, parse_constant=_refuse_constant)
     if key is None or key != getattr(event, event.key_field).encode():
         raise Malformed(_key_fault(key, event.key_field))
     return Inbound(kind, command, event.content(), ce_id, ce_source)
@@ -118,7 +123,8 @@ def _binary(topic: str, value: bytes, named: dict[str, bytes]) -> tuple[str, str
     return kind, _attribute("ce_id", ce_id), _attribute("ce_source", ce_source), read(value)
 
 
-def _structured(topic: str, value: bytes) -> tuple[str, str, str, Event]:
+def _structured(topic: str, value: bytes) -> tuple[str, str, str, Event, bytes]:
+    """Return type, id, source and event, and the JSON text that says the event's data."""
     envelope: Envelope = Envelope.__pydantic_validator__.validate_json(value)
     for name in ("id", "source", "type", "specversion"):
         if not getattr(envelope, name):
@@ -129,12 +135,41 @@ def _structured(topic: str, value: bytes) -> tuple[str, str, str, Event]:
         raise Malformed(_type_fault(topic, envelope.type))
     if envelope.datacontenttype and _media_type(envelope.datacontenttype) != JSON:
         raise Malformed(f"datacontenttype: must be {JSON}")
+    if envelope.data_base64 is None:
+        event, said = _IN_STRUCTURED[envelope.type](value).data, value
+    else:
+        said = data_of(json.loads(value))
+        event = _in_base64(_IN_BINARY[topic][envelope.type.encode()][1], said)
     return (
         envelope.type,
         _attribute("id", envelope.id.encode()),
         _attribute("source", envelope.source.encode()),
-        _IN_STRUCTURED[envelope.type](value).data,
+        event,
+        said,
     )
+
+
+def data_of(event: Mapping[str, Any]) -> bytes:
+    """Return the JSON bytes that a structured event carries as data_base64.
+
+    CloudEvents' JSON format: base64 of the data, and no `data` beside it. Malformed otherwise.
+    """
+    text = event["data_base64"]
+    if event.get("data") is not None:
+        raise Malformed("data_base64: stands beside data, and only one of them may be there")
+    if not isinstance(text, str):
+        raise Malformed("data_base64: must be a string")
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise Malformed("data_base64: is not base64") from None
+
+
+def _in_base64(read: Read, said: bytes) -> Any:
+    try:
+        return read(said)
+    except ValidationError as error:
+        raise Malformed(f"data_base64: {_not_utf8(said) or why(error)}") from error
 
 
 @lru_cache(maxsize=64)

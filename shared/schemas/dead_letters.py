@@ -14,6 +14,11 @@ NAMES = (
 )
 
 
+REPLAY_OF = "dlq_replay_of"
+"""Added to a record that is sent again though it cannot be read: the letter that it was, as
+TOPIC/OFFSET. So the letter that it comes back as is known."""
+
+
 class DeadLetter(NamedTuple):
     """What the added headers say; `timestamp` is Kafka's, in milliseconds since 1970."""
 

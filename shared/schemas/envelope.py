@@ -7,6 +7,7 @@ from typing import NamedTuple
 SOURCE = "rollforward"
 JSON = "application/json"
 CLOUDEVENT = "application/cloudevents+json"
+INCARNATION = "ce_incarnation"
 
 _CONSTANT = (
     ("ce_specversion", b"1.0"),
@@ -30,15 +31,21 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def envelope(event_type: str, ce_id: str, time: datetime) -> list[tuple[str, bytes]]:
+def envelope(
+    event_type: str, ce_id: str, time: datetime, incarnation: int | None = None
+) -> list[tuple[str, bytes]]:
     """Return the headers of an event of ours in binary mode.
 
     `ce_id` comes from what the event says, never from chance or a clock, so that an event
-    sent twice can be dropped by its id; `time` is when what it tells was recorded.
+    sent twice can be dropped by its id; `time` is when what it tells was recorded. `incarnation`
+    is an extension attribute: of two events that tell of one thing, the higher one counts (§16).
     """
-    return [
+    headers = [
         *_CONSTANT,
         ("ce_type", event_type.encode()),
         ("ce_id", ce_id.encode()),
         ("ce_time", instant(time).encode()),
     ]
+    if incarnation is not None:
+        headers.append((INCARNATION, str(incarnation).encode()))
+    return headers

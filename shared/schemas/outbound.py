@@ -8,7 +8,7 @@ import json
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -30,7 +30,12 @@ class Told(BaseModel):
 
 
 class LineAppended(Told):
-    """One committed ledger line, as `report.ledger` shows it; (customer_id, seq) is unique."""
+    """One committed ledger line, as `report.ledger` shows it; (customer_id, seq) is unique.
+
+    The attribute `incarnation` of its event rises when the book was restored to an earlier hour:
+    from the first line of a higher one on, lines of a lower one with this seq or a later one
+    count no more.
+    """
 
     type: ClassVar[str] = "billing.ledger.line_appended.v1"
 
@@ -63,7 +68,8 @@ class CommandRefused(Told):
 
     `customer_id` is null for a tick. With the reason `conflicting_duplicate` the command id was
     seen before with other content: `first_outcome` (accepted, refused, parked) stands.
-    `event_id` and `event_source` name the event that brought the command.
+    `event_id` and `event_source` name the event that brought the command, `said` is all that it
+    said, and `sentence` tells a person what happened and what to do.
     """
 
     type: ClassVar[str] = "billing.command.refused.v1"
@@ -76,10 +82,12 @@ class CommandRefused(Told):
     first_reason: str | None
     event_id: str | None
     event_source: str | None
+    sentence: str
+    said: dict[str, Any]
 
 
 class NotificationRequested(Told):
-    """One text to send; `notice_id` is sent once."""
+    """One text to send; `notice_id` is sent once, in whichever `incarnation` it comes again."""
 
     type: ClassVar[str] = "billing.notification.requested.v1"
 
@@ -95,7 +103,8 @@ class NotificationRequested(Told):
 
 
 class EntitlementChanged(Told):
-    """Until when a customer is served, null for ever; of two, the higher `seq` counts."""
+    """Until when a customer is served, null for ever; of two, the higher `incarnation` (an
+    attribute of the event) counts, and within one the higher `seq`."""
 
     type: ClassVar[str] = "billing.entitlement.changed.v1"
 
@@ -111,8 +120,9 @@ OUTBOUND_MODELS: dict[str, type[Told]] = {
 }
 
 
-def line_appended(line: Line) -> Message:
-    """Encode a committed line; its `ce_id` is CUSTOMER/SEQ.
+def line_appended(line: Line, incarnation: int) -> Message:
+    """Encode a committed line; its `ce_id` is CUSTOMER/SEQ. The incarnation is that of the book
+    in which the line was written.
 
     Written by hand, for the relay sends every line there is. Ids, labels and kinds need no
     escape: their characters were checked when they came in.
@@ -131,9 +141,8 @@ def line_appended(line: Line) -> Message:
         f',"policy_version":{line.policy_version},"recorded_at":"{instant(line.recorded_at)}"'
         f',"hash":"{line.hash.hex()}"}}'
     )
-    return _message(
-        LineAppended.type, customer_id, f"{customer_id}/{line.seq}", value, line.recorded_at
-    )
+    ce_id = f"{customer_id}/{line.seq}"
+    return _message(LineAppended.type, customer_id, ce_id, value, line.recorded_at, incarnation)
 
 
 def command_refused(
@@ -150,23 +159,33 @@ def command_refused(
     return _message(refusal.type, key, ce_id, refusal.model_dump_json(), recorded_at)
 
 
-def notification_requested(notice: NotificationRequested, created_at: datetime) -> Message:
+def notification_requested(
+    notice: NotificationRequested, created_at: datetime, incarnation: int
+) -> Message:
     """Encode a notice; its `ce_id` is the notice_id."""
-    return _message(
-        notice.type, notice.customer_id, notice.notice_id, notice.model_dump_json(), created_at
-    )
+    value = notice.model_dump_json()
+    key, ce_id = notice.customer_id, notice.notice_id
+    return _message(notice.type, key, ce_id, value, created_at, incarnation)
 
 
-def entitlement_changed(entitlement: EntitlementChanged, recorded_at: datetime) -> Message:
+def entitlement_changed(
+    entitlement: EntitlementChanged, recorded_at: datetime, incarnation: int
+) -> Message:
     """Encode an entitlement; its `ce_id` is entitlement/CUSTOMER/SEQ."""
-    ce_id = f"entitlement/{entitlement.customer_id}/{entitlement.seq}"
-    return _message(
-        entitlement.type, entitlement.customer_id, ce_id, entitlement.model_dump_json(), recorded_at
-    )
+    key, value = entitlement.customer_id, entitlement.model_dump_json()
+    ce_id = f"entitlement/{key}/{entitlement.seq}"
+    return _message(entitlement.type, key, ce_id, value, recorded_at, incarnation)
 
 
-def _message(event_type: str, key: str, ce_id: str, value: str, time: datetime) -> Message:
-    headers = envelope(event_type, ce_id, time)
+def _message(
+    event_type: str,
+    key: str,
+    ce_id: str,
+    value: str,
+    time: datetime,
+    incarnation: int | None = None,
+) -> Message:
+    headers = envelope(event_type, ce_id, time, incarnation)
     return Message(TOPIC_OF_TYPE[event_type], key.encode(), value.encode(), headers)
 
 

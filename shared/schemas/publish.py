@@ -7,6 +7,7 @@ it is; reading it is the worker's part.
 import json
 from typing import Any
 
+from shared.schemas.codec import data_of
 from shared.schemas.envelope import CLOUDEVENT, JSON, Message
 from shared.schemas.inbound import MODELS
 from shared.schemas.malformed import Malformed
@@ -25,8 +26,18 @@ def from_line(line: str | bytes) -> Message:
         raise Malformed(f"not JSON: {error}") from error
     if not isinstance(event, dict):
         raise Malformed("not a JSON object: one structured CloudEvent is expected")
-    topic, key = route(event.get("type"), event.get("data"))
+    topic, key = route(event.get("type"), _data(event))
     return Message(topic, key, value, [("content-type", CLOUDEVENT.encode())])
+
+
+def _data(event: dict[str, Any]) -> Any:
+    """Return the data of a structured event, whichever of its two forms it has."""
+    if event.get("data_base64") is None:
+        return event.get("data")
+    try:
+        return json.loads(data_of(event))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"data_base64: not JSON: {error}") from error
 
 
 def structured(event: dict[str, Any]) -> Message:

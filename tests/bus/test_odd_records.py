@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.runtime.embedded import Kafka
 from shared.schemas.dead_letters import NAMES, dead_letter_headers, read_dead_letter
@@ -33,6 +35,19 @@ async def put(fleet: Live, built: bytes) -> None:
     await raw.send(fleet.kafka, PAYMENTS, b"c-1", built)
     await fleet.send(paid("last"))
     await fleet.settle()
+
+
+async def keep_by_the_publishers_clock(kafka: str, topic: str) -> None:
+    """Let a topic keep the timestamps that publishers say, as one made by others may."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        settings = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+        changed = ConfigResource(ConfigResourceType.TOPIC, topic, settings)
+        (answer,) = await admin.alter_configs([changed])
+        assert [code for code, *_ in answer.resources] == [0]
+    finally:
+        await admin.close()
 
 
 async def payments(fleet: Live) -> list[str]:
@@ -106,6 +121,7 @@ async def test_a_timestamp_that_is_no_instant_is_listed_as_it_is(
     kafka: Kafka, database: str
 ) -> None:
     async with live(kafka.bootstrap, database) as fleet:
+        await keep_by_the_publishers_clock(fleet.kafka, PAYMENTS)
         await put(fleet, raw.batch([unreadable()], timestamp=-(2**62)))
 
         assert [each["at"] for each in await listed(fleet)] == [f"{-(2**62)} ms"]

@@ -49,10 +49,10 @@ def test_each_outbound_event_is_encoded_as_its_sample() -> None:
     }
     entitlement = {**told[EntitlementChanged.type], "expires_on": date(2026, 2, 11)}
     sent = [
-        line_appended(bill()),
+        line_appended(bill(), 1),
         command_refused(refusal(), "c-1", '{"customer_id":"c-1"}', AT),
-        notification_requested(NotificationRequested(**told[NotificationRequested.type]), AT),
-        entitlement_changed(EntitlementChanged(**entitlement), AT),
+        notification_requested(NotificationRequested(**told[NotificationRequested.type]), AT, 1),
+        entitlement_changed(EntitlementChanged(**entitlement), AT, 1),
     ]
 
     for message in sent:
@@ -65,13 +65,13 @@ def test_each_outbound_event_is_encoded_as_its_sample() -> None:
 
 @given(actor=st.none() | st.text(), reason=st.none() | st.text())
 def test_a_line_is_json_whatever_its_texts_hold(actor: str | None, reason: str | None) -> None:
-    told = LineAppended.model_validate_json(line_appended(bill(actor, reason)).value)
+    told = LineAppended.model_validate_json(line_appended(bill(actor, reason), 1).value)
 
     assert (told.actor, told.reason) == (actor, reason)
 
 
 def test_amounts_below_zero_keep_their_sign() -> None:
-    told = json.loads(line_appended(bill()._replace(due=-21613)).value)
+    told = json.loads(line_appended(bill()._replace(due=-21613), 1).value)
     assert told["due"] == "-216.13"
 
 

@@ -13,7 +13,7 @@ import asyncpg
 from shared.ledger.commands import Ticked
 from shared.ledger.money import minor
 from shared.ledger.policy import Policy
-from shared.runtime.settle import CONSUMER_OF
+from shared.runtime.positions import CONSUMER_OF
 from shared.runtime.verifying import verify
 from shared.schemas.topics import INBOUND, TICKS
 from tests.faults.kept import Came, Kept, Verdict, kept_of

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import asyncpg
 
+from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.supervisor import _get
 from tests.faults.chaos_fleet import worker
 from tests.faults.scene import ROOT, TERMINATE, Scene
@@ -161,10 +162,8 @@ async def commits(scene: Scene) -> None:
 async def locks(scene: Scene) -> None:
     """Hold some customers' locks for a while."""
     with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with scene.connected() as connection:
-            await connection.execute(
-                "SELECT pg_catalog.pg_advisory_lock(7283, b) FROM generate_series(0, 3) AS b"
-            )
+        async with scene.connected() as connection, connection.transaction():
+            await lock_buckets(connection, range(4))
             await asyncio.sleep(3)
 
 
@@ -265,6 +264,26 @@ def _stale_line(columns: str, changes: dict[str, str]) -> str:
     )
 
 
+AHEAD = """
+ALTER TABLE book.line ADD COLUMN IF NOT EXISTS later text;
+ALTER TABLE book.account ADD COLUMN IF NOT EXISTS later text;
+CREATE TABLE IF NOT EXISTS book.later (number integer PRIMARY KEY);
+ALTER TABLE book.later OWNER TO rollforward_owner;
+GRANT SELECT, INSERT ON book.later TO rollforward_writer;
+INSERT INTO book.migration (name) VALUES ('9999_later.sql') ON CONFLICT DO NOTHING;
+"""
+"""An expand migration of a later release: it only adds."""
+
+
+async def ahead(scene: Scene) -> None:
+    """Apply the migration of a later release under load; then every worker dies, and those that are
+    started find a book ahead of them."""
+    await _tell(scene, AHEAD)
+    for pid in (await scene.pids()).values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 async def _tell(scene: Scene, statement: str) -> None:
     """Have PostgreSQL do something, however often it must be asked."""
     while True:
@@ -296,6 +315,6 @@ FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
         kill, terminate, steps, supervisor, zombie, rebalance, broker, postgres, sessions, commits,
-        locks, timeouts, disk, clock, rogue,
+        locks, timeouts, disk, clock, rogue, ahead,
     )
 }  # fmt: skip

@@ -33,7 +33,7 @@ from tests.faults.without import take_from_book
 from tests.support.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS, SETTLE_SECONDS = 120.0, 180.0
+READY_SECONDS, SETTLE_SECONDS = 600.0, 600.0
 DISK = "1g"
 BEGINNING = "2026-01-20T12:00:00+06:00"
 CLOCK = """
@@ -163,7 +163,7 @@ class Scene:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection to PostgreSQL itself, once it is back from the fault before."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             while True:
                 try:
                     connection = await asyncpg.connect(self.database)

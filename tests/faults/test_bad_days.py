@@ -16,15 +16,16 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.embedded import Kafka
 from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet, worker_command
 from tests.conftest import PARTITIONS
 from tests.faults.test_outages import told_to_stop
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up, tick
 from tests.support.live import fresh_topics
+from tests.support.patience import settle
 
 WORKERS = {"coordinator": 1, "generator": 1, "collector": 2, "notifier": 1, "relay": 1}
 CUSTOMERS = 300
@@ -33,10 +34,9 @@ AHEAD = 1000
 APPLIED = (
     "SELECT coalesce(sum(next_offset), 0)::int FROM book.position WHERE consumer = 'collector'"
 )
-HOLD_ALL = f"SELECT pg_advisory_xact_lock(7283, b) FROM generate_series(0, {PARTITIONS - 1}) AS b"
 WAITING = """
 SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+WHERE relation IS NOT NULL AND NOT granted AND datname = current_database()
 """
 
 
@@ -73,7 +73,7 @@ async def batches_that_last(
     many batches wait for theirs, and at its end they get them."""
     holder, watcher = [await asyncpg.connect(fleet.database_admin) for _ in range(2)]
     async with holder.transaction():
-        await holder.execute(HOLD_ALL)
+        await lock_buckets(holder, range(PARTITIONS))
         for number in range(CUSTOMERS):
             await pay(producer, number, 1)
         await producer.flush()
@@ -154,7 +154,7 @@ async def test_workers_told_to_stop_under_load_end_in_order_and_leave_nothing_ha
             await fleet.until_ready(*names)
         enough.set()
         payments = await load
-        await settle(fleet.kafka, fleet.database_admin, 120)
+        await settle(fleet.kafka, fleet.database_admin)
 
         await expect_one_bill_each(fleet, everyone, "2026-01", "2026-02")
         await expect_payments(fleet, payments)

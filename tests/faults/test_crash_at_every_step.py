@@ -34,7 +34,7 @@ from shared.runtime.relay import Relay
 from shared.runtime.retry import _retry_one
 from shared.schemas.publish import binary
 from shared.schemas.topics import LEDGER, PAGES, PAYMENTS, RECHECKS, SIGNUPS, TICKS
-from tests.support.crashing import Consumer, Database, Killed, Log, Producer, Steps
+from tests.support.crashing import Consumer, Database, Killed, Log, Present, Producer, Steps
 
 ZONE = ZoneInfo("Asia/Dhaka")
 NOW = datetime(2026, 4, 3, tzinfo=ZONE)
@@ -178,6 +178,7 @@ def consuming(name: str, topics: list[str], handler: Callable[[], Handler]) -> S
             if loop._positions:
                 loop.stop()
 
+        loop._restored = Present()  # type: ignore[assignment]
         loop._consumer = Consumer(machine.log, machine.steps, topics, done)
         loop._committed = 0.0
         async with machine.database.connection() as connection:
@@ -192,6 +193,7 @@ class Claims(Runs):
     def __init__(self, machine: Machine) -> None:
         self._database, self._health, self._wait = machine.database, Health(), Backoff()
         self._producer = Producer(machine.log, machine.steps)
+        self._restored = Present()  # type: ignore[assignment]
 
     async def _send_page(self, tick_id: str, bucket: int) -> None:
         said = json.dumps({"tick_id": tick_id, "bucket": bucket}).encode()
@@ -205,6 +207,7 @@ async def claim(machine: Machine) -> None:
 async def bill(machine: Machine) -> None:
     pages = Pages("", machine.database, Judge(ZONE, BUCKETS), Health())
     pages._free = asyncio.Semaphore(1)
+    pages._restored = Present()  # type: ignore[assignment]
     await pages._consume(Consumer(machine.log, machine.steps, [PAGES], pages.stop))
 
 
@@ -212,7 +215,7 @@ async def relay(machine: Machine) -> None:
     relay = Relay("", machine.database, Health())
     producer: Any = Producer(machine.log, machine.steps)
     async with machine.database.connection() as connection:
-        while await relay._lines(connection, producer) + await relay._others(connection, producer):
+        while await relay._pass(connection, producer):
             pass
 
 
@@ -256,6 +259,7 @@ TABLES = {
     "account": "to_jsonb(t)",
     "line": "to_jsonb(t) - '{xid,position,recorded_at,hash}'::text[]",
     "command": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
+    "conflict": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
     "parked": "to_jsonb(t) - '{parked_at,position}'::text[]",
     "quarantine": "to_jsonb(t) - 'since'",
     "payment_reference": "to_jsonb(t)",
@@ -318,7 +322,7 @@ class Book:
     async def prepare(self) -> None:
         """Let what was appended be taken back; the chain is still looked after."""
         await self._admin.execute("CREATE SCHEMA kept")
-        for table in ("line", "command"):
+        for table in ("line", "command", "conflict"):
             await self._admin.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER append_only")
         for table in ALL_TABLES:
             await self._admin.execute(f"CREATE TABLE kept.{table} AS TABLE book.{table}")
@@ -367,6 +371,18 @@ async def booked(postgres: Postgres) -> AsyncIterator[tuple[str, Book]]:
         await owner.close()
 
 
+async def broker_ahead(machine: Machine) -> list[Any]:
+    """Return what the broker was told that the book does not know."""
+    connection = await asyncpg.connect(machine.url)
+    try:
+        rows = await connection.fetch("SELECT topic, partition, next_offset FROM book.position")
+    finally:
+        await connection.close()
+    known = {(topic, number): offset for topic, number, offset in rows}
+    told = [(each.topic, each.partition, at) for each, at in machine.log.committed.items()]
+    return [each for each in told if each[0] != PAGES and each[2] > known.get(each[:2], 0)]
+
+
 async def test_whoever_dies_at_any_step_leaves_what_an_undisturbed_run_leaves(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,10 +402,12 @@ async def test_whoever_dies_at_any_step_leaves_what_an_undisturbed_run_leaves(
                 dying = Machine(url, log.copy(), Steps(step, early))
                 with pytest.raises(Killed):
                     await stage(dying)
+                assert await broker_ahead(dying) == []
                 living = dying._replace(steps=Steps())
                 await stage(living)
                 when = "before" if early else "after"
                 assert await kept(living) == expected, f"{name}: {when} {step}, {steps[step - 1]}"
+                assert await broker_ahead(living) == []
                 deaths += 1
             log = living.log
         assert set((await book.figures()).values()) == {0}

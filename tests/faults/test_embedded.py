@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +20,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.runtime.embedded import DataFolder, DirectoryInUse, Kafka, Postgres, ServerFailed
+from shared.runtime.starting import Starting
 from shared.runtime.supervisor import Fleet, Roles, Servers
+from tests.support.patience import QUIET_SECONDS, until
 
 STAND_IN = """
 import os, sys
@@ -93,7 +96,7 @@ class Owner:
     def stop(self, number: signal.Signals) -> int:
         """Send the signal; return the exit code."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=QUIET_SECONDS)
         return self.process.returncode
 
 
@@ -110,12 +113,6 @@ async def folder(data: Path) -> AsyncIterator[DataFolder]:
     folder.unlock()
 
 
-async def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
-
-
 async def _publish(bootstrap: str, value: bytes) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -127,7 +124,7 @@ async def _publish(bootstrap: str, value: bytes) -> None:
 
 async def _published(bootstrap: str) -> object:
     consumer = AIOKafkaConsumer("kept", bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    async with consumer, asyncio.timeout(20):
+    async with consumer, asyncio.timeout(QUIET_SECONDS):
         record = await consumer.getone()
         return record.value
 
@@ -160,7 +157,7 @@ async def test_a_fleet_that_is_killed_loses_nothing_and_leaves_nothing_running(d
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     owner.stop(signal.SIGKILL)
-    await _until(lambda: all(_dead(pid) for pid in facts["pids"].values()))
+    await until(lambda: all(_dead(pid) for pid in facts["pids"].values()))
 
     successor = Owner(data)
     again = await asyncio.to_thread(successor.until_ready)
@@ -174,7 +171,7 @@ async def test_a_fleet_that_is_killed_loses_nothing_and_leaves_nothing_running(d
     children = psutil.Process(successor.process.pid).children()
     assert set(again["pids"].values()) <= {child.pid for child in children}
     successor.stop(signal.SIGKILL)
-    await _until(lambda: all(_dead(child.pid) for child in children))
+    await until(lambda: all(_dead(child.pid) for child in children))
 
 
 async def test_a_second_fleet_on_the_same_folder_is_told_in_one_line(
@@ -210,10 +207,10 @@ async def test_what_dies_is_started_again_under_the_same_address(data: Path) -> 
         for pid in servers.values():
             os.kill(pid, signal.SIGKILL)
 
-        await _until(lambda: fleet.pids.get("stand-in-2", killed) != killed)
+        await until(lambda: fleet.pids.get("stand-in-2", killed) != killed)
         await fleet.until_ready()
-        await _until(lambda: not set(fleet.server_pids.values()) & set(servers.values()))
-        await _until(lambda: _listens(fleet.database_admin) and _listens(f"//{fleet.kafka}"))
+        await until(lambda: not set(fleet.server_pids.values()) & set(servers.values()))
+        await until(lambda: _listens(fleet.database_admin) and _listens(f"//{fleet.kafka}"))
         after = json.loads(fleet.connection_file.read_text("utf-8"))
         assert after["pids"] == fleet.pids
         assert after["metrics"] == before["metrics"]
@@ -242,9 +239,9 @@ async def test_a_server_killed_again_while_it_starts_is_started_once_more(
                     killed = pid
                 await asyncio.sleep(0.005)
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(QUIET_SECONDS):
             await asyncio.gather(*map(killed_until_it_dies_starting, fleet.server_pids))
-        await _until(lambda: _listens(fleet.database_admin) and _listens(f"//{fleet.kafka}"))
+        await until(lambda: _listens(fleet.database_admin) and _listens(f"//{fleet.kafka}"))
         connection = await asyncpg.connect(fleet.database_admin)
         await connection.execute("INSERT INTO kept VALUES ('written after')")
         await connection.close()
@@ -267,4 +264,50 @@ async def test_a_server_that_cannot_be_started_again_is_given_up_and_its_log_nam
         with pytest.raises(
             ServerFailed, match=r"PostgreSQL ended and cannot be started again: .*postgres\.log$"
         ):
-            await asyncio.wait_for(fleet.failed(), 30)
+            await asyncio.wait_for(fleet.failed(), QUIET_SECONDS)
+
+
+SLOW = STAND_IN.replace(
+    "        self.send_response(200)\n        self.end_headers()\n",
+    """        answers.append(0)
+        left = max(0, 40 - len(answers) // 4)
+        self.send_response(503 if left else 200)
+        self.end_headers()
+        self.wfile.write(f"{left} pages left to read".encode())
+""",
+).replace("settings =", "answers = []\nsettings =", 1)
+STUCK = SLOW.replace("len(answers) // 4", "0")
+CRASHES = "raise SystemExit('no such module')"
+
+
+async def begin_as(fleet: Fleet, worker: str) -> None:
+    """Let the stand-in be this program from here on."""
+    await fleet.stop_worker("stand-in")
+    fleet._command = lambda kind: (sys.executable, "-c", worker, "worker", kind)
+    fleet._begin(fleet._workers["stand-in"])
+
+
+async def test_a_worker_that_gets_on_is_waited_for_and_one_that_does_not_is_given_up(
+    data: Path,
+) -> None:
+    async with fleet_of(data) as fleet:
+        await begin_as(fleet, SLOW)
+        began = time.monotonic()
+        await fleet.until_ready("stand-in", seconds=5)
+        assert time.monotonic() - began > 5, "or it would have been ready in time anyway"
+
+        for worker in (STUCK, CRASHES):
+            await begin_as(fleet, worker)
+            with pytest.raises(ServerFailed, match=r"is not ready after 1 s: .*stand-in\.log"):
+                await fleet.until_ready("stand-in", seconds=1)
+
+
+def test_work_and_news_are_progress_and_the_same_again_is_none() -> None:
+    starting, ours = Starting(), os.getpid()
+
+    assert starting.moves("", ours), "it works towards its first answer"
+    assert not starting.moves("", None), "it has ended"
+    assert not starting.moves("", ours), "and has done no more than before"
+    assert starting.moves("a", ours)
+    assert starting.moves("b", ours)
+    assert not starting.moves("a", ours), "it said that before"

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from shared.ledger.postgres.book import lock_buckets
 from shared.runtime.buckets import bucket_of
 from shared.runtime.embedded import Kafka
 from shared.runtime.retry import retry
@@ -23,7 +24,7 @@ ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id NOT IN ('{PAYS}',
 """
 WAITS = """
 SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+WHERE relation IS NOT NULL AND NOT granted AND datname = current_database()
 """
 
 
@@ -32,7 +33,7 @@ async def one_batch(fleet: Live) -> AsyncIterator[None]:
     """Let the payments published within the block wait, and be one batch."""
     holder = await asyncpg.connect(fleet.url)
     async with holder.transaction():
-        await holder.execute("SELECT pg_advisory_xact_lock(7283, $1)", BUCKET)
+        await lock_buckets(holder, [BUCKET])
         await fleet.publish(PAYMENT, payment("first", customer_id=FIRST))
         while not await fleet.rows(WAITS):
             await asyncio.sleep(0.01)

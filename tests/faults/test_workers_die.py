@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaProducer
 
 from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet
 from shared.schemas.publish import binary
+from tests.support.patience import settle
 
 WORKERS = {"coordinator": 1, "generator": 2, "collector": 2, "notifier": 1, "relay": 1}
 
@@ -113,7 +113,7 @@ async def test_three_triggers_at_once_beside_signups_leave_one_bill_each(folder:
             tick(producer, "s-1", first, "sweep"),
         )
         await producer.flush()
-        await settle(fleet.kafka, fleet.database_admin, 120)
+        await settle(fleet.kafka, fleet.database_admin)
 
         await expect_one_bill_each(fleet, 2000, "2026-01", "2026-02")
         runs = await rows(fleet, "SELECT tick_id, status FROM report.run ORDER BY tick_id")
@@ -127,7 +127,7 @@ async def test_killing_each_worker_during_a_run_of_20_000_loses_and_doubles_noth
     async with running(folder) as (fleet, producer):
         await sign_up(producer, range(customers))
         await producer.flush()
-        await settle(fleet.kafka, fleet.database_admin, 300)
+        await settle(fleet.kafka, fleet.database_admin)
 
         await tick(producer, "n-2", date(2026, 2, 1), "nightly")
         for number in range(customers):
@@ -138,7 +138,7 @@ async def test_killing_each_worker_during_a_run_of_20_000_loses_and_doubles_noth
             killed = fleet.kill_worker(name)
             await fleet.until_ready(name)
             assert fleet.pids[name] != killed
-        await settle(fleet.kafka, fleet.database_admin, 300)
+        await settle(fleet.kafka, fleet.database_admin)
 
         await expect_one_bill_each(fleet, customers, "2026-01", "2026-02")
         payments = await rows(

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet, worker_command
 from tests.faults.test_workers_die import pay, rows, sign_up
+from tests.support.patience import settle, until
 
 WORKERS = {"coordinator": 1, "generator": 1, "collector": 2, "notifier": 1, "relay": 1}
 CUSTOMERS = 200
@@ -49,9 +49,11 @@ async def test_a_zombie_that_wakes_up_with_a_batch_in_hand_is_fenced(tmp_path: P
         os.kill(zombie, signal.SIGCONT)
 
         log = tmp_path / "fleet" / "log" / "collector.log"
-        async with asyncio.timeout(30):
-            while "collector: fenced" not in log.read_text("utf-8"):
-                await asyncio.sleep(0.05)
+        await until(
+            lambda: "collector: fenced" in log.read_text("utf-8"),
+            "the zombie to find itself fenced",
+            lambda: log.stat().st_size,
+        )
         await settle(fleet.kafka, fleet.database_admin)
         assert fleet.pids["collector"] == zombie
         (paid,) = await rows(

@@ -37,11 +37,12 @@ STATEMENTS = {
         "waiting_periods": (r"\n    AND NOT EXISTS \(.*?\n    \)", ""),
     },
     # Nobody waits for anybody before he reads a customer.
-    "customer-lock": {"lock_buckets": (r"pg_advisory_xact_lock\(7283, bucket\)", "bucket")},
+    "customer-lock": {"lock_buckets": (r"book\.lock\((.*)\);", r"\1")},
     # The relay publishes what is committed, and does not wait for older transactions.
     "outbox": {
         "relay_lines": (r"\n    AND line.xid < pg_snapshot_xmin[^\n]*", ""),
-        "relay_outgoing": (r"\n    AND outgoing.xid < pg_snapshot_xmin[^\n]*", ""),
+        "relay_outgoing": (r"\n +AND outgoing.xid < pg_snapshot_xmin[^\n]*", ""),
+        "relay_waits": (r"pg_snapshot_xmin\(pg_current_snapshot\(\)\)", f"'{2**63 - 1}'::xid8"),
     },
 }
 
@@ -88,7 +89,9 @@ def _move_positions_apart(settings: Settings) -> None:
     """Let the position move in a transaction of its own, from wherever it is."""
     apart: list[asyncpg.Connection] = []
 
-    async def advance(_: Any, consumer: str, moves: Mapping[Partition, tuple[int, int]]) -> None:
+    async def advance(
+        _: Any, consumer: str, moves: Mapping[Partition, tuple[int, int]], _ids: Any
+    ) -> None:
         if not apart or apart[0].is_closed():
             apart[:] = [await asyncpg.connect(settings.database_url)]
         for (topic, number), (_from, to) in moves.items():

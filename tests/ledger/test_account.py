@@ -70,6 +70,16 @@ def test_what_was_not_loaded_is_never_guessed() -> None:
     assert reach(granted).postings
 
 
+def test_the_day_before_the_loaded_periods_is_not_guessed_within_their_own_month() -> None:
+    *_, rules = tell("""
+        2026-03-20  signup  rahim  100.00 a month, joined 2026-01-01, custom day 10
+    """)
+    assert isinstance(rules, StoredRules)
+
+    with pytest.raises(Broken, match="was not loaded"):
+        rules.load("rahim", Reach()).period_covering(date(2026, 3, 5))
+
+
 def test_a_whole_account_knows_what_there_is_not() -> None:
     whole = loaded(WHOLE)
 

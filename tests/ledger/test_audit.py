@@ -6,9 +6,25 @@ from typing import Any
 
 import pytest
 
-from shared.ledger.commands import DiscountGranted, PaymentReceived, SignedUp
+from shared.ledger.account import Account, World
+from shared.ledger.commands import (
+    AdjustmentMade,
+    BillUpToSet,
+    CancellationRequested,
+    Changed,
+    DiscountGranted,
+    PaymentReceived,
+    RebillRequested,
+    RefundMade,
+    SignedUp,
+)
+from shared.ledger.errors import Refused
+from shared.ledger.handlers import HANDLERS, bills, corrections, customers, money
 from shared.ledger.line import Line
+from shared.ledger.terms import always
+from tests.ledger.test_histories import REASONS
 from tests.support.audited import Recorded, rehashed
+from tests.support.far import far
 from tests.support.histories import history
 from tests.support.playing import play_in_batches
 
@@ -145,3 +161,162 @@ def test_a_bill_that_was_taken_off_the_end_is_found(played: dict[int, Recorded])
                 tried += 1
                 assert rules.fault(customer_id, lines[:-1]) is not None, f"seed {seed}"
     assert tried > 0
+
+
+# Outcomes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_an_honest_history_far_from_the_books_has_no_fault(seed: int) -> None:
+    rules = Recorded().play(far(seed, 50).history.steps)
+
+    for customer_id in rules.asked:
+        assert rules.fault(customer_id) is None
+
+
+REFUSALS = sorted({
+    (command.__name__, reason)
+    for command, reasons in REASONS.items()
+    if issubclass(command, tuple) and command.__name__ != "Ticked"
+    for reason in reasons
+})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def refused() -> dict[tuple[str, str], list[tuple[Recorded, str, int]]]:
+    """Refusals of many histories by (command, reason): the rules, the customer, the place."""
+    found: dict[tuple[str, str], list[tuple[Recorded, str, int]]] = {}
+    for seed in range(1, 250):
+        rules = Recorded().play(history(seed, 40).steps)
+        for customer_id, asked in rules.asked.items():
+            for at, each in enumerate(asked):
+                if each.reason is not None:
+                    kind = type(each.command).__name__
+                    found.setdefault((kind, each.reason), []).append((rules, customer_id, at))
+    return found
+
+
+@pytest.mark.parametrize(("command", "reason"), REFUSALS, ids=["-".join(each) for each in REFUSALS])
+def test_a_reason_that_was_changed_is_found_and_the_right_one_named(
+    command: str, reason: str, refused: dict[tuple[str, str], list[tuple[Recorded, str, int]]]
+) -> None:
+    others = sorted({other for _, other in REFUSALS} - {reason, "reference_already_used"})
+    for number, (rules, customer_id, at) in enumerate(refused[command, reason][:20]):
+        asked = rules.asked[customer_id]
+        other = others[number % len(others)]
+        changed = [*asked[:at], asked[at]._replace(reason=other), *asked[at + 1 :]]
+
+        fault = rules.fault(customer_id, asked=changed)
+
+        assert fault is not None, other
+        assert fault.what == f"the outcome of {asked[at].command.command_id}"
+        assert fault.found == f"refused: {other}"
+        if reason != "reference_already_used":
+            assert fault.expected == f"refused: {reason}"
+
+
+def wrongly(account: Account, event: Any, world: World) -> None:
+    raise Refused("over_limit")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SignedUp, Changed, PaymentReceived, DiscountGranted, AdjustmentMade, RefundMade,
+        CancellationRequested, BillUpToSet, RebillRequested,
+    ],
+)  # fmt: skip
+def test_a_command_that_was_refused_wrongly_is_named(
+    command: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HANDLERS, command, wrongly)
+
+    assert _named("refused: over_limit, expected accepted", _faults())
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        ("live_discounts", lambda account, index: []),
+        ("refunded", lambda account, payment: 0),
+        ("check_credit", lambda account, amount: None),
+        ("_check_refund_fits", lambda account, refund: None),
+        ("_counts", lambda discount, line: True),
+    ],
+)
+def test_a_command_that_was_accepted_wrongly_is_named(
+    rule: str, broken: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for section in (bills, corrections, customers, money):
+        if hasattr(section, rule):
+            monkeypatch.setattr(section, rule, broken)
+
+    assert _named("is accepted, expected refused: ", _faults())
+
+
+def test_permissions_that_nobody_asked_for_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.ledger.decide._check_permission", lambda command, world: None)
+
+    assert _named("is accepted, expected refused: not_permitted", _faults())
+
+
+_take_terms, _move_anchor, _open_account = (
+    customers.take_terms, bills.move_anchor, customers.open_account,
+)  # fmt: skip
+
+
+def _counts_before_it_was_told(account: Account, event: Changed) -> bool:
+    return _take_terms(account, event._replace(changed_on=event.effective_on))
+
+
+def _reaches_into_what_is_billed(account: Account, event: Changed) -> bool:
+    return _take_terms(account, event._replace(prorate=True)) and event.prorate is True
+
+
+def _forgets_the_name(account: Account, event: Changed) -> bool:
+    return _take_terms(account, event._replace(phone=None))
+
+
+def _moves_every_anchor(account: Account, ends: date) -> None:
+    _move_anchor(account, ends)
+    if account.terms.cycle[-1][1].kind != "custom":
+        moved = account.terms.cycle[-1][1]._replace(day=ends.day)
+        account.terms = account.terms.changed(cycle=always(moved))
+
+
+def _opens_as_vip(event: SignedUp) -> Account:
+    return _open_account(event._replace(vip=True))
+
+
+@pytest.mark.parametrize(
+    ("where", "mutation"),
+    [
+        ("handlers.customers.take_terms", _counts_before_it_was_told),
+        ("handlers.customers.take_terms", _reaches_into_what_is_billed),
+        ("handlers.customers.take_terms", _forgets_the_name),
+        ("handlers.bills.move_anchor", lambda account, ends: None),
+        ("handlers.bills.move_anchor", _moves_every_anchor),
+        ("decide.open_account", _opens_as_vip),
+    ],
+)
+def test_a_mutation_of_what_the_handlers_do_to_terms_is_found(
+    where: str, mutation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"shared.ledger.{where}", mutation)
+
+    assert _faults()
+
+
+def _faults() -> list[str]:
+    """What the audit says of histories under rules that a test has broken."""
+    found = []
+    for seed in range(1, 41):
+        for told in (history(seed, 40), far(seed).history):
+            rules = Recorded().play(told.steps)
+            faults = map(rules.fault, rules.asked)
+            found += [str(fault) for fault in faults if fault is not None]
+    return found
+
+
+def _named(words: str, faults: list[str]) -> bool:
+    return any(words in fault and "the outcome of " in fault for fault in faults)

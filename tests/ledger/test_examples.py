@@ -1,6 +1,7 @@
 """The contract's worked examples come out to the last digit, of the rules and the naive model."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from shared.ledger.money import decimal
 from shared.ledger.policy import Policy
 from tests.support.examples import BESIDE, COPIED, Example, examples
 from tests.support.naive import Naive
+from tests.support.naive_views import expires_on
 from tests.support.rules import Rules, StoredRules
 
 ENGINES: dict[str, Callable[[Policy], Any]] = {
@@ -19,15 +21,14 @@ ENGINES: dict[str, Callable[[Policy], Any]] = {
 EXAMPLES = examples()
 
 
-def test_there_are_twenty_examples() -> None:
-    assert len(EXAMPLES) == 20
+def test_the_examples_are_numbered_without_a_gap() -> None:
+    assert [example.name[:2] for example in EXAMPLES] == [f"{n:02}" for n in range(1, 22)]
 
 
 @pytest.mark.skipif(not BESIDE.is_dir(), reason="a clone that stands alone")
-def test_the_copied_examples_are_the_ones_beside_the_repository() -> None:
-    beside = {path.name: path.read_bytes() for path in BESIDE.glob("*.json")}
-
-    assert {path.name: path.read_bytes() for path in COPIED.glob("*.json")} == beside
+def test_the_copied_examples_are_those_of_the_contract_beside_the_repository() -> None:
+    for path in COPIED.glob("*.json"):
+        assert path.read_bytes() == (BESIDE / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -44,6 +45,16 @@ def test_example_comes_out(example: Example, engine: str) -> None:
         assert [_written(row, expected[0]) for row in fleet.statement(customer_id)] == expected
     for customer_id, expected in example.lines.items():
         assert [_written(line, expected[0]) for line in fleet.lines(customer_id)] == expected
+    for customer_id, day in example.expires_on.items():
+        found = _expires_on(fleet, customer_id)
+        assert (None if found is None else str(found)) == day
+
+
+def _expires_on(fleet: Any, customer_id: str) -> date | None:
+    if isinstance(fleet, Naive):
+        return expires_on(fleet, customer_id)
+    day: date | None = fleet.expires_on(customer_id)
+    return day
 
 
 def _written(row: Any, like: dict[str, Any]) -> dict[str, Any]:

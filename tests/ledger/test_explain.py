@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from textwrap import dedent
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from shared.ledger.line import Line
 from shared.ledger.policy import Policy
 from shared.ledger.terms import Package
 from tests.postgres.booked import change, signup, tick
+from tests.stories.grammar import Told, understood
 from tests.support.histories import history
 from tests.support.rules import STARTS_AT, Rules
 
@@ -59,6 +61,29 @@ def test_every_charge_of_a_history_is_explained(seed: int) -> None:
                     assert sum(tax.amount for tax in pricing.taxes) == step.line.recurring_vat
             assert told(steps, DHAKA)
             assert as_values(steps)
+
+
+def test_a_refund_names_its_payment_or_the_credit() -> None:
+    story = """
+        policy
+        2026-01-01  signup  rahim  100.00 a month
+        2026-01-02  pay     rahim  150.00, as p1
+        2026-01-04  refund  rahim   60.00, of p1, as r1
+        2026-01-20  pay     rahim  100.00, as p2
+        2026-01-21  refund  rahim   10.00, as r2
+    """
+    steps = understood("refunds", dedent(story)).steps
+    rules, accepted = play([each.command if isinstance(each, Told) else each for each in steps])
+
+    found = explain(rules.lines("rahim"), accepted, rules.policies, "2026-01")
+
+    said = told(found, DHAKA)
+    assert "refund: 60.00 paid back of payment/p1\n" in said
+    assert "refund: 10.00 paid back of the credit\n" in said
+    assert [each["payment_id"] for each in as_values(found) if each["kind"] == "refund"] == [
+        "p1",
+        None,
+    ]
 
 
 # Terms that price alike ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from shared.ledger.errors import PolicyError
 from shared.ledger.policy import NO_POLICY, Staff, Tax
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy_file import parse_new, parse_policy
 
 CONTRACT = """\
 [[tax]]
@@ -45,7 +45,7 @@ def test_the_contract_s_example_is_read() -> None:
     assert policy.grace_days == 10
 
 
-def test_an_empty_file_is_the_empty_policy() -> None:
+def test_an_empty_file_that_was_applied_once_is_the_empty_policy() -> None:
     policy = parse_policy("", 1)
 
     assert (policy.taxes, dict(policy.staff), policy.grace_days) == ((), {}, NO_POLICY.grace_days)
@@ -154,3 +154,15 @@ rate = "12"
 from = 2021-01-01
 """
     assert faults_of(source) == ["12: tax[3] code: the base of tax[2] includes SD: define it above"]
+
+
+@pytest.mark.parametrize("source", ["", "\n\n", "# nothing yet\n# but comments\n"])
+def test_a_file_that_says_nothing_becomes_no_version(source: str) -> None:
+    with pytest.raises(PolicyError, match=r"^1: the file says nothing"):
+        parse_new(source, 2)
+
+
+def test_a_new_file_is_read_as_any_other() -> None:
+    assert parse_new(CONTRACT, 3) == parse_policy(CONTRACT, 3)
+    with pytest.raises(PolicyError, match=r"^2: billing days: is not a key"):
+        parse_new("[billing]\ndays = 3", 1)

@@ -38,7 +38,7 @@ class Kept:
         self._pages = Pages("", None, self._judge, Health())  # type: ignore[arg-type]
 
     async def policy(self, source: str) -> int:
-        return (await reports.apply_policy(self.connection, source, RECHECKS)).version
+        return (await reports.apply_policy(self.connection, source, RECHECKS, True)).version
 
     async def tell(self, *events: Event) -> None:
         """Judge events, all of them as one batch."""
@@ -50,23 +50,26 @@ class Kept:
         async with self.connection.transaction():
             await self._judge.judge(self.connection, arrivals)
 
-    async def tick(self, day: str) -> None:
-        """Judge a tick and run it to its end."""
+    async def tick(self, day: str, **others: Any) -> None:
+        """Judge a tick and run it to its end, if it was accepted; its id is its day, the gap may
+        be any, unless `others` say so."""
         data = {"tick_id": day, "period": day[:7], "as_of": day, "trigger": "nightly",
-                "allow_gap": True}  # fmt: skip
-        message = binary("billing.tick.v1", data, day, "test")
+                "allow_gap": True} | others  # fmt: skip
+        message = binary("billing.tick.v1", data, str(data["tick_id"]), "test")
         async with self.connection.transaction():
-            await self._ticks(self.connection, [_Record(message)])
-            await self.connection.fetchval(sql("claim_run"), day[:7])
-            await self.connection.fetch(sql("add_pages"), day)
+            await self._ticks(self.connection, [Record(message)])
+            tick_id = await self.connection.fetchval(sql("claim_run"), data["period"])
+            if tick_id is None:
+                return
+            await self.connection.fetch(sql("add_pages"), tick_id)
         for bucket in range(self.partitions):
             more = True
             while more:
                 async with self.connection.transaction():
-                    more = await self._pages.bill_page(self.connection, day, bucket)
+                    more = await self._pages.bill_page(self.connection, tick_id, bucket)
 
 
-class _Record:
+class Record:
     """A message as a consumer gets it."""
 
     def __init__(self, message: Any) -> None:
@@ -133,6 +136,18 @@ def adjustment(adjustment_id: str, customer_id: str, amount: str, period: str) -
         "made_at": f"{period}-16T10:00:00+06:00",
         "actor": "boss",
         "reason": "router",
+    }
+
+
+def refund(refund_id: str, customer_id: str, amount: str, **others: Any) -> Event:
+    return "billing.refund.made.v1", {
+        "refund_id": refund_id,
+        "customer_id": customer_id,
+        "amount": amount,
+        "refunded_at": "2026-01-05T10:00:00+06:00",
+        "actor": "boss",
+        "reason": "moved away",
+        **others,
     }
 
 

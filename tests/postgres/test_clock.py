@@ -16,6 +16,7 @@ from shared.runtime.database import Database
 from shared.runtime.health import Health
 from tests.postgres.shown import NOON
 from tests.postgres.shown import show as show_in_database
+from tests.support.crashing import Present
 
 DHAKA = ZoneInfo("Asia/Dhaka")
 TODAY = NOON.astimezone(DHAKA).date()
@@ -24,7 +25,8 @@ TODAY = NOON.astimezone(DHAKA).date()
 class Clock(Runs):
     """Runs without Faust: what it would tick for is kept."""
 
-    def __init__(self, url: str, started_on: date = TODAY) -> None:
+    def __init__(self, url: str, started_on: date = TODAY, behind: bool = False) -> None:
+        self._restored = Present(behind)  # type: ignore[assignment]
         self._database, self._health = Database(url, "clock"), Health()
         self._zone, self._started_on = DHAKA, started_on
         self._stopping = asyncio.Event()
@@ -85,6 +87,28 @@ async def test_a_fleet_that_was_down_ticks_once_for_today(
     assert await Clock(database).look() == [TODAY.isoformat()]
     await ticked(book, TODAY)
     assert await Clock(database).look() == []
+
+
+async def test_no_day_begins_in_a_book_that_was_restored_and_stands_still(
+    database: str, book: asyncpg.Connection
+) -> None:
+    await ticked(book, TODAY - timedelta(days=9))
+    await book.execute("UPDATE book.run SET finished_at = now(), claimed_at = now()")
+    await ticked(book, TODAY - timedelta(days=2))
+    assert await Clock(database, behind=True).look() == []
+    clock = Clock(database, behind=True)
+    await clock._heal()
+    await clock._claim(f"{TODAY - timedelta(days=2):%Y-%m}")
+    await clock._database.close()
+    assert await book.fetch("SELECT FROM book.page") == []
+    assert await book.fetchval("SELECT count(*) FROM book.run WHERE claimed_at IS NULL") == 1
+
+    await book.execute("UPDATE book.run SET finished_at = now()")
+    for behind, seals in ((True, 0), (False, 1)):
+        clock = Clock(database, behind=behind)
+        await clock._seal()
+        await clock._database.close()
+        assert await book.fetchval("SELECT count(*) FROM book.seal") == seals
 
 
 @pytest.mark.parametrize(("by", "trigger"), [("nightly", "nightly"), ("clock", "manual")])

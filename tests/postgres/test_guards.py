@@ -13,7 +13,14 @@ from shared.runtime.worker import Context, _unfit
 from tests.postgres.kept import Kept, payment, signup
 
 Denied = asyncpg.InsufficientPrivilegeError
-COLUMNS = {"line": "paid", "command": "reason", "policy": "source", "seal": "lines"}
+COLUMNS = {
+    "line": "paid",
+    "command": "reason",
+    "conflict": "content",
+    "policy": "source",
+    "seal": "lines",
+    "incarnation": "number",
+}
 TABLES = tuple(COLUMNS)
 CHANGES = (
     "UPDATE book.{0} SET xid = '1'",
@@ -30,8 +37,12 @@ async def holes(connection: asyncpg.Connection) -> list[Any]:
 @pytest.fixture
 async def kept(connection: asyncpg.Connection) -> Kept:
     kept = Kept(connection)
-    await kept.policy("")
-    await kept.tell(signup("rahim", "2026-01-17"), payment("p-1", "rahim", "1.00", "2026-01-20"))
+    await kept.policy("[billing]")
+    await kept.tell(
+        signup("rahim", "2026-01-17"),
+        payment("p-1", "rahim", "1.00", "2026-01-20"),
+        payment("p-1", "rahim", "2.00", "2026-01-20"),
+    )
     await sealing.seal(connection)
     return kept
 

@@ -8,7 +8,15 @@ import asyncpg
 import pytest
 
 from services.console.hledger import write_journal
-from tests.postgres.kept import Kept, adjustment, cancellation, discount, payment, signup
+from tests.postgres.kept import (
+    Kept,
+    adjustment,
+    cancellation,
+    discount,
+    payment,
+    refund,
+    signup,
+)
 
 CUSTOMERS = 2000
 POLICY = """\
@@ -74,6 +82,44 @@ async def test_hledger_finds_the_same_receivables(
     rows = await connection.fetch("SELECT customer_id, due::text FROM report.customer")
     assert found == {row["customer_id"]: row["due"] for row in rows if row["due"] != "0.00"}
     assert len(rows) == CUSTOMERS
+
+
+async def test_no_account_of_cash_gives_out_what_it_never_got(
+    connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """A refund names its payment and leaves the account of its method; credit what came last."""
+    hledger = shutil.which("hledger")
+    if hledger is None:
+        pytest.skip("hledger is not installed here: apt-get install hledger")
+    kept = Kept(connection)
+    await kept.policy(POLICY.replace('"adjust"', '"adjust", "refund"'))
+    await kept.tell(
+        signup("rahim", "2026-01-01", "100.00", opening_due="-20.00"),
+        payment("p-1", "rahim", "300.00", "2026-01-02", method="bkash"),
+        payment("p-2", "rahim", "50.00", "2026-01-03"),
+        refund("r-1", "rahim", "40.00", payment_id="p-1"),
+        refund("r-2", "rahim", "60.00"),
+        refund("r-3", "rahim", "30.00"),
+        cancellation("x-1", "rahim", "refund/r-3", "2026-01-06"),
+    )
+    journal = tmp_path / "book.journal"
+
+    with journal.open("wb") as file:
+        await write_journal(connection, file.write)
+
+    assert _run(hledger, journal, "check", "--strict") == ""
+    assert _cash(hledger, journal) == {"assets:cash:bkash": "250.00", "assets:cash:cash": "0"}
+    assert "rahim refund 2026-01 of payment/p-1\n" in journal.read_text()
+    for day in ("2026-01-03", "2026-01-04", "2026-01-05", "2026-01-06"):
+        assert not any("-" in held for held in _cash(hledger, journal, "-e", day).values())
+
+
+def _cash(hledger: str, journal: Path, *arguments: str) -> dict[str, str]:
+    said = _run(
+        hledger, journal, "balance", "assets:cash", "-E", "--flat", "-N", "-O", "csv", *arguments
+    )
+    rows = (row.strip('"').split('","') for row in said.splitlines()[1:])
+    return {account: amount.removesuffix(" BDT") for account, amount in rows}
 
 
 def _run(hledger: str, journal: Path, *arguments: str) -> str:

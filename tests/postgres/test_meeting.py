@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import TopicPartition
 
-from shared.ledger.postgres import book
+from shared.ledger.postgres import book, positions
 from shared.runtime.database import Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
@@ -64,8 +64,8 @@ class Batches:
         partition = TopicPartition(topic, 0)
 
         async with self.database.connection() as connection:
-            at = await book.positions(connection, self.loop.name, [partition])
-            self.loop._positions[partition] = at[partition]
+            at = await positions.held(connection, self.loop.name, [partition], {}, None)
+            self.loop._positions[partition] = at[partition].next_offset
 
             async def work() -> Any:
                 if before is not None:
@@ -107,7 +107,8 @@ async def test_a_batch_from_a_position_that_has_moved_is_fenced(database: str) -
     ours, zombie = Batches(database, "generator"), Batches(database, "generator")
     partition = TopicPartition(SIGNUPS, 0)
     async with zombie.database.connection() as connection:
-        zombie.loop._positions |= await book.positions(connection, "generator", [partition])
+        at = await positions.held(connection, "generator", [partition], {}, None)
+        zombie.loop._positions[partition] = at[partition].next_offset
         await ours.commit(SIGNUPS, signup("c-1", 0))
 
         woken = [signup("c-1", 0)]

@@ -44,7 +44,12 @@ COLUMNS = {
         f" status text, amount_to_pay {AMOUNT}"
     ),
     "command": (
-        "command_id text, customer_id text, outcome text, reason text,"
+        "command_id text, type text, customer_id text, outcome text, reason text, actor text,"
+        f" amount {AMOUNT}, said jsonb, recorded_at timestamp with time zone"
+    ),
+    "refusal": (
+        "command_id text, type text, customer_id text, reason text, actor text,"
+        f" amount {AMOUNT}, said jsonb, ce_id text, ce_source text,"
         " recorded_at timestamp with time zone"
     ),
     "parked": (

@@ -16,6 +16,7 @@ VIEWS = (
     "customer",
     "invoice",
     "command",
+    "refusal",
     "parked",
     "run",
     "quarantine",
@@ -29,6 +30,7 @@ TABLES = (
     "account",
     "line",
     "command",
+    "conflict",
     "parked",
     "quarantine",
     "payment_reference",
@@ -41,7 +43,13 @@ TABLES = (
     "entitlement",
     "seal",
 )
-APPEND_ONLY = {"line": "paid", "command": "reason", "policy": "source", "seal": "lines"}
+APPEND_ONLY = {
+    "line": "paid",
+    "command": "reason",
+    "conflict": "content",
+    "policy": "source",
+    "seal": "lines",
+}
 Denied = asyncpg.InsufficientPrivilegeError
 
 

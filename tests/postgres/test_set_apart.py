@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from shared.ledger.postgres import book
+from shared.ledger.postgres import positions
 from shared.runtime.database import Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
@@ -75,7 +75,7 @@ async def test_a_fenced_batch_sets_nobody_apart_and_is_not_tried_on(
 
     async with ours.connection() as working:
         zombie._positions |= {partition: 1}
-        await book.positions(working, "generator", [partition])
+        await positions.held(working, "generator", [partition], {}, None)
         await connection.execute("UPDATE book.position SET next_offset = 4")
         await zombie._batch(working, {partition: records})
     await ours.close()
@@ -100,9 +100,8 @@ async def test_a_batch_that_fails_is_tried_one_by_one_and_only_its_cause_is_set_
     )
 
     async with ours.connection() as working:
-        loop._positions |= {
-            partition: (await book.positions(working, "generator", [partition]))[partition]
-        }
+        held = await positions.held(working, "generator", [partition], {}, None)
+        loop._positions |= {partition: held[partition].next_offset}
         await loop._batch(working, {partition: records})
     await ours.close()
 

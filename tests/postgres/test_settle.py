@@ -20,12 +20,15 @@ class Fleet(Settling):
     """
 
     def __init__(self, connection: asyncpg.Connection, *still: Step) -> None:
-        super().__init__(connection, self._now)
+        super().__init__(connection, self._now, self._nothing)
         self.still = list(still)
         self.topics = {SIGNUPS: 1, PAYMENTS: 1, TICKS: 1, LEDGER: 0, RECHECKS: 0}
 
     async def _now(self, topics: Iterable[str]) -> Ends:
         return {(topic, 0): self.topics[topic] for topic in topics}
+
+    async def _nothing(self) -> list[str]:
+        return []
 
     async def _look(self) -> Look:
         if self.still:

@@ -15,6 +15,7 @@ from shared.runtime.buckets import bucket_of
 from tests.postgres.booked import Booked, pay, signup
 from tests.postgres.kept import Kept, payment
 from tests.postgres.kept import signup as told
+from tests.support.patience import QUIET_SECONDS
 
 AS_OF = "SELECT period, paid::text, due::text FROM report.statement_as_of($1, $2)"
 
@@ -27,9 +28,9 @@ async def other(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def _waits(connection: asyncpg.Connection, pid: int) -> None:
-    """Return when a backend waits for an advisory lock."""
+    """Return when a backend waits, in the view and for no lock."""
     while not await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", pid
+        "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $1", pid
     ):
         await asyncio.sleep(0.01)
 
@@ -52,7 +53,7 @@ async def test_a_reader_waits_for_the_writer_whose_lines_bear_an_earlier_instant
     await books.play(pay("p-1", customer_id, 30_000, "2026-01-02"))
 
     reading = asyncio.create_task(_asked(other, customer_id))
-    await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), 10)
+    await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), QUIET_SECONDS)
     await writing.commit()
 
     assert await reading == [("2026-01", "300.00", "700.00")]
@@ -67,8 +68,59 @@ async def test_a_reader_who_lingers_holds_up_no_writer(
         await _asked(other, "rahim")
         async with books.connection.transaction():
             await asyncio.wait_for(
-                lock_buckets(books.connection, [bucket_of("rahim", 12)]), timeout=5
+                lock_buckets(books.connection, [bucket_of("rahim", 12)]), timeout=QUIET_SECONDS
             )
+
+
+async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
+    books: Booked, other: asyncpg.Connection, database: str
+) -> None:
+    await books.play(signup("rahim", "2026-01-01"))
+    bucket = bucket_of("rahim", 12)
+    first, second = [await asyncpg.connect(database) for _ in range(2)]
+    writing = first.transaction()
+    await writing.start()
+    await lock_buckets(first, [bucket])
+    async with books.connection.transaction():
+        await books.connection.execute(f"LOCK TABLE book_lock.bucket_{bucket} IN ACCESS SHARE MODE")
+
+        reading = asyncio.create_task(_asked(other, "rahim"))
+        await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), 10)
+        async with second.transaction():
+            later = asyncio.create_task(lock_buckets(second, [bucket]))
+            while not await books.connection.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
+                second.get_server_pid(),
+            ):
+                await asyncio.sleep(0.01)
+            await writing.commit()
+            await later
+
+            assert await asyncio.wait_for(reading, 10) == [("2026-01", "0.00", "1000.00")]
+    for each in (first, second):
+        await each.close()
+
+
+async def test_no_search_path_lets_a_reader_pass_a_writer(
+    books: Booked, other: asyncpg.Connection
+) -> None:
+    """A schema with views that show no locks, and an operator that finds none, come first."""
+    await books.play(signup("rahim", "2026-01-01"))
+    await books.connection.execute(
+        "CREATE SCHEMA blind; GRANT USAGE ON SCHEMA blind TO PUBLIC;"
+        "CREATE VIEW blind.pg_locks AS SELECT * FROM pg_catalog.pg_locks WHERE false;"
+        "CREATE VIEW blind.pg_class AS SELECT * FROM pg_catalog.pg_class WHERE false;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA blind TO PUBLIC;"
+        "CREATE FUNCTION blind.never(name, text) RETURNS boolean LANGUAGE sql RETURN false;"
+        "CREATE OPERATOR blind.= (FUNCTION = blind.never, LEFTARG = name, RIGHTARG = text)"
+    )
+    await other.execute("SET ROLE rollforward_reader; SET search_path = blind, pg_catalog")
+    async with books.connection.transaction():
+        await lock_buckets(books.connection, [bucket_of("rahim", 12)])
+        reading = asyncio.create_task(_asked(other, "rahim"))
+        await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), 10)
+
+    assert await reading == [("2026-01", "0.00", "1000.00")]
 
 
 async def test_an_old_snapshot_is_refused_for_it_may_miss_lines(

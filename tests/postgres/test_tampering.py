@@ -45,7 +45,7 @@ class Sealed(NamedTuple):
     heads: bytes
 
     async def tampered(self, *statements: str) -> None:
-        for table in ("line", "command", "policy", "seal"):
+        for table in ("line", "command", "conflict", "policy", "seal"):
             await self.connection.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER USER")
         for statement in statements:
             await self.connection.execute(statement)
@@ -148,7 +148,7 @@ SWAP = [
         ),
         pytest.param(
             ["UPDATE book.command SET reason = 'not_permitted' WHERE reason IS NOT NULL"],
-            "the root over heads and outcomes up to seal 1 is",
+            "the outcome of payment/karim-2 is refused: not_permitted, expected accepted",
             id="change-a-reason",
         ),
         pytest.param(
@@ -163,8 +163,13 @@ SWAP = [
         ),
         pytest.param(
             ["UPDATE book.policy SET source = replace(source, 'boss', 'thief')"],
-            "the root over policy versions up to seal 1 is",
+            "the outcome of discount/karim-1 is accepted, expected refused: not_permitted",
             id="change-who-may",
+        ),
+        pytest.param(
+            ["UPDATE book.policy SET source = source || E'\\n[billing]\\ngrace_days = 10\\n'"],
+            "the root over policy versions up to seal 1 is",
+            id="change-what-no-amount-tells",
         ),
         pytest.param(
             ["UPDATE book.account SET opening_due = 5 WHERE customer_id = 'salma'"],

@@ -40,7 +40,7 @@ def test_help_names_every_command_of_the_contract() -> None:
 
     names = (
         "demo up migrate worker policy publish tick settle statement explain verify"
-        " seal export rehearse parked dlq quarantine bench"
+        " seal export rehearse refusals parked dlq quarantine bench"
     )
     for name in names.split(" "):
         assert f"  {name} " in said
@@ -102,6 +102,9 @@ def test_a_broker_that_is_away_is_exit_code_3() -> None:
         ("ROLLFORWARD_ZONE", "Asia/Dacca-on-Sea"),
         ("ROLLFORWARD_KAFKA", "no-port"),
         ("ROLLFORWARD_DATABASE_URL", "mysql://x"),
+        ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslmode=verify_full"),
+        ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?ssl=require"),
+        ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslrootcert=/no/such.pem"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:

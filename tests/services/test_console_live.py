@@ -11,11 +11,13 @@ from typing import Any
 
 import asyncpg
 import pyarrow.parquet as pq
+import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
 from shared.runtime.embedded import Kafka
 from tests.support.live import Live, live
+from tests.support.patience import PATIENT, settle
 
 POLICY = """\
 [[tax]]
@@ -70,7 +72,14 @@ class Clerk:
         lines = "\n".join(json.dumps(event) for event in events)
         said = await self.says("publish", "-", "--json", stdin=lines)
         assert json.loads(said) == {"published": len(events)}
-        await self.says("settle")
+        await self.settles()
+
+    async def settles(self) -> None:
+        await settle(self.fleet.kafka, self.fleet.url)
+
+    async def ticks(self, day: str, *options: str) -> list[str]:
+        """Tick for a day; return the tick's id and what became of it."""
+        return (await self.says("tick", "--as-of", day, *options, *PATIENT)).split()
 
 
 @asynccontextmanager
@@ -93,19 +102,20 @@ async def test_a_clerk_s_morning(kafka: Kafka, database: str, tmp_path: Path) ->
     policy.write_text(POLICY)
 
     async with clerk(kafka, database) as at:
-        assert await at.says("policy", "apply", str(policy)) == "policy version 1 applied\n"
+        assert "policy version 1 applied\n" in await at.says("policy", "apply", str(policy))
         assert "unchanged" in await at.says("policy", "apply", str(policy))
         assert (await at.says("policy", "show")).strip() == POLICY.strip()
         await at.publishes(SIGNED_UP)
         await at.publishes(PAID)
-        tick_id = (await at.says("tick", "--as-of", "2026-02-01")).strip()
-        await at.says("settle")
+        tick_id, judged = await at.ticks("2026-02-01")
+        await at.says("settle", *PATIENT)
 
         statement = json.loads(await at.says("statement", "rahim", "--json"))
         told = await at.says("statement", "rahim")
         explained = json.loads(await at.says("explain", "rahim", "2026-01", "--json"))
         story = await at.says("explain", "rahim", "2026-01")
 
+        assert judged == "accepted"
         assert [row["due"] for row in statement] == ["308.06", "1358.06"]
         assert "Rahim" in told
         assert "1358.06" in told
@@ -156,7 +166,7 @@ async def test_a_day_after_today_needs_allow_gap(kafka: Kafka, database: str) ->
 
         assert refused.exit_code == 2
         assert "--allow-gap" in refused.stderr
-        await at.says("tick", "--as-of", "2199-01-01", "--allow-gap")
+        assert "accepted" in await at.ticks("2199-01-01", "--allow-gap")
 
 
 async def test_exports_hold_every_line(kafka: Kafka, database: str, tmp_path: Path) -> None:
@@ -248,7 +258,7 @@ async def test_settle_says_what_is_not_done(kafka: Kafka, database: str) -> None
         at = Clerk(fleet)
         await at.says("publish", "-", stdin=json.dumps(PAID))
 
-        result = await at.runs("settle", "--timeout", "1", "--json")
+        result = await at.runs("settle", "--timeout", "10", "--json")
 
     assert result.exit_code == 1
     missing = ["the collector has 1 records of billing.payments.v1 before it"]
@@ -265,7 +275,7 @@ async def test_a_dead_letter_is_listed_and_replayed_only_when_it_can_be_read(
 
         (letter,) = json.loads(await at.says("dlq", "list", "--json"))
         pressed = [json.loads(await at.says("dlq", "replay", "--json")) for _ in range(2)]
-        await at.says("settle")
+        await at.settles()
         left = json.loads(await at.says("dlq", "list", "--json"))
 
     assert letter["topic"] == "billing.payments.v1"
@@ -294,3 +304,116 @@ async def test_retry_releases_a_customer_and_applies_what_waited(
     assert (first["result"], first["applied"]) == ("released", 1)
     assert second == []
     assert [row["paid"] for row in statement] == ["200.00"]
+
+
+async def test_an_unreadable_letter_is_replayed_once_however_often_it_is_pressed(
+    kafka: Kafka, database: str
+) -> None:
+    press = ("dlq", "replay", "--unreadable", "--json")
+    async with clerk(kafka, database) as at:
+        for amount in (200, 300):
+            broken = {**PAYMENT, "payment_id": f"p-{amount}", "amount": amount}
+            await at.publishes(event("billing.payment.received.v1", broken))
+        before = json.loads(await at.says("dlq", "list", "--json"))
+
+        pressed = [json.loads(await at.says(*press))["replayed"] for _ in range(3)]
+        await at.says("settle")
+        after = json.loads(await at.says("dlq", "list", "--json"))
+        named = json.loads(await at.says(*press, after[2]["letter"]))["replayed"]
+        again = json.loads(await at.says(*press, after[0]["letter"]))["replayed"]
+
+    assert pressed == [2, 0, 0]
+    names = [each["letter"] for each in before]
+    assert [each["letter"] for each in after if each["replay_of"] is None] == names
+    came_back = [each for each in after if each["replay_of"] is not None]
+    assert [each["replay_of"] for each in came_back] == names
+    assert [each["came_back_as"] for each in after[:2]] == [each["letter"] for each in came_back]
+    assert [each["value"] for each in came_back] == [each["value"] for each in before]
+    assert (named, again) == (1, 0), "what came back is sent again only when it is named"
+
+
+async def test_a_replay_of_unreadable_letters_waits_for_the_fleet_or_sends_nothing(
+    kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.runtime.settle.settle.__defaults__", (0.5,))
+    others = ("coordinator", "generator", "notifier", "relay")
+    async with live(kafka.bootstrap, database, workers=others) as fleet:
+        at = Clerk(fleet)
+        await at.says("publish", "-", stdin=json.dumps(PAID))
+
+        result = await at.runs("dlq", "replay", "--unreadable")
+
+    assert result.exit_code == 1
+    assert "nothing was sent" in result.stderr
+    assert "the collector has 1 records" in result.stderr
+
+
+async def test_retry_of_somebody_who_is_not_quarantined_is_exit_code_1_and_says_who(
+    kafka: Kafka, database: str
+) -> None:
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        other = {**SIGNED_UP, "id": "e-2", "data": {**SIGNUP, "customer_id": "karim"}}
+        await at.publishes(other)
+        await at.fleet.rows(
+            "INSERT INTO book.quarantine (customer_id, reason, since) VALUES ('karim', 'x', now())"
+        )
+
+        result = await at.runs("quarantine", "retry", "rahim", "karim", "rahmi", "--json")
+
+    assert result.exit_code == 1
+    assert [(each["customer_id"], each["result"]) for each in json.loads(result.stdout)] == [
+        ("rahim", "not quarantined"),
+        ("karim", "released"),
+        ("rahmi", "unknown"),
+    ]
+    assert "(not quarantined: rahim; unknown: rahmi)" in result.stderr
+
+
+TAMPERED = {
+    "hledger": ("line rahim 1", "policy_version = 77, bill_policy_version = 77"),
+    "parquet": ("a line of the ledger", "charge = 2000000000000000000"),
+    "csv": ("a line of the ledger", "charge = 9000000000000000000, vat = 9000000000000000000"),
+}
+
+
+@pytest.mark.parametrize("kind", TAMPERED)
+async def test_an_export_of_a_tampered_line_names_it_and_leaves_the_file_as_it_was(
+    kafka: Kafka, database: str, tmp_path: Path, kind: str
+) -> None:
+    kept, fresh = tmp_path / "kept", tmp_path / "fresh"
+    kept.write_text("of yesterday")
+    async with clerk(kafka, database) as at:
+        await at.publishes(SIGNED_UP)
+        await at.publishes(PAID)
+        await at.fleet.rows("ALTER TABLE book.line DISABLE TRIGGER USER")
+        await _without_checks(at.fleet)
+        await at.fleet.rows(f"UPDATE book.line SET {TAMPERED[kind][1]} WHERE seq = 1")
+
+        results = [
+            await at.runs("export", "--format", kind, "--output", str(file))
+            for file in (kept, fresh)
+        ]
+        await at.fleet.rows("ALTER TABLE book.command DISABLE TRIGGER USER")
+        await at.fleet.rows("UPDATE book.command SET content = '{}'")
+        explained = await at.runs("explain", "rahim", "2026-01")
+
+    for result in results:
+        assert result.exit_code == 1
+        (line,) = result.stderr.splitlines()
+        assert f"{TAMPERED[kind][0]} is not as Rollforward writes it" in line
+        assert "`rollforward verify`" in line
+    assert kept.read_text() == "of yesterday"
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+    assert explained.exit_code == 1
+    assert "what the book says of rahim is not as Rollforward writes it" in explained.stderr
+
+
+async def _without_checks(fleet: Live) -> None:
+    """Drop what the table itself would refuse: its checks and its key to the policies."""
+    names = await fleet.rows(
+        "SELECT conname FROM pg_constraint"
+        " WHERE conrelid = 'book.line'::regclass AND contype IN ('c', 'f')"
+    )
+    for (name,) in names:
+        await fleet.rows(f'ALTER TABLE book.line DROP CONSTRAINT "{name}"')

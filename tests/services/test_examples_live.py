@@ -7,12 +7,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.ledger.fault import Fault
 from shared.runtime.embedded import Kafka
-from tests.support.examples import BESIDE, COPIED
+from shared.runtime.verifying import verify
+from tests.support.examples import COPIED
 from tests.support.live import Live, live
 
-FOLDER = BESIDE if BESIDE.is_dir() else COPIED
-FILES = sorted(FOLDER.glob("*.json"))
+FILES = sorted(COPIED.glob("*.json"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -33,8 +34,12 @@ async def test_the_example_comes_out_of_the_fleet(file: Path, kafka: Kafka, data
         for customer_id, rows in example["lines"].items():
             query = "SELECT * FROM report.ledger WHERE customer_id = $1 ORDER BY seq"
             assert _told(await fleet.rows(query, customer_id), rows) == rows
+        for customer_id, day in example.get("expires_on", {}).items():
+            query = "SELECT expires_on::text FROM report.customer WHERE customer_id = $1"
+            assert [row["expires_on"] for row in await fleet.rows(query, customer_id)] == [day]
         (figures,) = await fleet.rows("SELECT * FROM report.reconciliation")
         assert set(figures.values()) == {0}
+        assert await _fault(database) is None
 
     expected = {
         _command_id(event): (event["outcome"], event.get("reason"))
@@ -43,6 +48,15 @@ async def test_the_example_comes_out_of_the_fleet(file: Path, kafka: Kafka, data
         and event.get("reason") != "conflicting_duplicate"
     }
     assert expected.items() <= outcomes.items()
+
+
+async def _fault(database: str) -> Fault | None:
+    """What `verify` finds in a book that nobody has touched."""
+    connection = await asyncpg.connect(database)
+    try:
+        return (await verify(connection, database, lambda done, total: None)).fault
+    finally:
+        await connection.close()
 
 
 def _told(rows: list[asyncpg.Record], expected: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ BILLED = Facts(
     billed=100_000,
     standing=True,
     bill_seq=3,
+    bill_command="bill/rahim/2026-03",
     seq=3,
     told=None,
 )

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from shared.runtime.setting_up import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.supervisor import Fleet
 from shared.schemas.publish import binary
+from tests.support.patience import settle, until
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 NAMED = (
@@ -75,9 +75,13 @@ async def test_a_worker_without_its_database_says_so_and_comes_back_by_itself(
                 assert (answer.status == 503) == bool(causes)
             await asyncio.sleep(0.05)
         await fleet._postgres.start()
-        await settle(fleet.kafka, fleet.database_admin, 60)
-        async with http.get(url) as answer:
-            assert answer.status == 200
+        await settle(fleet.kafka, fleet.database_admin)
+
+        async def ready() -> bool:
+            async with http.get(url) as answer:
+                return answer.status == 200
+
+        await until(ready, "the collector to be ready again")
     assert fleet.pids["collector"] == pid
 
 

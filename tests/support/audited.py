@@ -1,16 +1,19 @@
 """Rules that remember what the book would: each command's outcome, and who wrote what when."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from shared.ledger.audit import Asked, Audit, Days, Opened
+from shared.ledger.account import World
+from shared.ledger.asked import Asked, Days, InTime
+from shared.ledger.audit import Audit, Opened
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import Fold
 from shared.ledger.fault import Fault
 from shared.ledger.line import GENESIS, Line, chained
-from shared.ledger.policy import Policy
+from shared.ledger.policy import NO_POLICY, Policy
 from tests.support.naive import ACCEPTED, Outcome
-from tests.support.rules import Rules
+from tests.support.rules import STARTS_AT, Rules
 
 
 class Recorded(Rules):
@@ -19,7 +22,8 @@ class Recorded(Rules):
     def __init__(self) -> None:
         super().__init__()
         self.asked: dict[str, list[Asked]] = {}
-        self.ticks: list[tuple[int, Any]] = []
+        self.ticks: list[tuple[int, datetime, Any]] = []
+        self.versions: list[tuple[int, datetime, Policy]] = []
         self.written: dict[tuple[str, int], int] = {}
         """The transaction of each line, by (customer, seq)."""
 
@@ -28,13 +32,29 @@ class Recorded(Rules):
             self.apply_policy(step) if isinstance(step, Policy) else self.apply(step)
         return self
 
+    def apply_policy(self, policy: Policy) -> None:
+        super().apply_policy(policy)
+        self.batches += 1
+        self.versions.append((self.batches, self.now, policy))
+
+    @property
+    def now(self) -> datetime:
+        """The instant of the transaction in hand: an hour after the one before it."""
+        return STARTS_AT + timedelta(hours=self.batches)
+
+    def _world(self) -> World:
+        world = super()._world()
+        world.recorded_at = self.now
+        return world
+
     def apply(self, command: Any, content: Any = None) -> Outcome:
         if isinstance(command, Ticked):
             self.batches += 1
             xid = self.batches
             outcome = super().apply(command, content)
             if outcome == ACCEPTED:
-                self.ticks.append((xid, command.as_of))
+                at = STARTS_AT + timedelta(hours=xid)
+                self.ticks.append((xid, at, command.as_of))
             return outcome
         return super().apply(command, content)
 
@@ -43,7 +63,7 @@ class Recorded(Rules):
         for judged in fold.judged:
             if judged.outcome in ("accepted", "refused"):
                 command = judged.arrival.command
-                asked = Asked(command, judged.outcome, self.batches)
+                asked = Asked(command, judged.outcome, self.batches, judged.reason, self.now)
                 self.asked.setdefault(command.customer_id, []).append(asked)
         for line in fold.lines:
             self.written[line.customer_id, line.seq] = self.batches
@@ -61,6 +81,7 @@ class Recorded(Rules):
             self.policies,
             self.asked.get(customer_id, []) if asked is None else asked,
             Days(self.ticks, billed_to),
+            InTime(NO_POLICY, self.versions),
         )
         for line in self.lines(customer_id) if lines is None else lines:
             xid = self.written.get((customer_id, line.seq), 0)

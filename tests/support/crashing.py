@@ -164,9 +164,11 @@ class Consumer:
             self._done()
         return polled
 
-    async def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, Any] | None = None) -> None:
+        told = self._positions if offsets is None else {p: o.offset for p, o in offsets.items()}
+
         async def keep() -> None:
-            self._log.committed.update(self._positions if offsets is None else offsets)
+            self._log.committed.update(told)
 
         await self._steps.take("commit offsets", keep)
 
@@ -182,11 +184,25 @@ class Consumer:
     def assignment(self) -> set[TopicPartition]:
         return set(self._positions)
 
+    def pause(self, *_: TopicPartition) -> None: ...
+
+    def resume(self, *_: TopicPartition) -> None: ...
+
     def paused(self) -> set[TopicPartition]:
         return set()
 
     def highwater(self, partition: TopicPartition) -> int:
         return len(self._log.records.get(partition, []))
+
+
+class Present:
+    """Stands in for `shared.runtime.restored.Restored`, where no broker can be asked."""
+
+    def __init__(self, behind: bool = False) -> None:
+        self.behind = behind
+
+    async def stands_still(self, _: Any, *, anew: bool = False) -> bool:
+        return self.behind
 
 
 class Producer:

@@ -1,7 +1,7 @@
 """The worked examples of the contract, read without the product's own codec.
 
-They lie beside the repository (`../shared/examples`); a clone that stands alone has the
-same files in `tests/support/examples`.
+`tests/support/examples` has those that this version answers to; where the contract lies beside
+the repository (`../shared/examples`), a test proves that they are the same files.
 """
 
 import json
@@ -31,19 +31,20 @@ class Event(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One file: `statements` and `lines` are the expected rows, as written in the file."""
+    """One file: `statements` and `lines` are the expected rows, as written in the file;
+    `expires_on` the day by customer, in files that say one."""
 
     name: str
     policy: Policy
     events: list[Event]
     statements: Mapping[str, list[dict[str, Any]]]
     lines: Mapping[str, list[dict[str, Any]]]
+    expires_on: Mapping[str, str | None]
 
 
 def examples(zone: str = "Asia/Dhaka") -> list[Example]:
     """Read every example, in the order of the files' names."""
-    folder = BESIDE if BESIDE.is_dir() else COPIED
-    return [_example(path, ZoneInfo(zone)) for path in sorted(folder.glob("*.json"))]
+    return [_example(path, ZoneInfo(zone)) for path in sorted(COPIED.glob("*.json"))]
 
 
 def _example(path: Path, zone: ZoneInfo) -> Example:
@@ -58,7 +59,12 @@ def _example(path: Path, zone: ZoneInfo) -> Example:
         for event in told["events"]
     ]
     return Example(
-        path.stem, policy_of(told["policy"]), events, told["statements"], told.get("lines", {})
+        path.stem,
+        policy_of(told["policy"]),
+        events,
+        told["statements"],
+        told.get("lines", {}),
+        told.get("expires_on", {}),
     )
 
 

@@ -68,7 +68,10 @@ def history(seed: int, size: int = 30, customers: int = 3) -> History:
 
 def telling(seed: int, size: int = 30, customers: int = 3) -> Telling:
     """Make a history together with the naive model that it was made on."""
-    maker = _Maker(seed, customers)
+    return made_by(Maker(seed, customers), seed, size)
+
+
+def made_by(maker: "Maker", seed: int, size: int) -> Telling:
     steps: list[Any] = [maker.policy(), *maker.signups()]
     while len(steps) < size:
         steps.append(maker.step())
@@ -103,7 +106,7 @@ def coverage(histories: Iterable[History]) -> Counter[tuple[str, ...]]:
     return seen
 
 
-class _Maker:
+class Maker:
     """Makes one step after another, each played at once, so the next can refer to it."""
 
     def __init__(self, seed: int, customers: int) -> None:

@@ -16,19 +16,24 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.runtime import header_names
 from shared.runtime.broker import create_topics
+from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
-from shared.runtime.settle import settle
 from shared.runtime.worker import WORKERS, Context, Part, parts_of
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
 from shared.schemas.topics import TOPICS
+from tests.support.patience import settle
 
 
 class Live:
     """What a test does with a fleet: publish, wait, look."""
 
     def __init__(
-        self, settings: Settings, producer: AIOKafkaProducer, contexts: Iterable[Context]
+        self,
+        settings: Settings,
+        producer: AIOKafkaProducer,
+        contexts: Iterable[Context],
+        loops: Iterable[Loop],
     ) -> None:
         assert settings.kafka is not None
         assert settings.database_url is not None
@@ -37,6 +42,11 @@ class Live:
         self.url = settings.database_url
         self.producer = producer
         self.health = {context.name: context.health for context in contexts}
+        self._loops = {loop.name: loop for loop in loops}
+
+    def loop(self, worker: str) -> Loop:
+        """Return the batch loop of a worker."""
+        return self._loops[worker]
 
     async def publish(self, kind: str, data: Mapping[str, Any], ce_id: str | None = None) -> None:
         event = {
@@ -51,8 +61,8 @@ class Live:
     async def send(self, message: Message) -> None:
         await (await header_names.send(self.producer, message))
 
-    async def settle(self, timeout: float = 60) -> None:
-        await settle(self.kafka, self.url, timeout)
+    async def settle(self) -> None:
+        await settle(self.kafka, self.url)
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.url)
@@ -92,24 +102,37 @@ def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
 
 
 @asynccontextmanager
-async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> AsyncIterator[Live]:
-    """Run workers on fresh topics and a fresh database until the block ends."""
-    await fresh_topics(kafka)
+async def live(
+    kafka: str, database: str, workers: Iterable[str] = WORKERS, *, fresh: bool = True
+) -> AsyncIterator[Live]:
+    """Run workers on a database until the block ends: on fresh topics, or those that are there."""
+    if fresh:
+        await fresh_topics(kafka)
+    async with working(kafka, database, workers) as fleet:
+        yield fleet
+
+
+@asynccontextmanager
+async def working(
+    kafka: str, database: str, workers: Iterable[str] = WORKERS
+) -> AsyncIterator[Live]:
+    """Run workers on the topics and the database as they are until the block ends."""
     settings = Settings(kafka=kafka, database_url=database)
     contexts = [Context(name, settings) for name in workers]
     parts: list[Part] = [part for each in contexts for part in parts_of(each)]
+    loops = [part for part in parts if isinstance(part, Loop)]
     tasks = [asyncio.create_task(part.run()) for part in parts]
     producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True)
     await producer.start()
     try:
-        yield Live(settings, producer, contexts)
+        yield Live(settings, producer, contexts, loops)
         died = [task.exception() for task in tasks if task.done()]
         assert not died, died
     finally:
         await producer.stop()
         for part in parts:
             part.stop()
-        await asyncio.wait(tasks, timeout=20)
+        await asyncio.wait(tasks)
         for context in contexts:
             for each in context.databases:
                 await each.close()
@@ -117,6 +140,12 @@ async def live(kafka: str, database: str, workers: Iterable[str] = WORKERS) -> A
 
 async def fresh_topics(kafka: str) -> None:
     """Make all topics anew, empty."""
+    await no_topics(kafka)
+    await create_topics(kafka, 12)
+
+
+async def no_topics(kafka: str) -> None:
+    """Delete all topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
@@ -128,4 +157,3 @@ async def fresh_topics(kafka: str) -> None:
             await asyncio.sleep(0.02)
     finally:
         await admin.close()
-    await create_topics(kafka, 12)

@@ -43,7 +43,9 @@ def played(seed: int) -> Played:
     return Played(told, rules, play_in_batches(rules, told.history.steps, random.Random(seed)))
 
 
-def play_in_batches(rules: Rules, steps: Iterable[Any], chosen: random.Random) -> list[Outcome]:
+def play_in_batches(
+    rules: Rules, steps: Iterable[Any], chosen: random.Random, batch_max: int = BATCH_MAX
+) -> list[Outcome]:
     """Play steps, those between two ticks in batches; return what came of each at once."""
     outcomes: list[Outcome] = []
     batch: list[Arrival] = []
@@ -62,7 +64,7 @@ def play_in_batches(rules: Rules, steps: Iterable[Any], chosen: random.Random) -
             outcomes.append(rules.apply(step))
         else:
             batch.append(arrival_of(step))
-            if len(batch) >= chosen.randint(1, BATCH_MAX):
+            if len(batch) >= chosen.randint(1, batch_max):
                 flush()
     flush()
     return outcomes

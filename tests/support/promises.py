@@ -74,7 +74,7 @@ def every_line_is_that_of_the_naive_model(history: Played) -> None:
     for customer_id in history.customers():
         lines = history.rules.lines(customer_id)
         expected = history.told.model.lines(customer_id)
-        assert [_as_naive(line) for line in lines] == expected
+        assert [as_naive(line) for line in lines] == expected
 
 
 def statements_and_reports_are_those_of_the_naive_model(history: Played) -> None:
@@ -286,7 +286,8 @@ def _accounts(rules: Rules) -> Iterable[tuple[Account, list[Line]]]:
         yield account, rules.lines(customer_id)
 
 
-def _as_naive(line: Line) -> NaiveLine:
+def as_naive(line: Line) -> NaiveLine:
+    """Return what the naive model has of a line."""
     return NaiveLine(*(getattr(line, name) for name in NaiveLine._fields))
 
 

@@ -8,6 +8,7 @@
 do, and makes them anew from what the book would hold, only as far back as `reach` says.
 """
 
+import json
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -58,7 +59,7 @@ class Rules(Books):
 
     def apply(self, command: Any, content: Hashable = None) -> Outcome:
         """Judge one event. `content` decides sameness (by default the command itself)."""
-        said = repr(command if content is None else content)
+        said = json.dumps(repr(command if content is None else content))
         if isinstance(command, Ticked):
             return self._tick(command, said)
         return self.take([Arrival(type(command).__name__, command, said)])[0]
@@ -193,7 +194,7 @@ class StoredRules(Rules):
             first = account.periods[0].period
             account.since = BEGINNING if first == label_of(account.bill_from) else first
             if wanted.postings:
-                account.postings = list(self._postings(customer_id, wanted.since or BEGINNING))
+                account.postings = list(self._postings(customer_id, account.since))
         return account
 
     def _end_of(self, customer_id: str, kept: Kept) -> Account:

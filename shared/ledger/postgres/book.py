@@ -4,27 +4,31 @@ A `Book` is one open transaction. What it loads are the plain values of the rule
 it saves are the plain values that the rules returned. It decides nothing.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING, NEVER, Account, Contact, Head, Posting, World
+from shared.ledger.account import BEGINNING, NEVER, Account, Head, Posting, World
 from shared.ledger.decide import Fold, Judged, Reach, Seen
+from shared.ledger.errors import Unreadable
 from shared.ledger.line import GENESIS, Line
 from shared.ledger.period import label_of
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.policy_file import parse_policy
 from shared.ledger.postgres.statements import sql
-from shared.ledger.terms import ALWAYS, Timeline, decode, encode
+from shared.ledger.postgres.stored import encode_contact, read_contact, read_terms
+from shared.ledger.terms import encode
 
 COPY_FROM_ROWS = 40
 """From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""
 LINE_WIDTH = len(Line._fields)
 ACCOUNT_WIDTH = 9
 """How many columns of accounts.sql come before those of the line."""
+EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
+COMMAND = (*EVENT, "outcome", "reason", "recorded_at")
 
 Partition = tuple[str, int]
 """A topic and a partition number."""
@@ -81,19 +85,33 @@ async def lock_buckets(connection: asyncpg.Connection, buckets: Iterable[int]) -
 # Loading ------------------------------------------------------------------------------------
 
 
+Broken = dict[str, Exception]
+"""Why the rows of a customer cannot be read, by customer: they are set apart, others go on."""
+
+
 async def accounts(
     connection: asyncpg.Connection, reaches: Mapping[str, Reach]
-) -> dict[str, Account]:
-    """Return the accounts that exist, each loaded as far back as its reach says."""
+) -> tuple[dict[str, Account], Broken]:
+    """Return the accounts that exist, each loaded as far back as its reach says, and whose rows
+    cannot be read."""
     loaded: dict[str, Account] = {}
+    broken: Broken = {}
     sinces = [wanted.since for wanted in reaches.values()]
     days = [wanted.day for wanted in reaches.values()]
     for row in await connection.fetch(sql("accounts"), list(reaches), sinces, days):
-        account = loaded.get(row[0])
+        customer_id = row[0]
+        account = loaded.get(customer_id)
         if account is None:
-            account = loaded[row[0]] = _account(*row[:ACCOUNT_WIDTH])
-            if reaches[row[0]].contact:
-                account.contact = decode_contact(row["contact"])
+            if customer_id in broken:
+                continue
+            try:
+                account = _account(*row[:ACCOUNT_WIDTH])
+                if reaches[customer_id].contact:
+                    account.contact = read_contact(row["contact"])
+            except Unreadable as error:
+                broken[customer_id] = error
+                continue
+            loaded[customer_id] = account
         if account.seq:
             account.periods.append(Line(*row[ACCOUNT_WIDTH:]))
     for account in loaded.values():
@@ -101,7 +119,7 @@ async def accounts(
             first = account.periods[0].period
             account.since = BEGINNING if first == label_of(account.bill_from) else first
     await _load_postings(connection, loaded, reaches)
-    return loaded
+    return loaded, broken
 
 
 def _account(
@@ -120,7 +138,7 @@ def _account(
         joined_on,
         bill_from,
         opening_due,
-        decode(terms),
+        read_terms(terms),
         None,
         postings=None if seq else [],
         seq=seq or 0,
@@ -141,7 +159,8 @@ async def _load_postings(
         return
     for customer_id in wanted:
         loaded[customer_id].postings = []
-    sinces = [reaches[customer_id].since or BEGINNING for customer_id in wanted]
+    # From the first period that was loaded, which may lie far before the label asked for.
+    sinces = [loaded[customer_id].since for customer_id in wanted]
     for row in await connection.fetch(sql("postings_since"), wanted, sinces):
         line, before = Line(*row[:LINE_WIDTH]), Line(*row[LINE_WIDTH : 2 * LINE_WIDTH])
         payment_id, method, reference = row[2 * LINE_WIDTH :]
@@ -156,10 +175,10 @@ async def _load_postings(
 
 async def parked_of(
     connection: asyncpg.Connection, customers: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """Return (customer id, type, content) of what waits for these customers, oldest first."""
-    rows = await connection.fetch(sql("parked_of"), customers)
-    return [(row["customer_id"], row["type"], row["content"]) for row in rows]
+) -> list[tuple[str, str, str, str | None, str | None]]:
+    """Return (customer id, type, content, ce_id, ce_source) of what waits for these customers,
+    oldest first."""
+    return [tuple(row) for row in await connection.fetch(sql("parked_of"), customers)]
 
 
 async def load_references(
@@ -173,23 +192,36 @@ async def load_references(
             world.references[row["method"], row["reference"]] = row["payment"]
 
 
-async def bill_page(
-    connection: asyncpg.Connection, bucket: int, after: str, count: int
-) -> tuple[dict[str, Account], dict[str, str]]:
-    """Return the next accounts of a bucket, ready to be billed on and for nothing else, and
-    which of them are quarantined, with the reason."""
-    page: dict[str, Account] = {}
-    quarantined: dict[str, str] = {}
+class Page(NamedTuple):
+    """The next customers of a bucket, in their order: accounts ready to be billed on and for
+    nothing else, who is quarantined (the reason), and whose rows cannot be read."""
+
+    customers: list[str]
+    accounts: dict[str, Account]
+    quarantined: dict[str, str]
+    broken: Broken
+
+
+async def bill_page(connection: asyncpg.Connection, bucket: int, after: str, count: int) -> Page:
+    page = Page([], {}, {}, {})
     for row in await connection.fetch(sql("bill_page"), bucket, after, count):
         customer_id, joined, bill_from, opening, terms, seq, tip, recorded, label, due, to, why = (
             row
         )
-        page[customer_id] = Account(
+        page.customers.append(customer_id)
+        if why is not None:
+            page.quarantined[customer_id] = why
+        try:
+            known = read_terms(terms)
+        except Unreadable as error:
+            page.broken[customer_id] = error
+            continue
+        page.accounts[customer_id] = Account(
             customer_id,
             joined,
             bill_from,
             opening,
-            decode(terms),
+            known,
             None,
             closed=Head(label, due, to) if seq else None,
             postings=None if seq else [],
@@ -197,9 +229,7 @@ async def bill_page(
             hash=tip or GENESIS,
             recorded_at=recorded or NEVER,
         )
-        if why is not None:
-            quarantined[customer_id] = why
-    return page, quarantined
+    return page
 
 
 # Saving -------------------------------------------------------------------------------------
@@ -260,19 +290,14 @@ async def _save_outcomes(
     outcomes, waiting, released = [], [], []
     for arrival, outcome, reason, _, waited in judged:
         command = arrival.command
-        row = (command.command_id, command.customer_id, arrival.type, arrival.content)
+        row = (command.command_id, command.customer_id, *arrival.event)
         if outcome in ("accepted", "refused"):
             outcomes.append((*row, outcome, reason, at))
             if waited:
                 released.append(command.command_id)
         elif outcome == "parked":
             waiting.append((*row, reason, at))
-    await insert(
-        connection,
-        "command",
-        ("command_id", "customer_id", "type", "content", "outcome", "reason", "recorded_at"),
-        outcomes,
-    )
+    await insert(connection, "command", COMMAND, outcomes)
     if released:
         await connection.execute(sql("unpark"), released)
     # A command parked and released within one batch never needs a row.
@@ -280,7 +305,7 @@ async def _save_outcomes(
     await insert(
         connection,
         "parked",
-        ("command_id", "customer_id", "type", "content", "reason", "parked_at"),
+        (*EVENT, "reason", "parked_at"),
         [row for row in waiting if row[0] not in gone],
     )
 
@@ -319,46 +344,20 @@ async def insert(
 # Positions ----------------------------------------------------------------------------------
 
 
-async def positions(
-    connection: asyncpg.Connection, consumer: str, partitions: Iterable[Partition]
-) -> dict[Partition, int]:
-    """Return the next offset that a consumer is to read in each partition."""
-    asked = sorted(partitions)
-    topics, numbers = [topic for topic, _ in asked], [number for _, number in asked]
-    await connection.execute(sql("ensure_positions"), consumer, topics, numbers)
-    rows = await connection.fetch(sql("positions"), consumer, topics, numbers)
-    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-
-
 async def advance(
-    connection: asyncpg.Connection, consumer: str, moves: Mapping[Partition, tuple[int, int]]
+    connection: asyncpg.Connection,
+    consumer: str,
+    moves: Mapping[Partition, tuple[int, int]],
+    topic_ids: Mapping[str, UUID | None] | None = None,
 ) -> None:
-    """Move a consumer on, {partition: (from, to)}, in this transaction; Fenced when another
-    worker has moved it meanwhile."""
-    asked = sorted((topic, number, *move) for (topic, number), move in moves.items())
+    """Move a consumer on, {partition: (from, to)}, in this transaction. Fenced when another
+    worker has moved it meanwhile, when it was halted, or when it was reset to a topic with
+    another id than `topic_ids` says (a topic left out: it has none)."""
+    ids = topic_ids or {}
+    asked = sorted(
+        (topic, number, *move, ids.get(topic)) for (topic, number), move in moves.items()
+    )
     columns = [list(column) for column in zip(*asked, strict=True)]
     moved = await connection.fetch(sql("advance_positions"), consumer, *columns)
     if len(moved) != len(moves):
         raise Fenced(f"{consumer}: {len(moves) - len(moved)} of {len(moves)} partitions moved on")
-
-
-# Contacts -----------------------------------------------------------------------------------
-
-
-def encode_contact(contact: Contact | None) -> str:
-    """Write a contact as JSON, {name, phone, language: [[day or null, text], ...]}."""
-    assert contact is not None
-    return json.dumps(
-        {
-            name: [[None if day == ALWAYS else day.isoformat(), text] for day, text in timeline]
-            for name, timeline in contact._asdict().items()
-        }
-    )
-
-
-def decode_contact(text: str) -> Contact:
-    dated: dict[str, Timeline[str]] = {
-        name: tuple((ALWAYS if day is None else date.fromisoformat(day), text) for day, text in of)
-        for name, of in json.loads(text).items()
-    }
-    return Contact(**dated)

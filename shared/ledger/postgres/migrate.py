@@ -1,14 +1,21 @@
 """Migrations: the way from an empty database to `schema.sql` and `report.sql`, step by step.
 
-Each file in `migrations/` runs once, in the order of its name, in a transaction of its own.
+Each file in `migrations/` runs once, in the order of its name; all of them are one transaction.
+One process migrates at a time; others wait and find it done.
 """
 
 from importlib.resources import files
 
 import asyncpg
 
-LOCK = 7285
-"""The advisory lock under which one process migrates; others wait and find it done."""
+from shared.ledger.postgres.statements import sql
+
+PATIENCE = "5s"
+"""How long a migration waits for a table that someone reads: writers wait behind it meanwhile."""
+
+
+class Busy(Exception):
+    """A table is in use by another session, so it cannot be changed now; nothing was."""
 
 
 def steps() -> list[tuple[str, str]]:
@@ -24,10 +31,35 @@ async def migrate(connection: asyncpg.Connection, partitions: int, zone: str) ->
     A new fleet keeps its partition count and zone from here on; ValueError when an existing
     one was set up with others: both place what was already written.
     """
+    try:
+        applied, fleet = await _apply(connection, partitions, zone)
+    except (asyncpg.DuplicateSchemaError, asyncpg.UniqueViolationError):
+        # Of two that make a new book at once the second waits at the name of its first schema.
+        applied, fleet = await _apply(connection, partitions, zone)
+    except asyncpg.LockNotAvailableError as error:
+        raise Busy(
+            f"a session has been reading the book for longer than {PATIENCE}: no migration was"
+            " applied, nothing has changed; end its transaction (pg_stat_activity shows it) and"
+            " run `rollforward migrate` again"
+        ) from error
+    if (fleet["partitions"], fleet["zone"]) != (partitions, zone):
+        raise ValueError(
+            f"this fleet has {fleet['partitions']} partitions in zone {fleet['zone']};"
+            f" {partitions} in {zone} was asked for"
+        )
+    return applied
+
+
+async def _apply(
+    connection: asyncpg.Connection, partitions: int, zone: str
+) -> tuple[list[str], asyncpg.Record]:
     applied = []
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         known = await _known(connection)
+        if known:
+            await connection.execute(sql("lock_migrations"))
+            known = await _known(connection)
+            await connection.execute(sql("be_patient"), PATIENCE)
         for name, text in steps():
             if name not in known:
                 await connection.execute(text)
@@ -38,13 +70,9 @@ async def migrate(connection: asyncpg.Connection, partitions: int, zone: str) ->
             partitions,
             zone,
         )
+        await connection.execute(sql("make_locks"))
         fleet = await connection.fetchrow("SELECT partitions, zone FROM book.fleet")
-    if (fleet["partitions"], fleet["zone"]) != (partitions, zone):
-        raise ValueError(
-            f"this fleet has {fleet['partitions']} partitions in zone {fleet['zone']};"
-            f" {partitions} in {zone} was asked for"
-        )
-    return applied
+    return applied, fleet
 
 
 async def _known(connection: asyncpg.Connection) -> set[str]:

@@ -97,20 +97,21 @@ async def rehearse(
 
 
 async def _page(connection: asyncpg.Connection, fold: Fold, bucket: int, after: str) -> list[str]:
-    fold.accounts, fold.quarantined = await book.bill_page(connection, bucket, after, PAGE)
-    return list(fold.accounts)
+    page = await book.bill_page(connection, bucket, after, PAGE)
+    fold.accounts, fold.quarantined = page.accounts, page.quarantined
+    fold.set_apart(page.broken)
+    return page.customers
 
 
 def _bill(found: Rehearsal, fold: Fold, page: Iterable[str], as_of: date) -> None:
     for customer_id in page:
-        was_set_apart = customer_id in fold.quarantined
         made = fold.bill(customer_id, as_of)
         if made is not None:
             found.skipped += made[1]
-        elif was_set_apart:
-            found.quarantined += 1
-        else:
+        elif customer_id in fold.broken:
             found.broken[customer_id] = fold.quarantined[customer_id]
+        else:
+            found.quarantined += 1
 
 
 async def _compare(connection: asyncpg.Connection, found: Rehearsal, lines: Iterable[Line]) -> None:

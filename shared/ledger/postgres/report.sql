@@ -149,31 +149,27 @@ FROM book.head;
 
 -- The statement as it was known at an instant: the same answer for ever, once that instant is
 -- past. A line bears the clock's time from under its writer's bucket lock (lock_buckets.sql), so
--- whoever has passed that lock knows of every line up to now. The lock is given back at once: a
--- reader who lingers in his transaction must not hold up the billing. A customer unknown yet
--- may be signing up in any bucket, so all are passed. What is read next needs a snapshot newer
--- than the lock, and that only READ COMMITTED gives.
+-- when those who hold it now have ended, every line up to now is to be seen. The reader takes no
+-- lock, looks again until they have, and waits for nobody who comes later. A customer unknown yet
+-- may be signing up in any bucket. What is read next needs a snapshot newer than the wait, and
+-- that only READ COMMITTED gives.
 CREATE FUNCTION report.statement_as_of(customer_id text, as_of timestamptz)
 RETURNS SETOF report.statement LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     asked CONSTANT text := statement_as_of.customer_id;
-    passed integer;
+    known CONSTANT text := (SELECT 'bucket_' || bucket FROM book.account WHERE customer_id = asked);
+    writers text[];
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION 'statement_as_of reads at READ COMMITTED only'
             USING ERRCODE = 'invalid_transaction_state',
                 HINT = 'An older snapshot may miss lines recorded by then.';
     END IF;
-    FOR passed IN
-        SELECT bucket FROM book.account WHERE customer_id = asked
-        UNION ALL
-        SELECT generate_series(0, partitions - 1) FROM book.fleet
-        WHERE NOT EXISTS (SELECT FROM book.account WHERE customer_id = asked)
-    LOOP
-        PERFORM pg_advisory_lock_shared(7283, passed);
-        PERFORM pg_advisory_unlock_shared(7283, passed);
+    writers := ARRAY(SELECT writer FROM book.writing WHERE bucket = coalesce(known, bucket));
+    WHILE EXISTS (SELECT FROM book.writing WHERE writer = ANY (writers)) LOOP
+        PERFORM pg_sleep(0.01);
     END LOOP;
     RETURN QUERY
     SELECT DISTINCT ON (period)
@@ -272,7 +268,47 @@ FROM (
 -- What became of what was asked ----------------------------------------------------------------
 
 CREATE VIEW report.command AS
-SELECT command_id, customer_id, outcome, reason, recorded_at FROM book.command;
+SELECT
+    command_id,
+    type,
+    customer_id,
+    outcome,
+    reason,
+    content::jsonb ->> 'actor' AS actor,
+    (content::jsonb ->> 'amount')::numeric(18,2) AS amount,
+    content::jsonb AS said,
+    recorded_at
+FROM book.command;
+
+-- What was asked and not done: refused commands, and conflicting duplicates, whose command id
+-- keeps the outcome of its first coming.
+CREATE VIEW report.refusal AS
+SELECT
+    command_id,
+    type,
+    customer_id,
+    reason,
+    content::jsonb ->> 'actor' AS actor,
+    (content::jsonb ->> 'amount')::numeric(18,2) AS amount,
+    content::jsonb AS said,
+    ce_id,
+    ce_source,
+    recorded_at
+FROM book.command
+WHERE outcome = 'refused'
+UNION ALL
+SELECT
+    command_id,
+    type,
+    customer_id,
+    'conflicting_duplicate',
+    content::jsonb ->> 'actor',
+    (content::jsonb ->> 'amount')::numeric(18,2),
+    content::jsonb,
+    ce_id,
+    ce_source,
+    recorded_at
+FROM book.conflict;
 
 CREATE VIEW report.parked AS
 SELECT command_id, customer_id, type, parked_at, reason FROM book.parked;
@@ -573,9 +609,10 @@ BEGIN
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     ALTER SCHEMA book OWNER TO rollforward_owner;
     ALTER SCHEMA report OWNER TO rollforward_owner;
+    ALTER SCHEMA book_lock OWNER TO rollforward_owner;
     FOR object IN
         SELECT oid FROM pg_class
-        WHERE relnamespace IN ('book'::regnamespace, 'report'::regnamespace)
+        WHERE relnamespace::regnamespace::text IN ('book', 'report', 'book_lock')
             AND relkind IN ('r', 'v')
     LOOP
         EXECUTE format('ALTER TABLE %s OWNER TO rollforward_owner', object);
@@ -602,7 +639,9 @@ GRANT EXECUTE ON FUNCTION
 -- The writer appends. What is append-only he cannot change; what is not, only as workers do.
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
-GRANT INSERT ON book.line, book.command, book.policy, book.seal TO rollforward_writer;
+GRANT INSERT ON
+    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation
+    TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
     book.entitlement
@@ -610,3 +649,24 @@ GRANT INSERT, UPDATE ON
 GRANT INSERT, UPDATE, DELETE ON
     book.parked, book.quarantine, book.payment_reference, book.outgoing
     TO rollforward_writer;
+GRANT EXECUTE ON FUNCTION book.lock(text[]) TO rollforward_writer;
+GRANT USAGE ON SCHEMA book_lock TO rollforward_writer;
+GRANT UPDATE ON ALL TABLES IN SCHEMA book_lock TO rollforward_writer;
+
+-- All sessions share one table of locks. With advisory locks or large objects any login could fill
+-- it, and nobody could lock anything; in this database they are for whom the superuser names.
+DO $$
+DECLARE
+    routine regprocedure;
+BEGIN
+    IF current_setting('is_superuser') = 'off' THEN
+        RETURN; -- what is PostgreSQL's own only its owner may close
+    END IF;
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace
+            AND proname ~ '^(pg_(try_)?advisory_|lo_(creat|create|from_bytea|unlink)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', routine);
+    END LOOP;
+END $$;

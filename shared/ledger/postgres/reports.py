@@ -8,7 +8,8 @@ import asyncpg
 
 from shared.ledger.line import Line
 from shared.ledger.policy import Policy
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy_changes import changes
+from shared.ledger.policy_file import parse_new, parse_policy
 from shared.ledger.postgres.statements import sql
 
 Row: TypeAlias = Any
@@ -16,31 +17,48 @@ Row: TypeAlias = Any
 
 
 class Applied(NamedTuple):
-    """A policy version in the book; `new` is False when the same text was the latest already."""
+    """A policy version in the book, and what it changed against the one before it, in words;
+    `new` is False when the same text was the latest already."""
 
     version: int
     new: bool
+    changes: Sequence[str] = ()
 
 
-async def apply_policy(connection: asyncpg.Connection, source: str, rechecks: str) -> Applied:
+class TakesAway(Exception):
+    """A policy takes away taxes or staff, and nobody said that this is meant: each in words."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__("; ".join(words))
+        self.words = words
+
+
+async def apply_policy(
+    connection: asyncpg.Connection, source: str, rechecks: str, remove: bool = False
+) -> Applied:
     """Append a policy version, unless it is the latest one word for word.
 
     Other days of grace move every `expires_on`, so each customer's entitlement is asked to be
-    looked at again: on the topic `rechecks`. Raises PolicyError, and appends nothing, when
-    the text is not a valid policy file.
+    looked at again: on the topic `rechecks`. Appends nothing and raises PolicyError when the
+    text is not a valid policy file, and TakesAway when a tax or a member of staff of the
+    version before is not in it, unless `remove` says that this is meant.
     """
     async with connection.transaction():
         await connection.execute(sql("lock_policy"))
         latest = await connection.fetchrow(sql("latest_policy"))
         if latest is not None and latest["source"] == source:
             return Applied(latest["version"], new=False)
-        policy = parse_policy(source, latest["version"] + 1 if latest else 1)
+        before = parse_policy(latest["source"], latest["version"]) if latest else Policy()
+        policy = parse_new(source, before.version + 1)
+        found = changes(before, policy)
+        taken_away = [change.words for change in found if change.takes_away]
+        if taken_away and not remove:
+            raise TakesAway(taken_away)
         version = await connection.fetchval(sql("add_policy"), source, policy.grace_days)
         assert version == policy.version
-        grace_days = latest["grace_days"] if latest else Policy().grace_days
-        if policy.grace_days != grace_days:
+        if policy.grace_days != before.grace_days:
             await connection.execute(sql("recheck_everyone"), rechecks)
-    return Applied(version, new=True)
+    return Applied(version, new=True, changes=[change.words for change in found])
 
 
 async def policy_row(connection: asyncpg.Connection, version: int | None) -> Row | None:
@@ -78,6 +96,19 @@ async def statement(
 
 async def parked(connection: asyncpg.Connection, customer_id: str | None) -> list[Row]:
     return list(await connection.fetch(sql("parked_all"), customer_id))
+
+
+async def refusals(
+    connection: asyncpg.Connection, customer_id: str | None, count: int | None
+) -> list[Row]:
+    """Return what was asked and not done, newest first: so many at most, None for all."""
+    return list(await connection.fetch(sql("refusals"), customer_id, count))
+
+
+async def refused_lately(connection: asyncpg.Connection, seconds: float) -> Row:
+    """Return how many commands were `refused` in the last seconds, and the newest `tick` and its
+    `reason` where that was refused (else null)."""
+    return await connection.fetchrow(sql("refused_lately"), seconds)
 
 
 async def quarantine(connection: asyncpg.Connection) -> list[Row]:

@@ -18,7 +18,17 @@ CREATE TABLE book.fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     partitions smallint NOT NULL CHECK (partitions > 0),
     zone text NOT NULL,
-    business_date date
+    business_date date,
+    notices_held boolean NOT NULL DEFAULT false
+);
+
+-- When the book was restored to an earlier hour, append-only. A book that never was is
+-- incarnation 1, without a row. A line is of the last incarnation opened before its transaction.
+CREATE TABLE book.incarnation (
+    number integer PRIMARY KEY CHECK (number > 1),
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reason text NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
 -- Policy versions, append-only: `source` is the file as it was applied.
@@ -93,7 +103,8 @@ CREATE INDEX line_posting ON book.line (customer_id, period)
     WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
 
 -- The outcome of each command, append-only, for ever. `content` is what was asked, as
--- canonical JSON: a second coming is compared with it.
+-- canonical JSON: a second coming is compared with it. `ce_id` and `ce_source` name the event
+-- that brought it; null where it was judged before these columns were there.
 CREATE TABLE book.command (
     command_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C",
@@ -103,9 +114,31 @@ CREATE TABLE book.command (
     reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
     recorded_at timestamptz NOT NULL,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    ce_id text,
+    ce_source text,
+    CONSTRAINT command_event CHECK ((ce_id IS NULL) = (ce_source IS NULL))
 );
 CREATE INDEX command_customer ON book.command (customer_id, position);
+CREATE INDEX command_refused ON book.command (recorded_at) WHERE outcome = 'refused';
+
+-- Conflicting duplicates, append-only: events whose command id had come before with other
+-- content. The first outcome stands; what the later event said is kept here, once per event:
+-- `digest` is SHA-256 over type, content, ce_id and ce_source.
+CREATE TABLE book.conflict (
+    command_id text COLLATE "C" NOT NULL,
+    digest bytea NOT NULL CHECK (length(digest) = 32),
+    customer_id text COLLATE "C",
+    type text NOT NULL,
+    content text NOT NULL,
+    ce_id text NOT NULL,
+    ce_source text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (command_id, digest)
+);
+CREATE INDEX conflict_recorded ON book.conflict (recorded_at);
 
 -- Seals, append-only and chained: each covers every line, outcome and policy version of the
 -- transactions before `cursor`, and the seal before it. What is counted is told for people.
@@ -131,7 +164,9 @@ CREATE TABLE book.parked (
     content text NOT NULL,
     reason text NOT NULL,
     parked_at timestamptz NOT NULL,
-    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    ce_id text,
+    ce_source text
 );
 CREATE INDEX parked_customer ON book.parked (customer_id, position);
 
@@ -151,12 +186,19 @@ CREATE TABLE book.payment_reference (
 );
 
 -- How far each consumer group has come; moves in the batch's own transaction, from the
--- offset that the batch started at, so that a zombie finds no row and must abort.
+-- offset that the batch started at, so that a zombie finds no row and must abort. A position
+-- belongs to one topic of one cluster: a topic made anew under the name has another id. `halted`
+-- says why a partition stands still where Kafka itself will not say it again later. `furthest` is
+-- how far it was before a person moved it back; 0 where nobody did.
 CREATE TABLE book.position (
     consumer text NOT NULL,
     topic text NOT NULL,
     partition integer NOT NULL,
     next_offset bigint NOT NULL,
+    topic_id uuid, -- null: a broker without ids, or not read since the book keeps them
+    cluster_id text,
+    halted text,
+    furthest bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (consumer, topic, partition)
 );
 
@@ -207,7 +249,8 @@ CREATE TABLE book.relay (
     position bigint NOT NULL DEFAULT 0
 );
 
--- What customers were told. One notice of kind `due` a customer and period.
+-- What customers were told. The id comes from the command that is told of, and so is the same
+-- whenever that command is applied. `held` ones wait for a person, after a restore.
 CREATE TABLE book.notice (
     notice_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C" NOT NULL,
@@ -219,15 +262,69 @@ CREATE TABLE book.notice (
     status text NOT NULL DEFAULT 'requested',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE UNIQUE INDEX notice_due_once ON book.notice (customer_id, period) WHERE kind = 'due';
+CREATE INDEX notice_held ON book.notice (customer_id) WHERE status = 'held';
 
--- The entitlement last published of each customer.
+-- The entitlement last published of each customer, and in which incarnation of the book.
 CREATE TABLE book.entitlement (
     customer_id text COLLATE "C" PRIMARY KEY,
     expires_on date,
     status text NOT NULL,
-    seq integer NOT NULL
+    seq integer NOT NULL,
+    incarnation integer NOT NULL DEFAULT 1
 );
+
+-- Locks ----------------------------------------------------------------------------------------
+
+-- What one transaction at a time may do has a table here, empty and without columns, whose EXCLUSIVE
+-- lock it holds until its end. Only the writer may lock them: an advisory lock is open to every
+-- login. Locks of rows would give the writer its xid before it has waited (relay_lines.sql).
+-- `bucket_N`: writing customers of bucket N. `telling_N`: telling them. Both made by migrate.
+CREATE SCHEMA book_lock;
+CREATE TABLE book_lock.policy (); -- appending a policy version
+CREATE TABLE book_lock.relay (); -- publishing
+CREATE TABLE book_lock.seal (); -- sealing
+
+-- Waits for locks, one after the other in the order given, until the end of the transaction.
+CREATE FUNCTION book.lock(names text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY names LOOP
+        EXECUTE format('LOCK TABLE book_lock.%I IN EXCLUSIVE MODE', name);
+    END LOOP;
+END $$;
+
+-- Makes what is missing of the locks of the fleet's buckets.
+CREATE FUNCTION book.make_locks() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT kind || '_' || bucket
+        FROM book.fleet
+        CROSS JOIN generate_series(0, fleet.partitions - 1) AS bucket
+        CROSS JOIN (VALUES ('bucket'), ('telling')) AS kinds (kind)
+        WHERE to_regclass('book_lock.' || kind || '_' || bucket) IS NULL
+    LOOP
+        EXECUTE format('CREATE TABLE book_lock.%I ()', name);
+        EXECUTE format('ALTER TABLE book_lock.%I OWNER TO rollforward_owner', name);
+        EXECUTE format('GRANT UPDATE ON book_lock.%I TO rollforward_writer', name);
+    END LOOP;
+END $$;
+
+-- Which transactions of others hold buckets, at this moment: anyone may see locks. pg_dump and
+-- vacuum hold weaker ones, and write no lines.
+CREATE VIEW book.writing AS
+SELECT pg_class.relname AS bucket, pg_locks.virtualtransaction AS writer
+FROM pg_locks
+JOIN pg_class ON pg_class.oid = pg_locks.relation
+WHERE pg_locks.locktype = 'relation'
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND pg_class.relnamespace = 'book_lock'::regnamespace
+    AND pg_class.relname LIKE 'bucket%'
+    AND pg_locks.mode = 'ExclusiveLock'
+    AND pg_locks.granted
+    AND pg_locks.pid <> pg_backend_pid();
 
 -- Guards ---------------------------------------------------------------------------------------
 
@@ -246,6 +343,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.command
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.command
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.conflict
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.conflict
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.policy
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
@@ -253,6 +354,10 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.seal
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.seal
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.incarnation
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.incarnation
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 
 -- The chain holds: each new line follows the customer's last one, opens with what the period
@@ -310,9 +415,24 @@ ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER chain_holds;
 ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.command ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.conflict ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.conflict ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
+
+-- Positions move on. One that a person moves back remembers how far it was: the broker's
+-- committed offset is ahead of it then, and nothing was restored.
+CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.furthest := greatest(OLD.furthest, OLD.next_offset);
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER moved_back BEFORE UPDATE ON book.position
+    FOR EACH ROW WHEN (NEW.next_offset < OLD.next_offset) EXECUTE FUNCTION book.note_furthest();
 
 INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');

@@ -6,11 +6,10 @@ from typing import Any
 
 import asyncpg
 
+from shared.ledger.postgres.incarnations import opened
 from shared.ledger.postgres.statements import sql
 from shared.ledger.seal import Seal, Sealing, chain_fault, difference, new_seal
 
-LOCK = 7286
-"""The advisory lock under which one process seals."""
 SECONDS_MAX = 3600
 """A worker's connection is less patient than the listing of a large book is long."""
 Write = Callable[[bytes], Any]
@@ -19,20 +18,18 @@ Write = Callable[[bytes], Any]
 async def seal(connection: asyncpg.Connection, write: Write | None = None) -> Seal:
     """Append the next seal and return it; `write` is given the listing of heads as it comes.
 
-    All is read as of one snapshot, and covers the transactions that no open one precedes.
+    One process seals at a time. All is read as of one snapshot, taken when the lock is held, and
+    covers the transactions that no open one precedes.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-    try:
-        async with connection.transaction(isolation="repeatable_read"):
-            row = await connection.fetchrow(sql("seal_cursor"))
-            made = await seals(connection)
-            found = await sealing(connection, row["cursor"], write)
-            last = made[-1] if made else None
-            sealed = new_seal(last, row["sealed_at"], row["cursor"], found)
-            await connection.execute(sql("add_seal"), *sealed)
-        return sealed
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.execute(sql("lock_seal"))
+        row = await connection.fetchrow(sql("seal_cursor"))
+        made = await seals(connection)
+        found = await sealing(connection, row["cursor"], write)
+        last = made[-1] if made else None
+        sealed = new_seal(last, row["sealed_at"], row["cursor"], found)
+        await connection.execute(sql("add_seal"), *sealed)
+    return sealed
 
 
 async def seals(connection: asyncpg.Connection) -> list[Seal]:
@@ -91,8 +88,21 @@ async def broken_seal(
         return fault
     if kept is not None:
         if kept not in made:
-            return f"seal {kept.number} of {kept.hash.hex()} is no longer in the book"
+            gone = f"seal {kept.number} of {kept.hash.hex()} is no longer in the book"
+            return gone + await _restored_since(connection, kept)
         fault = difference(kept, await sealing(connection, kept.cursor, write))
     if fault is None and made and made[-1] != kept:
         fault = difference(made[-1], await sealing(connection, made[-1].cursor))
     return fault
+
+
+async def _restored_since(connection: asyncpg.Connection, kept: Seal) -> str:
+    """Say where the book claims to have been restored after a seal; the claim proves nothing."""
+    later = [each for each in await opened(connection) if each.opened_at > kept.sealed_at]
+    if not later:
+        return ""
+    number, at, reason = later[0]
+    return (
+        f"; the book says that it was restored to an earlier hour (incarnation {number}, opened "
+        f"{at:%Y-%m-%d %H:%M %Z}: {reason}); AUDIT.md says how to tell that from tampering"
+    )

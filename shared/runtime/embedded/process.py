@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +10,16 @@ from pathlib import Path
 import psutil
 
 from shared.runtime.orphan import die_with_parent
+from shared.runtime.rotation import open_log, rotate
+from shared.runtime.settings import Settings
 
 START_SECONDS_MAX = 300.0
 """After a crash a server first reads its log again, and a slow disk takes minutes for that."""
+
+
+LOG_BYTES = Settings().log_bytes
+PRIVATE = 0o077
+"""The umask of what we start: in a fleet's folder are names and telephone numbers."""
 
 
 class ServerFailed(Exception):
@@ -23,27 +31,30 @@ async def spawn(
     *,
     log: Path,
     environment: Mapping[str, str],
-    cwd: Path | None = None,
+    log_bytes: int,
     user: tuple[int, int] | None = None,
     orphaned: signal.Signals = signal.SIGKILL,
 ) -> asyncio.subprocess.Process:
     """Start a process whose output is appended to `log`, in a session of its own.
 
+    A log that has reached `log_bytes` is moved out of the way first. Nobody else may read that
+    log, nor what the process makes.
     `user` is a (uid, gid) to become. `orphaned` is what the process gets when we end.
     A session of its own keeps a terminal's Ctrl-C for us, who stop our children in order.
     """
     uid, gid = user or (None, None)
-    with log.open("ab") as output:
+    rotate(log, log_bytes)
+    with os.fdopen(open_log(log), "ab") as output:
         return await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=dict(environment),
-            cwd=cwd,
             user=uid,
             group=gid,
             extra_groups=None if user is None else [],
+            umask=PRIVATE,
             start_new_session=True,
             preexec_fn=lambda: die_with_parent(orphaned),
         )
@@ -105,7 +116,7 @@ async def until_ready(
     answers: Callable[[], Awaitable[bool]],
     *,
     name: str,
-    log: Path,
+    log: Callable[[], Path],
 ) -> None:
     """Return when the server `answers`.
 
@@ -122,7 +133,7 @@ async def until_ready(
         if process.returncode is None
         else f"ended at once with code {process.returncode}"
     )
-    raise ServerFailed(f"{name} {what}; {last_line(log)}see {log}")
+    raise ServerFailed(f"{name} {what}; {last_line(log())}see {log()}")
 
 
 def last_line(log: Path) -> str:

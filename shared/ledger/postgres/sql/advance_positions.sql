@@ -1,11 +1,14 @@
 -- Moves a consumer on from where this batch began. A partition that another consumer has
--- moved since gives no row, and the batch must abort.
+-- moved since, that was halted, or that now belongs to another topic gives no row, and the
+-- batch must abort.
 UPDATE book.position
 SET next_offset = moved.next_offset
-FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[])
-    AS moved (topic, partition, expected, next_offset)
+FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::uuid[])
+    AS moved (topic, partition, expected, next_offset, topic_id)
 WHERE position.consumer = $1
     AND position.topic = moved.topic
     AND position.partition = moved.partition
     AND position.next_offset = moved.expected
+    AND position.topic_id IS NOT DISTINCT FROM moved.topic_id
+    AND position.halted IS NULL
 RETURNING position.partition;

@@ -1,4 +1,5 @@
--- Gives a consumer a position where it has none.
-INSERT INTO book.position (consumer, topic, partition, next_offset)
-SELECT $1, topic, partition, 0 FROM unnest($2::text[], $3::integer[]) AS p (topic, partition)
+-- Gives a consumer a position in the topics of now where it has none.
+INSERT INTO book.position (consumer, topic, partition, next_offset, topic_id, cluster_id)
+SELECT $1, topic, partition, 0, topic_id, $5
+FROM unnest($2::text[], $3::integer[], $4::uuid[]) AS p (topic, partition, topic_id)
 ON CONFLICT DO NOTHING;

@@ -1,2 +1,2 @@
--- Lets one hand at a time append a policy version.
-SELECT pg_advisory_xact_lock(7286);
+-- Serialises `policy apply`, until the end of the transaction.
+LOCK TABLE book_lock.policy IN EXCLUSIVE MODE;

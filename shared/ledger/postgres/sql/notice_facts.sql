@@ -11,10 +11,15 @@ SELECT
     customer.billed,
     customer.standing,
     customer.bill_seq,
+    (
+        SELECT line.command_id FROM book.line
+        WHERE line.customer_id = customer.customer_id AND line.seq = customer.bill_seq
+    ) AS bill_command,
     coalesce(last.seq, 0) AS seq,
     entitlement.expires_on AS told_expires_on,
     entitlement.status AS told_status,
-    entitlement.seq AS told_seq
+    entitlement.seq AS told_seq,
+    entitlement.incarnation AS told_incarnation
 FROM book.customer
 LEFT JOIN LATERAL (
     SELECT line.seq FROM book.line

@@ -1,5 +1,5 @@
--- How far a consumer has come in these partitions.
-SELECT position.topic, position.partition, position.next_offset
+-- How far a consumer has come in these partitions, and in which topic of which cluster.
+SELECT topic, partition, next_offset, topic_id, cluster_id, halted
 FROM book.position
 JOIN unnest($2::text[], $3::integer[]) AS p (topic, partition) USING (topic, partition)
-WHERE position.consumer = $1;
+WHERE consumer = $1;

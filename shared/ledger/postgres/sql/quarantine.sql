@@ -1,4 +1,6 @@
--- Sets a customer apart until a person looks; the first reason stays.
+-- Sets customers apart until a person looks; the first reason stays. Without an instant ($3) it
+-- is the clock's.
 INSERT INTO book.quarantine (customer_id, reason, since)
-SELECT customer_id, reason, $3 FROM unnest($1::text[], $2::text[]) AS q (customer_id, reason)
+SELECT customer_id, reason, coalesce($3::timestamptz, clock_timestamp())
+FROM unnest($1::text[], $2::text[]) AS q (customer_id, reason)
 ON CONFLICT (customer_id) DO NOTHING;

@@ -2,6 +2,11 @@
 SELECT
     line.xid::text::bigint AS xid,
     line.position,
+    relay.xid::text::bigint AS from_xid,
+    relay.position AS from_position,
+    (
+        SELECT coalesce(max(number), 1) FROM book.incarnation WHERE incarnation.xid <= line.xid
+    ) AS incarnation,
     line.customer_id,
     line.seq,
     line.period,

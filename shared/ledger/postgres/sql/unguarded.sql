@@ -2,7 +2,8 @@
 -- or that workers may change; and guards that no longer refuse. No row when all is well.
 WITH RECURSIVE guarded AS (
     SELECT oid FROM pg_class
-    WHERE relnamespace = 'book'::regnamespace AND relname IN ('line', 'command', 'policy', 'seal')
+    WHERE relnamespace = 'book'::regnamespace
+        AND relname IN ('line', 'command', 'conflict', 'policy', 'seal', 'incarnation')
     UNION
     SELECT inhrelid FROM pg_inherits JOIN guarded ON guarded.oid = inhparent
 ),

@@ -1,0 +1,122 @@
+"""How `tick` and `publish --wait` wait for the fleet's word, and say it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from services.console.finding import Servers
+from services.console.printing import print_json, print_table, progress
+from services.console.problems import Away, Problem
+from shared.ledger.sentences import sentence
+
+if TYPE_CHECKING:
+    from shared.runtime.outcomes import Asked, Outcome
+    from shared.schemas.envelope import Message
+
+F = TypeVar("F", bound=Callable[..., Any])
+QUIET_SECONDS = 30.0
+
+
+def timeout_option(command: F) -> F:
+    """Give a command the option --timeout, as the argument `timeout` (seconds)."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=QUIET_SECONDS,
+        show_default=True,
+        metavar="S",
+        help="How long to wait for an outcome while the fleet reads nothing of what was sent.",
+    )(command)
+
+
+class Sending:
+    """Events on their way: remembers each that is sent, then waits for what becomes of it.
+
+    `places` is for `publishing.publish` to fill; `numbers` are the lines of the events, and
+    `found` their outcomes once `wait` has returned.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone = zone
+        self.places: dict[tuple[str, int], int] = {}
+        self.numbers: list[int] = []
+        self.found: list[Outcome] = []
+        self._events: list[Asked] = []
+
+    def noted(self, messages: "Iterable[tuple[int, Message]]") -> "Iterator[Message]":
+        """Yield the messages of (line, message), and remember each."""
+        from shared.runtime.outcomes import asked
+
+        for number, message in messages:
+            self.numbers.append(number)
+            self._events.append(asked(message, self.zone))
+            yield message
+
+    def wait(self, servers: Servers, timeout: float) -> "Sequence[Outcome]":
+        """Return the outcome of each event; Away when that cannot be asked."""
+        from shared.runtime.outcomes import outcomes
+        from shared.runtime.servers import Unreachable
+
+        try:
+            self.found = asyncio.run(outcomes(servers.database, self._events, self.places, timeout))
+        except Unreachable as error:
+            raise Away(
+                f"sent, but what became of it cannot be asked: {error}."
+                " The fleet judges it when it can; do not send it under another id"
+            ) from error
+        return self.found
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return each outcome as JSON has it."""
+        return [
+            {"line": number, **each._asdict(), "sentence": why(each)}
+            for number, each in zip(self.numbers, self.found, strict=True)
+        ]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return each outcome as a row under `HEADS`."""
+        return [(number, *each) for number, each in zip(self.numbers, self.found, strict=True)]
+
+
+HEADS = ["line", "command", "customer", "outcome", "reason", "first"]
+
+
+def why(outcome: "Outcome") -> str | None:
+    """Say why an event was not done; None where it was, or may still be."""
+    if outcome.is_done or outcome.command_id is None:
+        return None
+    return sentence(outcome.reason or "", outcome.command_id, outcome.customer_id)
+
+
+def say_outcomes(sending: Sending, servers: Servers, timeout: float, as_json: bool) -> None:
+    """Wait for the outcomes of what was sent, print them, and `conclude`."""
+    found = sending.wait(servers, timeout)
+    if as_json:
+        print_json({"published": len(found), "outcomes": sending.told()})
+    else:
+        click.echo(f"published {len(found)} events")
+        print_table(HEADS, sending.rows())
+        for words in filter(None, map(why, found)):
+            progress(words)
+    conclude(found, timeout)
+
+
+def conclude(found: "Sequence[Outcome]", timeout: float) -> None:
+    """End with exit code 1 where something was refused, 3 where something is not judged yet."""
+    undone = Counter(each.outcome for each in found if not each.is_done)
+    if undone:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(undone.items()))
+        raise Problem(
+            f"{undone.total()} of {len(found)} events were not done: {counts};"
+            " `rollforward refusals` and `rollforward dlq list` show them"
+        )
+    if pending := sum(each.outcome == "pending" for each in found):
+        raise Away(
+            f"sent, not judged yet: {pending} of {len(found)} events; the fleet read nothing of"
+            f" them for {timeout:g} s. Nothing is lost: they are judged when the workers read on;"
+            " `rollforward settle` says what is behind"
+        )

@@ -1,0 +1,190 @@
+"""After a restore: `restored` opens a new incarnation, `notices` lists texts and lets them go."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.console.books import ask
+from services.console.finding import data_option, find, json_option
+from services.console.printing import plain, print_json, print_table, progress
+from services.console.problems import Problem
+
+if TYPE_CHECKING:
+    from shared.runtime.restored import Found
+
+
+@click.command()
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Open an incarnation though Kafka is not ahead: both servers were lost.",
+)
+@click.option(
+    "--incarnation",
+    "at_least",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Open this one, or a higher one: where Kafka was lost too, readers know what they had.",
+)
+@data_option
+@json_option
+def restored(anyway: bool, at_least: int | None, data: Path | None, as_json: bool) -> None:
+    """Let a fleet go on whose database was restored to an earlier hour.
+
+    Such a book knows less than Kafka, and the workers stand still. This opens a new incarnation
+    of the book: what Kafka still has is applied again to the same ledger. Texts wait until
+    `rollforward notices release` or `discard`. What was not an event is not in Kafka: apply policy
+    versions of the lost hours before this. Where nothing is ahead the exit code is 1, and nothing
+    is changed. Pressing twice does no harm.
+    """
+    from shared.ledger.postgres import incarnations
+    from shared.runtime import restored as comparing
+    from shared.schemas.topics import NOTIFICATIONS
+
+    servers = find(data)
+
+    async def question(connection: Any) -> "tuple[Found, int, bool, bool]":
+        found = await comparing.compared(connection, servers.kafka)
+        held = await incarnations.notices_held(connection)
+        number = max(found.told, found.incarnation) + 1
+        if found.stands_still:
+            number, reason = max(number, at_least or 0), found.reason
+        elif anyway and (at_least is not None or not held):
+            number, reason = at_least or number, "opened by a person; Kafka is not ahead"
+        else:
+            return found, found.incarnation, False, bool(found.late) or held
+        opened = await incarnations.open_next(connection, number, reason, NOTIFICATIONS)
+        return found, number, opened, not opened
+
+    found, number, opened, already = ask(servers, question)
+    if not opened and not already:
+        raise Problem(
+            "the book is not behind Kafka: no committed offset is ahead of its positions. Nothing "
+            "was changed. If Kafka was lost too, or you know better, add --anyway"
+        )
+    if as_json:
+        counts = {**found.late, **found.ahead}
+        print_json(
+            {
+                "incarnation": number,
+                "opened": opened,
+                "ahead": [
+                    {"consumer": consumer, "topic": topic, "records": records}
+                    for (consumer, topic), records in sorted(counts.items())
+                ],
+            }
+        )
+        return
+    for (consumer, topic), records in sorted({**found.late, **found.ahead}.items()):
+        click.echo(f"{topic}: {records} records ahead of the book (the {consumer})")
+    if already:
+        click.echo(f"incarnation {number} is open already; nothing was changed")
+    else:
+        click.echo(f"incarnation {number} is open: the workers go on by themselves")
+    progress(
+        "next: `rollforward settle`, `rollforward verify`; then `rollforward notices --status "
+        "held`, and `rollforward notices release` or `discard`"
+    )
+
+
+# Texts --------------------------------------------------------------------------------------
+
+HEADS = {
+    "notice_id": "notice",
+    "customer_id": "customer",
+    "kind": "kind",
+    "period": "period",
+    "amount": "amount",
+    "status": "status",
+    "created_at": "created at",
+    "text": "text",
+}
+STATUSES = ("requested", "held", "discarded")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--status", type=click.Choice(STATUSES), help="Only those of this status.")
+@data_option
+@json_option
+@click.pass_context
+def notices(context: click.Context, status: str | None, data: Path | None, as_json: bool) -> None:
+    """List what customers were told, oldest first, or let go what waits after a restore.
+
+    `requested` was handed over to Kafka, `held` waits for `notices release` or `discard`,
+    `discarded` will never be sent. With --json the rows of report.notice.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from shared.ledger.postgres import incarnations
+
+    rows = ask(find(data), lambda connection: incarnations.notices(connection, status))
+    if as_json:
+        print_json(plain(rows))
+    elif rows:
+        print_table(list(HEADS.values()), [[row[name] for name in HEADS] for row in rows])
+    else:
+        click.echo("there are no notices" + (f" of status {status}" if status else ""))
+
+
+def _decision(command: Any) -> Any:
+    timeout = click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        show_default=True,
+        metavar="S",
+        help="How many seconds to wait for the fleet to settle.",
+    )
+    anyway = click.option("--anyway", is_flag=True, help="Do not wait for the fleet to settle.")
+    return timeout(anyway(data_option(json_option(command))))
+
+
+@notices.command("release")
+@_decision
+def release(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> None:
+    """Send the texts that wait since `restored`.
+
+    Waits first until the fleet has caught up. Texts that were sent in the lost hours go again,
+    under the same id: a gateway that drops a repeated id sends none twice. Amounts are today's;
+    what has nothing to ask for any more is discarded. Pressing twice does no harm.
+    """
+    _decide("release", timeout, anyway, data, as_json)
+
+
+@notices.command("discard")
+@_decision
+def discard(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> None:
+    """Never send the texts that wait since `restored`; later ones go again.
+
+    Waits first until the fleet has caught up, so that what it makes again is among them. Pressing
+    twice does no harm.
+    """
+    _decide("discard", timeout, anyway, data, as_json)
+
+
+def _decide(what: str, timeout: float, anyway: bool, data: Path | None, as_json: bool) -> None:
+    from shared.ledger.postgres import incarnations
+    from shared.runtime.settle import NotSettled, settle
+    from shared.schemas.topics import RECHECKS
+
+    servers = find(data)
+    past = {"release": "released", "discard": "discarded"}[what]
+    if not ask(servers, incarnations.notices_held):
+        count, words = 0, "no texts wait; nothing was changed"
+    else:
+        if not anyway:
+            try:
+                asyncio.run(settle(servers.kafka, servers.database, timeout))
+            except NotSettled as missing:
+                raise Problem(f"{missing}; no text was {past}") from missing
+        does = incarnations.release if what == "release" else incarnations.discard
+        count = ask(servers, lambda connection: does(connection, RECHECKS))
+        words = f"{count} texts are {past}"
+        if what == "release":
+            words += "; `rollforward settle` waits until they are out"
+    if as_json:
+        print_json({past: count})
+    else:
+        click.echo(words)

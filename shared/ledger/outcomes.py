@@ -1,0 +1,140 @@
+"""Every outcome of a customer judged again, each at its place among the lines.
+
+A refused command leaves no line, so its place is found: after the lines of what was judged
+before it, before those of what was judged after. Where a bill of its own transaction may lie on
+either side, both are tried.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from shared.ledger.asked import Asked, Days, InTime
+from shared.ledger.commands import BillUpToSet, Changed, Command, PaymentReceived, SignedUp
+from shared.ledger.effects import Moved
+from shared.ledger.fault import Wrong
+from shared.ledger.line import Line
+from shared.ledger.policy import Policy
+from shared.ledger.refusals import WAITS, Known, not_allowed, reason_against
+from shared.ledger.terms import Terms
+
+REFERENCE = "reference_already_used"
+MAKERS = (SignedUp, Changed, BillUpToSet)
+"""Commands that bill first and have no single line to be judged before."""
+
+
+class Books(NamedTuple):
+    """The books of a customer at one place: latest lines by label, what commands did, the terms
+    before one of `asked`, by its place, and the newest policy version that a line names."""
+
+    heads: dict[str, Line]
+    moved: Mapping[str, Moved]
+    terms_before: Callable[[int], Terms]
+    version: Callable[[], int]
+
+
+class Outcomes:
+    """`asked` are the customer's commands in the order of judgement; `versions` the policies."""
+
+    def __init__(self, asked: Sequence[Asked], versions: InTime[Policy], days: Days) -> None:
+        self._asked = asked
+        self._versions = versions
+        self._days = days
+        self.refusals = [at for at, each in enumerate(asked) if each.outcome != "accepted"]
+        self._settled = 0
+        """How many of the refused were found right."""
+        self._right: set[int] = set()
+        """Which later ones were found right at a place that may be theirs."""
+        self._commands: dict[str, Command] = {}
+        self._signup: SignedUp | None = None
+        self._signed_up = len(asked)
+        if self.refusals or any(not _is_plain(each.command) for each in asked):
+            self._commands = {each.command.command_id: each.command for each in asked}
+            for at in reversed(range(len(asked))):
+                command = asked[at].command
+                if asked[at].outcome == "accepted" and isinstance(command, SignedUp):
+                    self._signup, self._signed_up = command, at
+
+    def before_line(self, at: int | None, xid: int, books: Books) -> Wrong | None:
+        """Judge the refusals before a line: that of the command `at`, or, with None, a bill that
+        some command or a run of the transaction made. Call it for no restatement."""
+        for place in range(self._settled, len(self.refusals)):
+            one = self.refusals[place]
+            if one < at if at is not None else self._asked[one].xid < xid:
+                if (wrong := self._wrong(one, books)) is not None:
+                    return wrong
+                self._settled = place + 1
+            elif at is None and self._asked[one].xid == xid:
+                if self._wrong(one, books) is None:
+                    self._right.add(one)
+            else:
+                break
+        return None
+
+    def accepted(self, at: int, books: Books) -> Wrong | None:
+        """Judge the acceptance of a command by its line, which is the next one; of a change or a
+        bill ahead, which bills first, `end` does. Not for payments: nothing that the customer's
+        own rows tell is against one."""
+        if isinstance(self._asked[at].command, Changed | BillUpToSet):
+            return None
+        return self._wrong(at, books)
+
+    def end(self, books: Books) -> Wrong | None:
+        """Judge the refusals after the last line, and what a policy alone tells of the rest."""
+        for one in self.refusals[self._settled :]:
+            if (wrong := self._wrong(one, books)) is not None:
+                return wrong
+        for each in self._asked:
+            command = each.command
+            if each.outcome != "accepted" or type(command) not in MAKERS:
+                continue
+            policies = self._versions.known(each.xid, each.recorded_at)
+            reasons = [self._against_maker(command, policy) for policy in policies]
+            if None not in reasons:
+                return _differs(each, reasons[0])
+        return None
+
+    def _against_maker(self, command: Command, policy: Policy) -> str | None:
+        joined_on = self._signup.joined_on if self._signup is not None else date.min
+        early = isinstance(command, Changed) and command.effective_on < joined_on
+        return not_allowed(command, policy) or ("before_joining" if early else None)
+
+    def _wrong(self, at: int, books: Books) -> Wrong | None:
+        if at in self._right:
+            return None
+        asked = self._asked[at]
+        wanted: list[str | None] = []
+        for policy in self._policies(asked, books):
+            for business_date in self._days.dates.known(asked.xid, asked.recorded_at):
+                known = Known(
+                    self._signup if at > self._signed_up else None,
+                    books.heads,
+                    books.moved,
+                    self._commands,
+                    lambda: books.terms_before(at),
+                    policy,
+                    business_date,
+                    asked.reason == REFERENCE,
+                )
+                wanted.append(reason_against(asked.command, known))
+                if wanted[-1] == asked.reason:
+                    return None
+        return _differs(asked, wanted[0])
+
+    def _policies(self, asked: Asked, books: Books) -> list[Policy]:
+        """The versions that may have been known: none older than what an earlier line names."""
+        known = self._versions.known(asked.xid, asked.recorded_at)
+        return [each for each in known if each.version >= books.version()] or known
+
+
+def _is_plain(command: Command) -> bool:
+    return isinstance(command, SignedUp | PaymentReceived)
+
+
+def _differs(asked: Asked, wanted: str | None) -> Wrong:
+    what = f"the outcome of {asked.command.command_id}"
+    return what, or_accepted(asked.reason), WAITS if wanted == WAITS else or_accepted(wanted)
+
+
+def or_accepted(reason: str | None) -> str:
+    return "accepted" if reason is None else f"refused: {reason}"

@@ -1,0 +1,92 @@
+"""What a policy changes against the version before it, in plain words (contract §5)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import NamedTuple
+
+from shared.ledger.money import percent
+from shared.ledger.policy import Policy, Staff, Tax
+
+
+class Change(NamedTuple):
+    """One line for a person; `takes_away` where a tax or a member of staff would be gone."""
+
+    words: str
+    takes_away: bool = False
+
+
+def changes(before: Policy, after: Policy) -> list[Change]:
+    """Return what differs, none when the two mean the same: taxes, staff, days of grace."""
+    return [*_taxes(before, after), *_staff(before, after), *_grace(before, after)]
+
+
+def _taxes(before: Policy, after: Policy) -> Iterator[Change]:
+    was, now = _by_code(before.taxes), _by_code(after.taxes)
+    for code in (*was, *(code for code in now if code not in was)):
+        # An entry is known by the day it begins; what is left over is paired in order.
+        same = {tax.starts for tax in was[code]} & {tax.starts for tax in now[code]}
+        pairs = [(_starting(was[code], day), _starting(now[code], day)) for day in sorted(same)]
+        others = [[tax for tax in taxes[code] if tax.starts not in same] for taxes in (was, now)]
+        for old, new in [*pairs, *zip_longest(*others)]:
+            if new is None:
+                yield Change(f"tax {code}: taken away ({_terms(old)})", takes_away=True)
+            elif old is None:
+                yield Change(f"tax {code}: added, {_terms(new)}")
+            elif old != new:
+                yield Change(f"tax {code}: {_terms(old)} becomes {_terms(new)}")
+    orders = [[tax.code for tax in policy.taxes] for policy in (before, after)]
+    if orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1]):
+        yield Change(f"taxes are worked out in another order: {', '.join(orders[1])}")
+
+
+def _by_code(taxes: Iterable[Tax]) -> defaultdict[str, list[Tax]]:
+    found: defaultdict[str, list[Tax]] = defaultdict(list)
+    for tax in taxes:
+        found[tax.code].append(tax)
+    for each in found.values():
+        each.sort(key=lambda tax: tax.starts)
+    return found
+
+
+def _starting(taxes: Iterable[Tax], day: object) -> Tax:
+    return next(tax for tax in taxes if tax.starts == day)
+
+
+def _terms(tax: Tax) -> str:
+    words = f"{percent(tax.rate_ppm)} % from {tax.starts}"
+    if tax.ends is not None:
+        words += f" until {tax.ends}"
+    return words + (f" on {', '.join(tax.on)}" if tax.on else "")
+
+
+def _staff(before: Policy, after: Policy) -> Iterator[Change]:
+    for name in (*before.staff, *(name for name in after.staff if name not in before.staff)):
+        old, new = before.staff.get(name), after.staff.get(name)
+        if new is None:
+            assert old is not None
+            yield Change(f"staff {name}: taken away (may {_rights(old)})", takes_away=True)
+        elif old is None:
+            yield Change(f"staff {name}: added, may {_rights(new)}, {_limit(new)}")
+        else:
+            if more := new.may - old.may:
+                yield Change(f"staff {name}: may also {', '.join(sorted(more))}")
+            if fewer := old.may - new.may:
+                yield Change(f"staff {name}: may no longer {', '.join(sorted(fewer))}")
+            if new.discount_ppm_max != old.discount_ppm_max:
+                yield Change(f"staff {name}: {_limit(old)} becomes {_limit(new)}")
+
+
+def _rights(member: Staff) -> str:
+    return ", ".join(sorted(member.may)) or "nothing"
+
+
+def _limit(member: Staff) -> str:
+    if member.discount_ppm_max is None:
+        return "no limit on discounts"
+    return f"discounts up to {percent(member.discount_ppm_max)} %"
+
+
+def _grace(before: Policy, after: Policy) -> Iterator[Change]:
+    if before.grace_days != after.grace_days:
+        yield Change(f"days of grace: {before.grace_days} becomes {after.grace_days}")

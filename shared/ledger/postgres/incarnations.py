@@ -1,0 +1,72 @@
+"""Incarnations of the book: opened when it was restored, and the texts that wait since."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres.statements import sql
+
+FIRST = 1
+"""The incarnation of a book that was never restored; it has no row."""
+
+
+class Opened(NamedTuple):
+    """One row of book.incarnation."""
+
+    number: int
+    opened_at: datetime
+    reason: str
+
+
+async def opened(connection: asyncpg.Connection) -> list[Opened]:
+    return [Opened(*row) for row in await connection.fetch(sql("incarnations"))]
+
+
+async def open_next(
+    connection: asyncpg.Connection, number: int, reason: str, notifications: str
+) -> bool:
+    """Open incarnation `number`, and let texts wait; False when it, or a later one, is open.
+
+    Texts on their way to the topic `notifications` wait too.
+    """
+    async with connection.transaction():
+        await connection.execute(sql("lock_fleet"))
+        if (await connection.fetchrow(sql("incarnation")))["number"] >= number:
+            return False
+        await connection.execute(sql("add_incarnation"), number, reason)
+        await connection.execute(sql("hold_notices"), True)
+        await connection.execute(sql("withhold_notices"), notifications)
+    return True
+
+
+async def notices_held(connection: asyncpg.Connection) -> bool:
+    return bool((await connection.fetchrow(sql("incarnation")))["notices_held"])
+
+
+async def release(connection: asyncpg.Connection, rechecks: str) -> int:
+    """Let the texts that wait go, and return how many there are. The notifier sends each when it
+    comes by its customer: everyone is asked to be looked at, on the topic `rechecks`."""
+    async with connection.transaction():
+        count = int(await connection.fetchval(sql("held_count")))
+        await _go_on(connection, rechecks)
+    return count
+
+
+async def discard(connection: asyncpg.Connection, rechecks: str) -> int:
+    """Let the texts that wait never go, and later ones go again; return how many there were."""
+    async with connection.transaction():
+        count = len(await connection.fetch(sql("discard_notices")))
+        await _go_on(connection, rechecks)
+    return count
+
+
+async def _go_on(connection: asyncpg.Connection, rechecks: str) -> None:
+    """End the waiting. Everyone is told anew until when they are served: the hour that the book
+    forgot may have said otherwise, and only a higher incarnation takes that back."""
+    await connection.execute(sql("hold_notices"), False)
+    await connection.execute(sql("recheck_everyone"), rechecks)
+
+
+async def notices(connection: asyncpg.Connection, status: str | None) -> list[Any]:
+    return list(await connection.fetch(sql("notices"), status))

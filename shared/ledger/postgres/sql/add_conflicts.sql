@@ -1,0 +1,9 @@
+-- Keeps conflicting duplicates, each event once however often it is delivered.
+INSERT INTO book.conflict (
+    command_id, digest, customer_id, type, content, ce_id, ce_source, recorded_at
+)
+SELECT command_id, digest, customer_id, type, content, ce_id, ce_source, $8
+FROM unnest(
+    $1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]
+) AS conflict (command_id, digest, customer_id, type, content, ce_id, ce_source)
+ON CONFLICT DO NOTHING;

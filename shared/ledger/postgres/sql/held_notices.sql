@@ -1,0 +1,5 @@
+-- The texts of these customers that wait, oldest first.
+SELECT notice_id, customer_id, kind, period, amount, text, segments
+FROM book.notice
+WHERE customer_id = ANY($1::text[]) AND status = 'held'
+ORDER BY created_at, notice_id;

@@ -1,0 +1,2 @@
+-- The migrations that led to this book.
+SELECT name FROM book.migration;

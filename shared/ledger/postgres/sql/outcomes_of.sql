@@ -1,0 +1,6 @@
+-- What became of these commands so far: judged, or still parked.
+SELECT command_id, type, content, outcome, reason, ce_id, ce_source
+FROM book.command WHERE command_id = ANY($1::text[])
+UNION ALL
+SELECT command_id, type, content, 'parked', reason, ce_id, ce_source
+FROM book.parked WHERE command_id = ANY($1::text[]);

@@ -1,0 +1,16 @@
+-- What was refused in the last so many seconds, and the newest tick where that was refused.
+SELECT
+    (
+        SELECT count(*) FROM report.refusal
+        WHERE recorded_at >= now() - make_interval(secs => $1)
+    ) AS refused,
+    tick.command_id AS tick,
+    tick.reason
+FROM (VALUES (1)) AS one
+LEFT JOIN (
+    SELECT command_id, outcome, reason
+    FROM book.command
+    WHERE customer_id IS NULL
+    ORDER BY position DESC
+    LIMIT 1
+) AS tick ON tick.outcome = 'refused';

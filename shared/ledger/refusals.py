@@ -1,0 +1,321 @@
+"""Whether a command was to be refused, and why: contract §4 written a second time, for the audit.
+
+Nothing here is shared with the handlers. What is known of the customer comes from the lines
+before the command; what `verify` cannot know from one customer, who holds a reference, is given.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from shared.ledger.audit_terms import account_of, terms_after
+from shared.ledger.charge import charge
+from shared.ledger.commands import (
+    AdjustmentMade,
+    BillUpToSet,
+    CancellationRequested,
+    Changed,
+    Command,
+    DiscountGranted,
+    PaymentReceived,
+    RebillRequested,
+    RefundMade,
+    SignedUp,
+)
+from shared.ledger.effects import Moved
+from shared.ledger.line import Line
+from shared.ledger.period import anchor_in, label_of, months_after, months_between
+from shared.ledger.policy import Policy
+from shared.ledger.terms import Terms, value_on
+
+BILLS_AT_ONCE_MAX = 36
+MONTHS_AHEAD_MAX = 36
+WHOLE_PPM = 1_000_000
+WAITS = "parked"
+"""Not refused and not accepted: the command waits for a signup or a first period."""
+RIGHTS = {
+    DiscountGranted: "discount",
+    AdjustmentMade: "adjust",
+    RefundMade: "refund",
+    CancellationRequested: "cancel",
+    BillUpToSet: "bill_up_to",
+    RebillRequested: "rebill",
+}
+MONEY_OR_MORE = ("payment", "discount", "adjustment", "refund", "reversal")
+"""Kinds of lines whose command can be cancelled."""
+
+
+class Known(NamedTuple):
+    """What was known when a command was judged.
+
+    `signup` is the accepted one, None before it. `heads` are the latest lines by label, ascending;
+    `moved` what each command did; `commands` every command of the customer by id. `terms` are
+    those at that place. `held` says whether another payment held the reference that is asked for.
+    """
+
+    signup: SignedUp | None
+    heads: dict[str, Line]
+    moved: Mapping[str, Moved]
+    commands: Mapping[str, Command]
+    terms: Callable[[], Terms]
+    policy: Policy
+    business_date: date
+    held: bool
+
+    @property
+    def last(self) -> Line:
+        return next(reversed(self.heads.values()))
+
+    @property
+    def billed_through(self) -> date:
+        assert self.signup is not None
+        return self.last.coverage_to if self.heads else self.signup.bill_from
+
+    def is_taken_back(self, command_id: str) -> bool:
+        """Whether a command has a cancellation that was not itself cancelled."""
+        return any(not any(self._reversals(each)) for each in self._reversals(command_id))
+
+    def was_ever_taken_back(self, command_id: str) -> bool:
+        return any(self._reversals(command_id))
+
+    def _reversals(self, command_id: str) -> Iterator[str]:
+        return (by for by, moved in self.moved.items() if moved.line.reverses == command_id)
+
+
+def reason_against(command: Command, known: Known) -> str | None:
+    """Return the reason that a command is to be refused for, WAITS, or None: it is accepted."""
+    signing_up = isinstance(command, SignedUp)
+    if known.signup is None and not signing_up:
+        return WAITS
+    return (
+        not_allowed(command, known.policy)
+        or (WAITS if not known.heads and not isinstance(command, SignedUp | Changed) else None)
+        or REASONS[type(command)](command, known)
+    )
+
+
+def not_allowed(command: Command, policy: Policy) -> str | None:
+    """Return why the actor may not ask for this: what the policy alone tells."""
+    rights, percent = set[str](), 0
+    if isinstance(command, SignedUp | Changed):
+        percent = command.discount_ppm or 0
+        rights |= {"discount"} if percent else set()
+        rights |= {"vat_exempt"} if command.vat_exempt else set()
+    elif type(command) in RIGHTS:
+        rights.add(RIGHTS[type(command)])
+    member = policy.staff.get(command.actor or "")
+    if not rights <= (member.may if member else frozenset()):
+        return "not_permitted"
+    if member and member.discount_ppm_max is not None and percent > member.discount_ppm_max:
+        return "over_limit"
+    return None
+
+
+# Customers ----------------------------------------------------------------------------------
+
+
+def _signup(command: SignedUp, known: Known) -> str | None:
+    if known.signup is not None:
+        return "already_signed_up"
+    until = max(known.business_date, command.signed_up_on)
+    bills, _ = _bills(account_of(command).terms, command.bill_from, until)
+    return "too_many_periods" if bills > BILLS_AT_ONCE_MAX else None
+
+
+def _change(command: Changed, known: Known) -> str | None:
+    signup = known.signup
+    assert signup is not None
+    if command.effective_on < signup.joined_on:
+        return "before_joining"
+    until = max(known.business_date, command.changed_on)
+    before = known.terms()
+    bills, through = _bills(before, known.billed_through, until)
+    after = terms_after(before, command, signup.joined_on, through)
+    more, _ = _bills(after, through, known.business_date)
+    return "too_many_periods" if bills + more > BILLS_AT_ONCE_MAX else None
+
+
+def _bills(terms: Terms, starts: date, until: date) -> tuple[int, date]:
+    """Count the bills, months without service aside, from a day to one; and the day after all."""
+    count = 0
+    while starts <= until and not terms.left_for_good_on(starts):
+        ends, anchor = _next_anchor(terms, starts)
+        count += charge(terms, starts, ends, anchor)[1]
+        starts = ends
+    return count, starts
+
+
+def _next_anchor(terms: Terms, starts: date) -> tuple[date, int]:
+    anchor = value_on(terms.cycle, starts).day
+    return anchor_in(months_after(label_of(starts), 1), anchor), anchor
+
+
+# Money --------------------------------------------------------------------------------------
+
+
+def _payment(command: PaymentReceived, known: Known) -> str | None:
+    return "reference_already_used" if known.held and command.reference is not None else None
+
+
+def _discount(command: DiscountGranted, known: Known) -> str | None:
+    line = _posting_period(command.period, command.granted_on, known)
+    if line is None:
+        return "unknown_period"
+    if not line.standing:
+        return "no_standing_bill"
+    if line.billed < command.amount:
+        return "exceeds_bill"
+    member = known.policy.staff[command.actor]
+    if member.discount_ppm_max is None:
+        return None
+    together = command.amount
+    for command_id, (before, granted) in known.moved.items():
+        on_this_bill = (granted.period, granted.bill_seq) == (line.period, line.bill_seq)
+        if granted.kind == "discount" and granted.actor == command.actor and on_this_bill:
+            together += 0 if known.is_taken_back(command_id) else before.billed - granted.billed
+    before_all = line.billed + line.granted_discount + line.granted_vat
+    return "over_limit" if together * WHOLE_PPM > member.discount_ppm_max * before_all else None
+
+
+def _adjustment(command: AdjustmentMade, known: Known) -> str | None:
+    found = _posting_period(command.period, command.made_on, known)
+    return "unknown_period" if found is None else None
+
+
+def _refund(command: RefundMade, known: Known) -> str | None:
+    if command.payment_id is None:
+        return _beyond_credit(command.amount, known)
+    payment = f"payment/{command.payment_id}"
+    if payment not in known.moved or known.moved[payment].line.kind != "payment":
+        return "unknown_target"
+    if known.is_taken_back(payment):
+        return "already_cancelled"
+    return "exceeds_payment" if command.amount > _left_of(payment, known) else None
+
+
+def _beyond_credit(amount: int, known: Known) -> str | None:
+    assert known.signup is not None
+    came_in = sum(line.paid for line in known.heads.values()) - min(0, known.signup.opening_due)
+    return "exceeds_credit" if amount > min(-known.last.due, came_in) else None
+
+
+def _left_of(payment: str, known: Known) -> int:
+    """What of a payment was not paid back."""
+    before, line = known.moved[payment]
+    return line.paid - before.paid - sum(_live_refunds(payment, known))
+
+
+def _live_refunds(payment: str, known: Known) -> Iterator[int]:
+    for command_id, (before, line) in known.moved.items():
+        named = getattr(known.commands.get(command_id), "payment_id", None)
+        names_it = line.kind == "refund" and payment == f"payment/{named}"
+        if names_it and not known.is_taken_back(command_id):
+            yield before.paid - line.paid
+
+
+def _posting_period(label: str | None, day: date, known: Known) -> Line | None:
+    if label is not None:
+        return known.heads.get(label)
+    begun = [line for line in known.heads.values() if line.coverage_from <= day]
+    return begun[-1] if begun else next(iter(known.heads.values()))
+
+
+# Corrections --------------------------------------------------------------------------------
+
+
+def _cancellation(command: CancellationRequested, known: Known) -> str | None:
+    target = command.cancels
+    if target.startswith("bill/"):
+        return _against_no_bill(target, known)
+    if target not in known.moved or known.moved[target].line.kind not in MONEY_OR_MORE:
+        return "unknown_target"
+    _, line = known.moved[target]
+    head = known.heads[line.period]
+    if line.kind == "reversal":
+        return _against_undo(target, line.reverses or "", head, known)
+    if known.is_taken_back(target) or (line.kind == "discount" and not _is_on(line, head)):
+        return "already_cancelled"
+    if line.kind == "payment" and any(_live_refunds(target, known)):
+        return "has_refunds"
+    return None
+
+
+def _against_no_bill(target: str, known: Known) -> str | None:
+    assert known.signup is not None
+    for label, line in known.heads.items():
+        if target == f"bill/{known.signup.customer_id}/{label}":
+            if line.standing:
+                return None
+            billed_once = line.bill_seq > 0 or known.was_ever_taken_back(target)
+            return "already_cancelled" if billed_once else "unknown_target"
+    return "unknown_target"
+
+
+def _against_undo(reversal: str, target: str, head: Line, known: Known) -> str | None:
+    """Why a cancellation of `target` may not be cancelled."""
+    if target.startswith("cancellation/"):
+        return "not_cancellable"
+    if known.was_ever_taken_back(reversal):
+        return "already_cancelled"
+    if target.startswith("bill/"):
+        return "superseded" if head.standing else None
+    before, line = known.moved[target]
+    if line.kind == "discount":
+        return None if _is_on(line, head) else "superseded"
+    if line.kind == "payment":
+        asked: Any = known.commands[target]
+        return "reference_already_used" if known.held and asked.reference is not None else None
+    if line.kind == "refund":
+        amount, named = before.paid - line.paid, getattr(known.commands[target], "payment_id", None)
+        if named is None:
+            return _beyond_credit(amount, known)
+        payment = f"payment/{named}"
+        if known.is_taken_back(payment) or amount > _left_of(payment, known):
+            return "exceeds_payment"
+    return None
+
+
+def _is_on(discount: Line, head: Line) -> bool:
+    """Whether the bill that a discount was granted on still stands."""
+    return head.standing and head.bill_seq == discount.bill_seq
+
+
+# Bills by hand ------------------------------------------------------------------------------
+
+
+def _bill_up_to(command: BillUpToSet, known: Known) -> str | None:
+    ends, at = command.up_to + timedelta(days=1), known.billed_through
+    if at >= ends:
+        return "already_billed"
+    months = months_between(label_of(at), label_of(ends))
+    terms, starts = known.terms(), at
+    for left in range(months, 0, -1):
+        if terms.left_for_good_on(starts):
+            return "customer_left"
+        starts = _next_anchor(terms, starts)[0] if left > 1 else starts
+    if terms.left_for_good_on(at):
+        return "customer_left"
+    if months > MONTHS_AHEAD_MAX:
+        return "too_many_periods"
+    cancelled = known.last.bill_seq > 0 and not known.last.standing
+    return "bill_cancelled" if months == 0 and cancelled else None
+
+
+def _rebill(command: RebillRequested, known: Known) -> str | None:
+    line = known.heads.get(command.period)
+    if line is None or line.bill_seq == 0:
+        return "unknown_period"
+    return "already_billed" if line.standing else None
+
+
+REASONS: dict[type, Callable[[Any, Known], str | None]] = {
+    SignedUp: _signup,
+    Changed: _change,
+    PaymentReceived: _payment,
+    DiscountGranted: _discount,
+    AdjustmentMade: _adjustment,
+    RefundMade: _refund,
+    CancellationRequested: _cancellation,
+    BillUpToSet: _bill_up_to,
+    RebillRequested: _rebill,
+}

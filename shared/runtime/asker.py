@@ -1,0 +1,90 @@
+"""Asks Kafka where its logs begin and end, and which topics they are; reads no records.
+
+A consumer of its own: on the connection of one that reads, an answer would wait behind a
+fetch that waits for records.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.ledger.postgres.book import Partition
+from shared.runtime.servers import no_kafka
+from shared.runtime.topic_ids import ANSWER_SECONDS_MAX, Cluster, describe
+
+COMMAND_SECONDS_MAX = 30.0
+Question = Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
+
+
+class Asker:
+    """Every question raises KafkaError where there is no answer within so many seconds."""
+
+    def __init__(self, kafka: str, seconds: float = ANSWER_SECONDS_MAX) -> None:
+        self._seconds = seconds
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=kafka,
+            enable_auto_commit=False,
+            retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
+        )
+
+    async def start(self) -> None:
+        """Connect; raises KafkaError or OSError when no broker answers."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def cluster(
+        self, topics: Collection[str], partitions: Iterable[Partition] = ()
+    ) -> Cluster:
+        """Return the topics as they are now; with partitions, as the leaders of these say."""
+        client = self._consumer._client
+        leaders = {client.cluster.leader_for_partition(TopicPartition(*p)) for p in partitions}
+        return await describe(client, topics, leaders - {None, -1}, self._seconds)
+
+    async def partitions(self, topics: Iterable[str]) -> list[Partition]:
+        """Return every partition that the broker has of these topics."""
+        found = (await self.cluster(list(topics))).topics
+        return [(topic, number) for topic, now in found.items() for number in now.partitions]
+
+    async def begins(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Return the offset of the first record that each log still has."""
+        return await self._ask(self._consumer.beginning_offsets, partitions)
+
+    async def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Return the offset after the last record of each log."""
+        return await self._ask(self._consumer.end_offsets, partitions)
+
+    async def _ask(
+        self, question: Question, partitions: Collection[Partition]
+    ) -> dict[Partition, int]:
+        if not partitions:
+            return {}
+        try:
+            async with asyncio.timeout(self._seconds):
+                # All topics at once; by itself the client meets them one by one.
+                topics = {topic for topic, _ in partitions}
+                await asyncio.gather(*map(self._consumer._client.add_topic, topics))
+                told = await question([TopicPartition(*each) for each in partitions])
+        except TimeoutError:
+            raise KafkaError(f"no answer in {self._seconds:g} s") from None
+        return {(at.topic, at.partition): offset for at, offset in told.items()}
+
+
+@asynccontextmanager
+async def asking(kafka: str) -> AsyncIterator[Asker]:
+    """Lend an asker to a command that comes and goes; Unreachable when it is away."""
+    # What the client says while the broker is away, we say better.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    asker = Asker(kafka, COMMAND_SECONDS_MAX)
+    try:
+        await asker.start()
+        yield asker
+    except (KafkaError, OSError) as error:
+        raise no_kafka(kafka, error) from error
+    finally:
+        await asker.stop()

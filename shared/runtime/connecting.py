@@ -1,0 +1,65 @@
+"""Connections to PostgreSQL: made here and nowhere else, for every worker and command.
+
+asyncpg reads the URL as libpq does: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` mean the same
+to all (contract §15). What a session is set to is said once it stands, and not while it starts: a
+PgBouncer refuses what it does not know there.
+"""
+
+import ssl
+from typing import Any
+
+import asyncpg
+
+from shared.ledger.postgres.statements import sql
+
+SECONDS_MAX = 10
+"""How long a server may take to let us in."""
+
+
+class NotLetIn(Exception):
+    """PostgreSQL answers, but one side does not accept the other: a certificate, a password, a
+    role. The message says which; trying again does not help."""
+
+
+async def connect(
+    url: str,
+    name: str,
+    settings: dict[str, str] | None = None,
+    *,
+    role: str | None = None,
+    command_seconds_max: float | None = None,
+) -> asyncpg.Connection:
+    """Return a connection named `rollforward-NAME`, acting as `role`, with settings of its session.
+
+    Raises NotLetIn, OSError or TimeoutError when the server is away, and asyncpg's own errors for
+    the rest. None of them holds a password.
+    """
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=SECONDS_MAX,
+            command_timeout=command_seconds_max,
+            server_settings={"application_name": f"rollforward-{name}"},
+        )
+    except ssl.SSLCertVerificationError as error:
+        raise NotLetIn(
+            f"the server's certificate is not trusted: {error.verify_message}; "
+            "look at sslrootcert and the host name of the database URL"
+        ) from None
+    except ssl.SSLError as error:
+        raise NotLetIn(
+            f"TLS fails: {error.reason or error}; look at sslrootcert, sslcert and sslkey of the "
+            "database URL"
+        ) from None
+    except asyncpg.ClientConfigurationError as error:
+        raise NotLetIn(f"the database URL cannot be used: {error}") from None
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise NotLetIn(f"{error}; look at the login and password of the database URL") from None
+    try:
+        wanted: dict[str, Any] = {**(settings or {}), **({"role": role} if role else {})}
+        if wanted:
+            await connection.execute(sql("session"), list(wanted), list(wanted.values()))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection

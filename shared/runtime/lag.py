@@ -1,0 +1,143 @@
+"""Lag: what the broker has and the book has not, and how old the oldest of it is.
+
+Asked of the broker and of the book by one who applies nothing, for all consumers: so it is told of
+those that are dead, too. While one server is away what it said last counts: the ends go on rising
+while the database is away, and the age while the broker is.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.ledger.postgres.statements import sql
+from shared.runtime import metrics
+from shared.runtime.database import PASSING, Database
+from shared.runtime.loop import pause
+from shared.runtime.positions import CONSUMER_OF
+from shared.schemas.topics import TOPICS
+
+WATCH_SECONDS = 5.0
+ANSWER_SECONDS_MAX = 5.0
+FETCH_SECONDS_MAX = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class LagWatch:
+    """A part of the coordinator; with a spare both tell the same."""
+
+    def __init__(self, kafka: str, partitions: int, database: Database) -> None:
+        self._kafka = kafka
+        self._database = database
+        self._asked = [
+            TopicPartition(topic.name, number)
+            for topic in TOPICS
+            if topic.name in CONSUMER_OF
+            for number in range(topic.partition_count(partitions))
+        ]
+        self._consumer: AIOKafkaConsumer | None = None
+        self._ends: Mapping[TopicPartition, int] = {}
+        self._positions: Mapping[TopicPartition, int] | None = None
+        self._oldest: dict[TopicPartition, tuple[int, float]] = {}
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Ask and show until `stop`."""
+        try:
+            while not self._stopping.is_set():
+                await self.look()
+                await pause(self._stopping, WATCH_SECONDS)
+        finally:
+            await self._leave_broker()
+
+    async def look(self) -> None:
+        """Ask both servers once, and show what follows from it."""
+        await asyncio.gather(self._ask_book(), self._ask_broker())
+        if self._positions is not None:  # of a book never seen nobody knows what it lacks
+            self._show(time.time())
+
+    async def _ask_book(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS_MAX), self._database.connection() as book:
+                rows = await book.fetch(sql("positions_all"))
+        except PASSING:
+            return  # whoever works on the book says so
+        self._positions = {
+            TopicPartition(row["topic"], row["partition"]): row["next_offset"]
+            for row in rows
+            if CONSUMER_OF.get(row["topic"]) == row["consumer"]
+        }
+
+    async def _ask_broker(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                consumer = await self._connected()
+                self._ends = await consumer.end_offsets(self._asked)
+                await self._date(consumer)
+        except (TimeoutError, KafkaError, OSError) as away:
+            log.debug("the lag is that of a while ago: %s", away)
+            await self._leave_broker()
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._kafka,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_partition_fetch_bytes=1,  # the broker gives one batch all the same
+            )
+            await self._consumer.start()
+        return self._consumer
+
+    async def _leave_broker(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with contextlib.suppress(TimeoutError, KafkaError, OSError):
+                await asyncio.wait_for(consumer.stop(), FETCH_SECONDS_MAX)
+
+    async def _date(self, consumer: AIOKafkaConsumer) -> None:
+        """Learn when the first record after each position was made, where that is not yet known."""
+        behind = {p: at for p, (at, _) in self._behind().items()}
+        left = {p for p, at in behind.items() if self._oldest.get(p, (-1, 0.0))[0] != at}
+        if not left:
+            return
+        consumer.assign(sorted(left))
+        for partition in left:
+            consumer.seek(partition, behind[partition])
+        until = time.monotonic() + FETCH_SECONDS_MAX
+        while left and time.monotonic() < until:
+            for partition, records in (await consumer.getmany(timeout_ms=200)).items():
+                if partition in left and records:
+                    left.discard(partition)
+                    consumer.pause(partition)
+                    self._oldest[partition] = behind[partition], records[0].timestamp / 1e3
+        consumer.unsubscribe()
+
+    def _behind(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Return (position, end) of the partitions that are not applied to their end."""
+        found = {}
+        for partition, end in self._ends.items():
+            at = (self._positions or {}).get(partition, 0)
+            if at < end:
+                found[partition] = at, end
+        return found
+
+    def _show(self, now: float) -> None:
+        behind = self._behind()
+        ages = dict.fromkeys((partition.topic for partition in self._ends), 0.0)
+        for partition in self._ends:
+            at, end = behind.get(partition, (0, 0))
+            metrics.CONSUMER_LAG.labels(partition.topic, str(partition.partition)).set(end - at)
+            dated = self._oldest.get(partition, (-1, 0.0))
+            if partition in behind and dated[0] == at:
+                ages[partition.topic] = max(ages[partition.topic], now - dated[1])
+        for topic, age in ages.items():
+            metrics.OLDEST_UNPROCESSED.labels(topic).set(age)

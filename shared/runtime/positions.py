@@ -1,0 +1,183 @@
+"""Whether a position still means what it meant: its log is there, and reaches it.
+
+A position is a number in one log. Where the topic was made anew, the broker wiped, or records
+deleted or cut off, reading on from that number would pass over events in silence. So the
+partition stands still, after restarts too, until a person runs `rollforward positions reset`.
+Nothing stands still where all that was lost can be asked for again: `HEALS`.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres import positions
+from shared.ledger.postgres.book import Fenced, Partition
+from shared.ledger.postgres.positions import Held, TopicIds
+from shared.ledger.postgres.statements import sql
+from shared.runtime.asker import Asker
+from shared.runtime.topic_ids import Cluster
+from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
+
+log = logging.getLogger(__name__)
+
+CONSUMER_OF = {
+    SIGNUPS: "generator",
+    PAYMENTS: "collector",
+    TICKS: "coordinator",
+    LEDGER: "notifier",
+    RECHECKS: "notifier",
+}
+"""Who keeps positions in a topic. Of RUNS and PAGES nobody does: they only carry what rows of
+`book.run` and `book.page` say, and a timer sends again what stands still."""
+HEALS = (RECHECKS,)
+"""A recheck only asks for a look at a customer's entitlement: where requests were lost, every
+customer of the partition is looked at, and nobody needs to decide anything."""
+WHOLE = -1
+"""In place of a partition: the topic as a whole."""
+HOW = "see `rollforward positions list` and the runbook, KafkaLost"
+
+
+class Look(NamedTuple):
+    """Where to read on, and why not: by (topic, partition), `WHOLE` for all of a topic."""
+
+    offsets: Mapping[Partition, int]
+    standing: Mapping[Partition, str]
+
+
+def topic_fault(topic: str, cluster: Cluster, fleet: int) -> str | None:
+    """Return why nothing of a topic can be read; None when it can. `fleet`: the book's count."""
+    count = next(each for each in TOPICS if each.name == topic).partition_count(fleet)
+    now = cluster.topics.get(topic)
+    if now is None:
+        return "the topic is not on the broker; `rollforward migrate` makes it anew"
+    if len(now.partitions) != count:
+        return (
+            f"the topic has {len(now.partitions)} partitions and the fleet {count}: customers are "
+            "placed by that count; see the runbook, PartitionsChanged"
+        )
+    return None
+
+
+def fault(topic: str, held: Held, cluster: Cluster, begin: int, end: int) -> str | None:
+    """Return why a position cannot be read on from; None when it can. The topic exists."""
+    at = held.next_offset
+    if held.cluster_id is not None:
+        if held.cluster_id != cluster.cluster_id:
+            return (
+                f"it was read in Kafka cluster {held.cluster_id}, and this is "
+                f"{cluster.cluster_id}: the broker was wiped, or it is another one"
+            )
+        if held.topic_id != cluster.topics[topic].topic_id:
+            return "the topic was deleted and made anew since it was read"
+    if at < begin:
+        return f"reading is at {at}, but the broker has records from {begin} on"
+    if at > end:
+        return f"reading is at {at}, but the log ends at {end}: records that were read are gone"
+    return held.halted
+
+
+def grouped(standing: Mapping[Partition, str]) -> dict[str, str]:
+    """Return one reason a topic, or a partition where it is the only one: what stands still
+    together is said once. `billing.payments.v1` -> "partitions 0-11: the topic was ..."."""
+    by_topic: dict[str, dict[str, list[int]]] = {}
+    for (topic, number), why in sorted(standing.items()):
+        by_topic.setdefault(topic, {}).setdefault(why, []).append(number)
+    said = {}
+    for topic, reasons in by_topic.items():
+        if len(reasons) == 1 and len(numbers := next(iter(reasons.values()))) == 1:
+            said[name((topic, numbers[0]))] = next(iter(reasons))
+        else:
+            said[topic] = "; ".join(f"{_listed(n)}: {why}" for why, n in reasons.items())
+    return said
+
+
+def name(partition: Partition) -> str:
+    """Return how a partition is called in /readyz and the log: `billing.payments.v1-3`."""
+    topic, number = partition
+    return topic if number == WHOLE else f"{topic}-{number}"
+
+
+def _listed(numbers: list[int]) -> str:
+    """Return numbers, ascending, as ranges: "partitions 0-3,7"."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][-1] == number - 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return "partitions " + ",".join("-".join(map(str, each)) for each in ranges)
+
+
+class Keeper:
+    """Looks after the positions of one consumer group in some topics."""
+
+    def __init__(self, consumer: str, topics: Collection[str], asker: Asker) -> None:
+        self._consumer = consumer
+        self._topics = topics
+        self._asker = asker
+        self.topic_ids: TopicIds = {}
+        """The topics that the offsets of the last look belong to."""
+
+    async def look(self, connection: asyncpg.Connection, assigned: Iterable[Partition]) -> Look:
+        """Compare the book with the broker. Raises KafkaError when the broker does not answer."""
+        fleet = (await connection.fetchrow(sql("fleet_setup")))["partitions"]
+        cluster = await self._asker.cluster(self._topics)
+        self.topic_ids = {topic: now.topic_id for topic, now in cluster.topics.items()}
+        standing = {
+            (topic, WHOLE): why
+            for topic in self._topics
+            if (why := topic_fault(topic, cluster, fleet)) is not None
+        }
+        ours = [each for each in assigned if (each[0], WHOLE) not in standing]
+        # The book before the broker: an end that was read earlier may lie before a position.
+        known = cluster.cluster_id
+        held = await positions.held(connection, self._consumer, ours, self.topic_ids, known)
+        begins, ends = await self._asker.begins(ours), await self._asker.ends(ours)
+        offsets: dict[Partition, int] = {}
+        for partition, position in held.items():
+            begin, end = begins[partition], ends[partition]
+            why = fault(partition[0], position, cluster, begin, end)
+            if why is None:
+                offsets[partition] = position.next_offset
+            elif partition[0] in HEALS:
+                await self._heal(connection, partition, begin, cluster, why)
+                offsets[partition] = begin
+            else:
+                standing[partition] = why
+                if position.next_offset > end and position.halted is None:
+                    # Records that come will hide it: the log is soon as long as it was.
+                    at = position.next_offset
+                    await positions.halt(connection, self._consumer, partition, at, why)
+        new = [each for each in offsets if held[each].cluster_id is None]
+        if new:
+            await positions.adopt(connection, self._consumer, new, self.topic_ids, known)
+        return Look(offsets, standing)
+
+    async def same(self, partitions: Collection[Partition]) -> None:
+        """Return when records that were read of these came from the topics of the last look;
+        Fenced when another topic has their name now. An id never comes back, so a topic that has
+        its id before and after the records were read is the one that they were read from."""
+        expected = {topic: self.topic_ids.get(topic) for topic, _ in partitions}
+        cluster = await self._asker.cluster(list(expected), partitions)
+        for topic, topic_id in expected.items():
+            now = cluster.topics.get(topic)
+            if now is None or now.topic_id != topic_id:
+                raise Fenced(f"{self._consumer}: {topic} was deleted, and perhaps made anew")
+
+    async def _heal(
+        self,
+        connection: asyncpg.Connection,
+        partition: Partition,
+        begin: int,
+        cluster: Cluster,
+        why: str,
+    ) -> None:
+        topic, bucket = partition
+        log.warning("%s: %s-%d begins anew at %d: %s", self._consumer, topic, bucket, begin, why)
+        async with connection.transaction():
+            await positions.reset(
+                connection, self._consumer, {partition: begin}, self.topic_ids, cluster.cluster_id
+            )
+            await connection.execute(sql("recheck_bucket"), topic, bucket)

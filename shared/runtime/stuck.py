@@ -1,0 +1,88 @@
+"""A batch that stands: said after 15 seconds, with what it waits for, and taken back when it ends.
+
+Said in /readyz (503), in the log and as a metric. A batch waits for its locks on purpose, and no
+error comes of it before the database's time is up: without this, a worker held up by a lock would
+look ready all the while.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from shared.ledger.postgres.statements import sql
+from shared.runtime import metrics
+from shared.runtime.database import Database
+from shared.runtime.health import Health
+
+STANDS_SECONDS = 15.0
+LOOK_SECONDS = 5.0
+"""How often the age and what is waited for are said anew; an answer takes as long at most."""
+
+log = logging.getLogger(__name__)
+
+
+class Stuck:
+    """Watches the transactions of one part of a worker."""
+
+    def __init__(self, worker: str, database: Database, health: Health) -> None:
+        self._worker = worker
+        self._database = database
+        self._health = health
+        self._began: dict[str, float] = {}
+
+    @contextmanager
+    def watched(self, cause: str, connection: asyncpg.Connection) -> Iterator[None]:
+        """Say when the block lasts too long; `cause` is its name in /readyz."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        telling: list[asyncio.Task[None]] = []
+        timer = loop.call_later(
+            STANDS_SECONDS,
+            lambda: telling.append(loop.create_task(self._tell(cause, connection, began))),
+        )
+        try:
+            yield
+        finally:
+            timer.cancel()
+            for task in telling:
+                task.cancel()
+                self._take_back(cause, loop.time() - began)
+
+    async def _tell(self, cause: str, connection: asyncpg.Connection, began: float) -> None:
+        loop, said = asyncio.get_running_loop(), ""
+        self._began[cause] = began
+        while True:
+            what = await self._waits_for(connection)
+            seconds = loop.time() - began
+            if what != said:
+                log.warning("%s: %s stands for %.0f s: %s", self._worker, cause, seconds, what)
+                said = what
+            self._health.bad(cause, f"stands for {seconds:.0f} s: {what}"[:300])
+            self._show(loop.time())
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _waits_for(self, connection: asyncpg.Connection) -> str:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS), self._database.connection() as other:
+                row = await other.fetchrow(sql("waits_for"), connection.get_server_pid())
+        except Exception as error:
+            # Whatever is wrong, the batch meets it too, and says it better.
+            return f"PostgreSQL does not say what it waits for ({type(error).__name__})"
+        if row["lock"]:
+            holders = ", ".join(row["holders"]) or "nobody any more"
+            return f"waits for a lock ({row['lock']}) that session {holders} holds"
+        return f"waits for no lock ({row['event'] or 'PostgreSQL or Kafka is slow to answer'})"
+
+    def _take_back(self, cause: str, seconds: float) -> None:
+        if self._began.pop(cause, None) is None:
+            return
+        log.warning("%s: %s moves again after %.0f s", self._worker, cause, seconds)
+        self._health.good(cause)
+        self._show(asyncio.get_running_loop().time())
+
+    def _show(self, now: float) -> None:
+        oldest = min(self._began.values(), default=now)
+        metrics.BATCH_STANDING.labels(self._worker).set(now - oldest)

@@ -1,0 +1,203 @@
+"""The settings of topics that we rely on, whoever made them: what is wrong, and how bad it is.
+
+What loses events or mixes customers up refuses to run; what may lose them one day warns.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from shared.runtime import metrics
+from shared.runtime.health import Health
+from shared.runtime.loop import Backoff
+from shared.runtime.topic_ids import Cluster, TopicNow, describe
+from shared.schemas.topics import (
+    DEAD_LETTER_BYTES_MAX,
+    ENTITLEMENTS,
+    INTERNAL,
+    TOPICS,
+    Topic,
+)
+
+log = logging.getLogger(__name__)
+
+DAY_MS = 24 * 3600 * 1000
+RETENTION_MS = 30 * DAY_MS
+RETENTION_DAYS_MIN = 7
+"""A fleet may be down, or a partition stand still, over a weekend and a holiday."""
+REPLICAS = 3
+IN_SYNC_MIN = 2
+COMPACTED = {ENTITLEMENTS, *(topic.name for topic in INTERNAL)}
+"""Where the last record of a key says it all, or the book can ask again."""
+ASKED = (
+    "cleanup.policy",
+    "retention.ms",
+    "retention.bytes",
+    "message.timestamp.type",
+    "min.insync.replicas",
+    "max.message.bytes",
+)
+
+
+class Remark(NamedTuple):
+    """What is wrong with a topic, and what to do. `refuses`: nothing may run until it is mended."""
+
+    topic: str
+    words: str
+    refuses: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.words}"
+
+
+def wanted(topic: Topic, brokers: int) -> dict[str, str]:
+    """Return the settings of a topic that we make ourselves.
+
+    By the time of arrival: a publisher's own timestamp may be older than the retention, and
+    the broker would delete the event minutes after it acknowledged it.
+    """
+    settings = {"retention.ms": str(RETENTION_MS), "message.timestamp.type": "LogAppendTime"}
+    if topic.max_message_bytes is not None:
+        settings["max.message.bytes"] = str(topic.max_message_bytes)
+    if brokers >= REPLICAS:
+        settings["min.insync.replicas"] = str(IN_SYNC_MIN)
+    return settings
+
+
+def remarks_on(
+    topic: Topic, now: TopicNow, brokers: int, settings: Mapping[str, str], fleet: int
+) -> list[Remark]:
+    """Return what is wrong with a topic as it is; `fleet` is the book's partition count."""
+    found: list[tuple[str, bool]] = []
+    count = topic.partition_count(fleet)
+    if len(now.partitions) != count:
+        words = (
+            f"it has {len(now.partitions)} partitions, and the fleet was set up with {count}: "
+            "customers are placed by that count; see the runbook, PartitionsChanged"
+        )
+        found.append((words, True))
+    if "compact" in settings.get("cleanup.policy", "") and topic.name not in COMPACTED:
+        words = (
+            "cleanup.policy compacts, and keeps only the last event of each customer: "
+            "set it to delete, and publish again what was there"
+        )
+        found.append((words, True))
+    in_sync = int(settings.get("min.insync.replicas", "1"))
+    if in_sync > now.replicas:
+        words = (
+            f"min.insync.replicas is {in_sync} with {now.replicas} replicas: nothing can be "
+            "written; add replicas, or lower it"
+        )
+        found.append((words, True))
+    elif now.replicas < min(brokers, REPLICAS):
+        words = (
+            f"it has {now.replicas} replicas on {brokers} brokers: events are lost with a disk; "
+            f"give it {min(brokers, REPLICAS)}"
+        )
+        found.append((words, False))
+    elif now.replicas >= REPLICAS and in_sync < IN_SYNC_MIN:
+        words = (
+            f"min.insync.replicas is {in_sync}: one broker may acknowledge an event alone and "
+            f"lose it; set it to {IN_SYNC_MIN}"
+        )
+        found.append((words, False))
+    found += [(words, False) for words in _on_keeping(topic, settings)]
+    if topic.max_message_bytes is not None:
+        most = int(settings.get("max.message.bytes", DEAD_LETTER_BYTES_MAX))
+        if most < topic.max_message_bytes:
+            words = (
+                f"max.message.bytes is {most}: a dead letter of a large record does not fit, and "
+                f"stops the relay; set it to {topic.max_message_bytes}"
+            )
+            found.append((words, False))
+    return [Remark(topic.name, *each) for each in found]
+
+
+def _on_keeping(topic: Topic, settings: Mapping[str, str]) -> list[str]:
+    if topic in INTERNAL:
+        return []
+    found = []
+    retention = int(settings.get("retention.ms", "-1"))
+    if 0 <= retention < RETENTION_DAYS_MIN * DAY_MS:
+        found.append(
+            f"retention.ms is {retention / DAY_MS:.3g} days: what is not read by then is lost; "
+            f"set it to {RETENTION_DAYS_MIN} days ({RETENTION_DAYS_MIN * DAY_MS}) or more"
+        )
+    if retention >= 0 and settings.get("message.timestamp.type") == "CreateTime":
+        found.append(
+            "message.timestamp.type is CreateTime: an event whose timestamp is older than the "
+            "retention is deleted soon after it was acknowledged; set it to LogAppendTime"
+        )
+    size = int(settings.get("retention.bytes", "-1"))
+    if size >= 0:
+        found.append(
+            f"retention.bytes is {size}: a busy day deletes what is not read yet; set it to -1"
+        )
+    return found
+
+
+async def remarks(kafka: str, fleet: int) -> list[Remark]:
+    """Return what is wrong with the topics that exist, what refuses first.
+
+    Raises KafkaError or OSError when the broker cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        await admin.start()
+        cluster = await describe(admin._client, [topic.name for topic in TOPICS])
+        settings, unread = await _settings(admin, cluster)
+    finally:
+        await admin.close()
+    found = [
+        remark
+        for topic in TOPICS
+        if (now := cluster.topics.get(topic.name)) is not None
+        for remark in remarks_on(topic, now, cluster.brokers, settings.get(topic.name, {}), fleet)
+    ]
+    return sorted([*found, *unread], key=lambda remark: not remark.refuses)
+
+
+async def _settings(
+    admin: AIOKafkaAdminClient, cluster: Cluster
+) -> tuple[dict[str, dict[str, str]], list[Remark]]:
+    """Return the settings of each topic, and a remark where we may not read them."""
+    asked = [
+        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(ASKED))
+        for name in cluster.topics
+    ]
+    found: dict[str, dict[str, str]] = {}
+    unread: list[Remark] = []
+    for answer in await admin.describe_configs(asked):
+        for code, message, _, name, entries in answer.resources:
+            if code:
+                why = f"{for_code(code).__name__}: {message}"
+                words = f"its settings cannot be read ({why}); allow DESCRIBE_CONFIGS on it"
+                unread.append(Remark(name, words))
+            else:
+                found[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+    return found, unread
+
+
+async def unfit_topics(
+    worker: str, kafka: str, fleet: int, health: Health, stopping: asyncio.Event
+) -> str | None:
+    """Return why a worker must not work on these topics; None when it may. Waits for Kafka."""
+    wait = Backoff()
+    while not stopping.is_set():
+        try:
+            found = await remarks(kafka, fleet)
+        except (KafkaError, OSError) as away:
+            log.warning("%s: kafka: %s: %s", worker, type(away).__name__, away)
+            metrics.RETRIES.labels(worker, "kafka").inc()
+            health.bad("kafka", f"{type(away).__name__}: {away}"[:200])
+            await wait(stopping)
+            continue
+        for remark in found:
+            log.warning("%s: topic %s", worker, remark)
+        return "; ".join(str(remark) for remark in found if remark.refuses) or None
+    return None

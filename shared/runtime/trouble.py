@@ -1,0 +1,127 @@
+"""What an error of a server means: in words, and as an exit code of contract §8.
+
+Three kinds. What passes by itself or is mended from outside is waited for by workers
+(`database.PASSING`). What no waiting mends, a wrong password or missing rights, ends the worker
+or command with one clear line. Anything else is our mistake and keeps its traceback.
+"""
+
+import errno
+import os
+import ssl
+
+import asyncpg
+from aiokafka import errors as kafka
+from aiokafka.errors import KafkaError
+
+from shared.runtime.connecting import NotLetIn
+
+USAGE, UNREACHABLE = 2, 3
+
+
+LOGIN = (
+    NotLetIn,
+    asyncpg.InvalidAuthorizationSpecificationError,  # a wrong password is one of them
+    ssl.SSLCertVerificationError,
+    kafka.AuthenticationFailedError,
+    kafka.AuthenticationMethodNotSupported,
+    kafka.SaslAuthenticationFailed,
+    kafka.UnsupportedSaslMechanismError,
+    kafka.IllegalSaslStateError,
+)
+"""The server answers and does not let us in: contract §15, exit code 3."""
+
+RIGHTS = (
+    asyncpg.InsufficientPrivilegeError,
+    kafka.TopicAuthorizationFailedError,
+    kafka.GroupAuthorizationFailedError,
+    kafka.ClusterAuthorizationFailedError,
+    kafka.TransactionalIdAuthorizationFailed,
+)
+"""The server lets us in and forbids what we ask: exit code 2."""
+
+SETUP = (
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedObjectError,
+)
+"""There is no such database, or no book of this version in it: exit code 2."""
+
+AWAY = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,  # max_connections is used up, a disk is full
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalClientError,
+    KafkaError,
+)
+"""The server is away, or cannot do it now: exit code 3."""
+
+
+def words(error: BaseException) -> str:
+    """Return what an error says, never nothing: many a TimeoutError has no words of its own."""
+    if said := " ".join(str(error).split()):
+        return said
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}, without a reason"
+
+
+def told(error: BaseException) -> str:
+    """Return an error's name and what it says, at most 200 characters: for logs and /readyz."""
+    name, said = type(error).__name__, words(error)
+    return (said if said.startswith(name) else f"{name}: {said}")[:200]
+
+
+def exit_code(error: BaseException) -> int | None:
+    """Return 2 or 3 (contract §8), None for an error that is nobody's but ours."""
+    if isinstance(error, LOGIN):
+        return UNREACHABLE
+    if isinstance(error, RIGHTS + SETUP):
+        return USAGE
+    if isinstance(error, AWAY):
+        return UNREACHABLE
+    if isinstance(error, asyncpg.InterfaceError):
+        # A ValueError among them is what we asked for; any other is a connection that has ended.
+        return USAGE if isinstance(error, ValueError) else UNREACHABLE
+    if isinstance(error, OSError) and error.errno in _NETWORK:
+        return UNREACHABLE
+    return None
+
+
+_NETWORK = {
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.ENETDOWN,
+    errno.EADDRNOTAVAIL,
+}
+
+
+def lasting(error: BaseException | None) -> BaseException | None:
+    """Return what no waiting mends, the error itself or one of its causes; None where waiting may.
+
+    A worker ends on it with its exit code, and whoever started it starts it again with growing
+    pauses: so a password that is changed under a worker is found by the next start.
+    """
+    while error is not None:
+        if isinstance(error, LOGIN + RIGHTS) and not _raised_by_a_trigger(error):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _raised_by_a_trigger(error: BaseException) -> bool:
+    """Whether our own triggers said no: append-only rows refuse with the same SQLSTATE, 42501,
+    and that is one customer's trouble, not the login's."""
+    return getattr(error, "server_source_function", None) == "exec_stmt_raise"

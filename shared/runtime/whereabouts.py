@@ -1,0 +1,91 @@
+"""Where every consumer is, for people: what stands still, why, and the reset they decide on."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres import positions
+from shared.ledger.postgres.statements import sql
+from shared.runtime.asker import Asker
+from shared.runtime.positions import CONSUMER_OF, HEALS, HOW, WHOLE, fault, grouped, topic_fault
+from shared.schemas.topics import LEDGER
+
+
+class CannotReset(Exception):
+    """A topic's positions cannot be reset as things are; the message says what to do first."""
+
+
+class Whereabouts(NamedTuple):
+    """A consumer in a partition. `begin` and `end` are those of the log as it is now, None
+    where there is none; `position` is None where nothing was read yet; `why` it stands still."""
+
+    consumer: str
+    topic: str
+    partition: int
+    position: int | None
+    begin: int | None
+    end: int | None
+    why: str | None
+
+
+def standing(found: Iterable[Whereabouts]) -> list[str]:
+    """Return what stands still and why, a line a topic."""
+    reasons = {(each.topic, each.partition): each.why for each in found if each.why is not None}
+    return [f"{cause} stands still: {why}; {HOW}" for cause, why in grouped(reasons).items()]
+
+
+async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Whereabouts]:
+    """Return where every consumer is in every partition that the book or the broker knows.
+
+    A topic that cannot be read at all is one row with the partition `WHOLE` beside those.
+    Raises KafkaError when the broker does not answer.
+    """
+    fleet = await connection.fetchval(sql("fleet_setup"))
+    cluster = await asker.cluster(list(CONSUMER_OF))
+    # The book before the broker: an end that was read earlier may lie before a position.
+    held = await positions.everywhere(connection)
+    there = await asker.partitions(CONSUMER_OF)
+    begins, ends = await asker.begins(there), await asker.ends(there)
+    found: list[Whereabouts] = []
+    for topic, consumer in sorted(CONSUMER_OF.items(), key=lambda each: (each[1], each[0])):
+        whole = topic_fault(topic, cluster, fleet)
+        if whole is not None:
+            found.append(Whereabouts(consumer, topic, WHOLE, None, None, None, whole))
+        known = {number for c, t, number in held if (c, t) == (consumer, topic)}
+        for number in sorted(known | {n for t, n in there if t == topic}):
+            position = held.get((consumer, topic, number))
+            begin, end = begins.get((topic, number)), ends.get((topic, number))
+            why = None
+            if whole is None and position and begin is not None and end is not None:
+                why = fault(topic, position, cluster, begin, end)
+            if topic in HEALS:
+                why = None
+            at = position.next_offset if position else None
+            found.append(Whereabouts(consumer, topic, number, at, begin, end, why))
+    return found
+
+
+async def reset(connection: asyncpg.Connection, asker: Asker, topic: str) -> list[Whereabouts]:
+    """Let the consumer of a topic read it from its beginning; return where it was before.
+
+    What was applied comes as duplicates. Workers that run give up what they have in hand, and
+    read on from there within seconds. Lines of the ledger are published again from the first
+    one on: those that the topic has lost are in the book. Raises CannotReset when the topic is
+    not there or has another partition count than the fleet, KafkaError without an answer.
+    """
+    fleet = await connection.fetchval(sql("fleet_setup"))
+    cluster = await asker.cluster([topic])
+    why = topic_fault(topic, cluster, fleet)
+    if why is not None:
+        raise CannotReset(f"{topic}: {why}")
+    before = [each for each in await whereabouts(connection, asker) if each.topic == topic]
+    now = cluster.topics[topic]
+    begins = await asker.begins([(topic, number) for number in now.partitions])
+    async with connection.transaction():
+        await positions.reset(
+            connection, CONSUMER_OF[topic], begins, {topic: now.topic_id}, cluster.cluster_id
+        )
+        if topic == LEDGER:
+            await connection.execute(sql("relay_again"))
+    return before

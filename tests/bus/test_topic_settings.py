@@ -1,0 +1,132 @@
+"""Topics made by others: each wrong setting is named, on a real broker."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
+
+from shared.runtime import worker
+from shared.runtime.broker import WrongTopics, check_topics, create_topics
+from shared.runtime.embedded import Kafka
+from shared.runtime.health import Health
+from shared.runtime.setting_up import set_up
+from shared.runtime.settings import Settings
+from shared.runtime.topic_ids import TopicNow
+from shared.runtime.topic_settings import RETENTION_MS, remarks, remarks_on, unfit_topics, wanted
+from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
+from tests.faults.test_topic_made_anew import administered
+from tests.support.live import fresh_topics, no_topics
+
+TOPIC = {topic.name: topic for topic in TOPICS}
+
+
+async def made_by_hand(
+    kafka: str, topic: str, settings: Mapping[str, str], partitions: int = 12
+) -> None:
+    """Make one topic as somebody else would, and the others as `migrate` does."""
+    await no_topics(kafka)
+    named = {name.replace("_", "."): value for name, value in settings.items()}
+    async with administered(kafka) as admin:
+        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=named)])
+    await create_topics(kafka, 12)
+
+
+async def found(kafka: str) -> dict[str, tuple[bool, str]]:
+    return {each.topic: (each.refuses, each.words) for each in await remarks(kafka, 12)}
+
+
+async def test_topics_that_we_make_leave_nothing_to_remark(kafka: Kafka) -> None:
+    await fresh_topics(kafka.bootstrap)
+    assert await check_topics(kafka.bootstrap, 12) == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "partitions", "settings", "said"),
+    [
+        (PAYMENTS, 6, {}, "it has 6 partitions, and the fleet was set up with 12"),
+        (SIGNUPS, 12, {"cleanup_policy": "compact"}, "compacts"),
+        (PAYMENTS, 12, {"cleanup_policy": "compact,delete"}, "compacts"),
+        (LEDGER, 12, {"cleanup_policy": "compact"}, "compacts"),
+        (PAYMENTS, 12, {"min_insync_replicas": "2"}, "nothing can be written"),
+    ],
+)
+async def test_a_setting_that_loses_events_or_mixes_customers_up_refuses_to_run(
+    kafka: Kafka, database: str, topic: str, partitions: int, settings: dict[str, str], said: str
+) -> None:
+    await made_by_hand(kafka.bootstrap, topic, settings, partitions)
+    with pytest.raises(WrongTopics, match=f"{topic}: .*{said}"):
+        await set_up(kafka.bootstrap, database, Settings())
+    for name in worker.WORKERS:
+        code = await worker.work(name, Settings(kafka=kafka.bootstrap, database_url=database))
+        assert code == 2, name
+
+
+@pytest.mark.parametrize(
+    ("topic", "settings", "said"),
+    [
+        (PAYMENTS, {"retention_ms": "3600000", "message_timestamp_type": "LogAppendTime"},
+         "retention.ms is 0.0417 days"),
+        (PAYMENTS, {"retention_ms": str(RETENTION_MS), "message_timestamp_type": "CreateTime"},
+         "message.timestamp.type is CreateTime"),
+        (SIGNUPS, {"retention_bytes": "1000000"}, "retention.bytes is 1000000"),
+    ],
+)  # fmt: skip
+async def test_a_setting_that_may_lose_events_one_day_warns(
+    kafka: Kafka, database: str, topic: str, settings: dict[str, str], said: str
+) -> None:
+    await made_by_hand(kafka.bootstrap, topic, settings)
+    steps = await set_up(kafka.bootstrap, database, Settings())
+    (warned,) = [step for step in steps if step.startswith("warning: ")]
+    assert warned.startswith(f"warning: {topic}: {said}")
+    assert set(await found(kafka.bootstrap)) == {topic}
+
+
+@pytest.mark.parametrize(
+    ("topic", "settings"),
+    [
+        (ENTITLEMENTS, {"cleanup_policy": "compact"}),
+        (RECHECKS, {"cleanup_policy": "compact", "retention_ms": "3600000"}),
+        (PAYMENTS, {"retention_ms": "-1", "message_timestamp_type": "CreateTime"}),
+    ],
+)
+async def test_a_setting_that_loses_nothing_is_left_alone(
+    kafka: Kafka, topic: str, settings: dict[str, str]
+) -> None:
+    await made_by_hand(kafka.bootstrap, topic, settings)
+    assert await check_topics(kafka.bootstrap, 12) == []
+
+
+def test_copies_are_asked_for_where_there_are_brokers_to_hold_them() -> None:
+    def said(replicas: int, brokers: int, in_sync: str) -> list[tuple[bool, str]]:
+        now, settings = TopicNow(None, tuple(range(12)), replicas), {"min.insync.replicas": in_sync}
+        told = remarks_on(TOPIC[PAYMENTS], now, brokers, settings, 12)
+        return [(each.refuses, each.words.split(":")[0]) for each in told]
+
+    assert said(1, 1, "1") == []
+    assert said(1, 3, "1") == [(False, "it has 1 replicas on 3 brokers")]
+    assert said(3, 3, "1") == [(False, "min.insync.replicas is 1")]
+    assert said(3, 3, "2") == []
+    assert said(2, 3, "3") == [(True, "min.insync.replicas is 3 with 2 replicas")]
+    assert wanted(TOPIC[PAYMENTS], 3)["min.insync.replicas"] == "2"
+    assert "min.insync.replicas" not in wanted(TOPIC[PAYMENTS], 1)
+
+
+async def test_an_event_with_an_old_timestamp_is_kept_by_its_time_of_arrival(kafka: Kafka) -> None:
+    await fresh_topics(kafka.bootstrap)
+    old = int(time.time() * 1000) - 3 * RETENTION_MS
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        sent = await producer.send_and_wait(PAYMENTS, b"{}", b"c-1", timestamp_ms=old)
+    assert sent.timestamp > old + 2 * RETENTION_MS
+
+
+async def test_a_worker_waits_for_a_broker_before_it_looks_at_topics() -> None:
+    stopping = asyncio.Event()
+    health = Health("kafka")
+    waiting = asyncio.create_task(unfit_topics("relay", "127.0.0.1:1", 12, health, stopping))
+    while health.causes["kafka"] == "starting":
+        await asyncio.sleep(0.01)
+    stopping.set()
+    assert await waiting is None
