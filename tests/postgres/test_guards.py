@@ -36,6 +36,7 @@ async def holes(connection: asyncpg.Connection) -> list[Any]:
 
 @pytest.fixture
 async def kept(connection: asyncpg.Connection) -> Kept:
+    """A book with a row in each table that is append-only."""
     kept = Kept(connection)
     await kept.policy("[billing]")
     await kept.tell(
@@ -44,6 +45,7 @@ async def kept(connection: asyncpg.Connection) -> Kept:
         payment("p-1", "rahim", "2.00", "2026-01-20"),
     )
     await sealing.seal(connection)
+    await connection.execute("INSERT INTO book.incarnation (number, reason) VALUES (2, 'restored')")
     return kept
 
 
