@@ -45,13 +45,6 @@ NIGHT = timedelta(minutes=5)
 """The clock ticks for a day once it is five minutes old in the business zone."""
 
 
-class _App(faust.App):
-    """Faust without its folders: it makes them for tables, which we have none of, and a worker
-    that is killed would leave them behind."""
-
-    def _create_directories(self) -> None: ...
-
-
 class Runs:
     """The Faust app: an agent that claims months, timers that heal, watch, and keep the clock."""
 

@@ -9,10 +9,10 @@ from shared.kafka.clients import SESSION_SECONDS
 
 
 class _App(faust.App):
-    """An app that keeps nothing on the disk."""
+    """Faust without its folders: it makes them for tables, which we have none of, and a worker
+    that is killed would leave them behind."""
 
-    async def on_first_start(self) -> None:
-        """Faust makes its folders here, and would leave them behind at each start."""
+    def _create_directories(self) -> None: ...
 
 
 def faust_app(kafka: str, name: str, **options: Any) -> faust.App:

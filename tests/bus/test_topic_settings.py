@@ -1,8 +1,8 @@
 """Topics made by others: each wrong setting is named, on a real broker."""
 
 import asyncio
-import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -20,6 +20,7 @@ from shared.runtime.worker import Context
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
 from tests.faults.test_topic_made_anew import administered
 from tests.support.live import fresh_topics, no_topics
+from tests.support.patience import until
 
 TOPIC = {topic.name: topic for topic in TOPICS}
 
@@ -117,7 +118,7 @@ def test_copies_are_asked_for_where_there_are_brokers_to_hold_them() -> None:
 
 async def test_an_event_with_an_old_timestamp_is_kept_by_its_time_of_arrival(kafka: Kafka) -> None:
     await fresh_topics(kafka.bootstrap)
-    old = int(time.time() * 1000) - 3 * RETENTION_MS
+    old = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1000)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
         sent = await producer.send_and_wait(PAYMENTS, b"{}", b"c-1", timestamp_ms=old)
     assert sent.timestamp > old + 2 * RETENTION_MS
@@ -128,7 +129,8 @@ async def test_a_worker_waits_for_a_broker_before_it_looks_at_topics() -> None:
     nowhere = Settings(kafka="127.0.0.1:1", database_url="postgresql://nobody@127.0.0.1:1/none")
     context = Context("relay", nowhere)
     waiting = asyncio.create_task(unfit_topics(context, stopping))
-    while context.health.causes["kafka"] == "starting":
-        await asyncio.sleep(0.01)
+    await until(
+        lambda: context.health.causes["kafka"] != "starting", "the worker to have asked Kafka"
+    )
     stopping.set()
     assert await waiting is None

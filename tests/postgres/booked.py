@@ -85,11 +85,12 @@ class Booked(Rules):
         if outcome == "accepted":
             await self.connection.execute(
                 "INSERT INTO book.run (tick_id, period, as_of, trigger, finished_at)"
-                " VALUES ($1, $2, $3, $4, now())",
+                " VALUES ($1, $2, $3, $4, $5)",
                 tick.tick_id,
                 tick.period,
                 tick.as_of,
                 tick.trigger,
+                self.now,
             )
 
 

@@ -8,12 +8,7 @@ from click.testing import CliRunner, Result
 
 from services.console.main import main
 from tests.postgres.kept import Kept, signup
-
-# A timeline that begins in 2099 says nothing of the days before: no bill can be made of it.
-BREAK = """
-UPDATE book.account SET terms = jsonb_set(terms, '{package}', '[["2099-01-01", ["x", 1]]]')
-WHERE customer_id = 'rahim'
-"""
+from tests.postgres.test_rehearse import NO_NEXT_LABEL
 
 
 @pytest.fixture
@@ -56,7 +51,7 @@ async def test_who_asks_for_a_period_that_is_not_there_is_told_which_are(
 async def test_a_rehearsal_names_whom_the_run_could_not_bill_and_why(
     kept: Kept, connection: asyncpg.Connection, database: str
 ) -> None:
-    await connection.execute(BREAK)
+    await connection.execute(NO_NEXT_LABEL)
 
     rehearsed = await ask(database, "rehearse", "--as-of", "2026-03-01")
 

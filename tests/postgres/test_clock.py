@@ -93,7 +93,7 @@ async def test_no_day_begins_in_a_book_that_was_restored_and_stands_still(
     database: str, book: asyncpg.Connection
 ) -> None:
     await ticked(book, TODAY - timedelta(days=9))
-    await book.execute("UPDATE book.run SET finished_at = now(), claimed_at = now()")
+    await book.execute("UPDATE book.run SET claimed_at = $1, finished_at = $1", NOON)
     await ticked(book, TODAY - timedelta(days=2))
     assert await Clock(database, behind=True).look() == []
     clock = Clock(database, behind=True)
@@ -103,7 +103,7 @@ async def test_no_day_begins_in_a_book_that_was_restored_and_stands_still(
     assert await book.fetch("SELECT FROM book.page") == []
     assert await book.fetchval("SELECT count(*) FROM book.run WHERE claimed_at IS NULL") == 1
 
-    await book.execute("UPDATE book.run SET finished_at = now()")
+    await book.execute("UPDATE book.run SET finished_at = clock_timestamp()")
     for behind, seals in ((True, 0), (False, 1)):
         clock = Clock(database, behind=behind)
         await clock._seal()

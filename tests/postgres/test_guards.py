@@ -37,6 +37,7 @@ async def holes(connection: asyncpg.Connection) -> list[Any]:
 
 @pytest.fixture
 async def kept(connection: asyncpg.Connection) -> Kept:
+    """A book with a row in each table that is append-only."""
     kept = Kept(connection)
     await kept.policy("[billing]")
     await kept.tell(

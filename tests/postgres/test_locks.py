@@ -124,7 +124,7 @@ async def test_a_reader_is_refused_every_lock_that_a_writer_waits_for(
 LINGERING = {
     "reads": [f"SELECT * FROM report.{view}" for view in VIEWS],
     "weak locks": [f"LOCK TABLE report.{view} IN ACCESS SHARE MODE" for view in VIEWS],
-    "past statements": ["SELECT report.statement_as_of('rahim', now())"] * 3,
+    "past statements": ["SELECT report.statement_as_of('rahim', '2026-12-31')"] * 3,
     "an open cursor": [
         "DECLARE slow CURSOR FOR SELECT * FROM report.ledger, report.reconciliation",
         "FETCH 1 FROM slow",
@@ -161,7 +161,7 @@ async def test_a_past_statement_takes_no_lock_but_that_of_any_reader(
     reader: asyncpg.Connection, connection: asyncpg.Connection
 ) -> None:
     async with reader.transaction():
-        await reader.execute("SELECT report.statement_as_of('rahim', now())")
+        await reader.execute("SELECT report.statement_as_of('rahim', '2026-12-31')")
         held = await connection.fetch(
             "SELECT DISTINCT locktype, mode FROM pg_locks WHERE pid = $1", reader.get_server_pid()
         )

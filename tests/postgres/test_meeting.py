@@ -15,6 +15,7 @@ from shared.runtime.judge import Judge
 from shared.runtime.loop import Loop
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS, SIGNUPS
+from tests.support.patience import until
 
 JUDGE = Judge(ZoneInfo("Asia/Dhaka"), 12)
 
@@ -88,8 +89,10 @@ async def test_two_batches_that_meet_on_a_reference_leave_one_payment(database: 
     await JUDGE(connection, [payment("c-1", "p-1", 2)])
     meeting = asyncio.create_task(second.commit(PAYMENTS, payment("c-2", "p-2", 0)))
     watcher = await asyncpg.connect(database)
-    while not await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-        await asyncio.sleep(0)
+    await until(
+        lambda: watcher.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"),
+        "the second batch to wait for the first",
+    )
     await transaction.commit()
     await meeting
 

@@ -10,6 +10,7 @@ from services.notifier.notifier import tell
 from shared.ledger.postgres.book import COPY_FROM_ROWS
 from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS
 from tests.postgres.booked import BOSS, Booked, cancel, change, pay, signup, tick
+from tests.support.patience import until
 
 
 async def sent(books: Booked, topic: str = NOTIFICATIONS) -> list[dict[str, Any]]:
@@ -163,11 +164,13 @@ async def test_two_batches_about_one_customer_tell_in_the_order_in_which_they_re
             await tell(other, lines, ["rahim"])
 
     waiting = asyncio.create_task(second())
-    while not await books.connection.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
-        other.get_server_pid(),
-    ):
-        await asyncio.sleep(0.01)
+    await until(
+        lambda: books.connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
+            other.get_server_pid(),
+        ),
+        "the second batch to wait for the first",
+    )
     await first.commit()
     await waiting
     await other.close()

@@ -144,7 +144,9 @@ async def test_two_labels_that_begin_in_one_month_are_a_double_bill(books: Booke
 async def test_who_left_or_is_quarantined_is_not_behind(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01"), signup("karim", "2026-01-10"))
     await books.play(change("h-1", "rahim", "2026-01-12", status="left"))
-    await books.connection.execute("INSERT INTO book.quarantine VALUES ('karim', 'Broken', now())")
+    await books.connection.execute(
+        "INSERT INTO book.quarantine VALUES ('karim', 'Broken', '2026-01-20')"
+    )
     books.accounts.pop("karim")
     await books.play(tick("2026-03-31"))
 

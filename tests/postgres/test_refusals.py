@@ -233,7 +233,7 @@ async def test_a_book_from_before_shows_its_refusals_without_their_events(
         "INSERT INTO book.command"
         " (command_id, customer_id, type, content, outcome, reason, recorded_at) VALUES"
         " ('refund/r-1', 'rahim', 'billing.refund.made.v1',"
-        """ '{"amount":"5.00","actor":"boss"}', 'refused', 'exceeds_credit', now())"""
+        """ '{"amount":"5.00","actor":"boss"}', 'refused', 'exceeds_credit', '2026-01-20')"""
     )
 
     await migrate(old, 12, "Asia/Dhaka")

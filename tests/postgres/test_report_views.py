@@ -350,7 +350,7 @@ async def test_commands_parked_runs_and_quarantine_are_shown(books: Booked) -> N
         " VALUES ('2026-01-31', 0, 1, 2, 3, 4), ('2026-01-31', 1, 10, 20, 30, 40)"
     )
     await books.connection.execute(
-        "INSERT INTO book.quarantine VALUES ('karim', 'Broken: oh', now())"
+        "INSERT INTO book.quarantine VALUES ('karim', 'Broken: oh', '2026-01-20')"
     )
 
     assert await books.rows(

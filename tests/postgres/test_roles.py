@@ -76,7 +76,7 @@ async def test_the_reader_reads_every_report(reader: asyncpg.Connection) -> None
 
 
 async def test_the_reader_reads_past_statements(reader: asyncpg.Connection) -> None:
-    rows = await reader.fetch("SELECT * FROM report.statement_as_of('rahim', now())")
+    rows = await reader.fetch("SELECT * FROM report.statement_as_of('rahim', '2026-12-31')")
 
     assert len(rows) == 2
 
@@ -95,7 +95,7 @@ async def test_the_reader_can_do_nothing_but_read(reader: asyncpg.Connection) ->
         "CREATE SCHEMA mine",
         "DELETE FROM report.parked",
         "UPDATE report.notice SET status = 'sent'",
-        "INSERT INTO report.quarantine VALUES ('rahim', 'why not', now())",
+        "INSERT INTO report.quarantine VALUES ('rahim', 'why not', '2026-01-20')",
     ):
         with pytest.raises(Denied):
             await reader.execute(statement)

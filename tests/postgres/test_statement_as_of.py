@@ -15,7 +15,7 @@ from shared.ledger.postgres.book import lock_buckets
 from tests.postgres.booked import Booked, pay, signup
 from tests.postgres.kept import Kept, payment
 from tests.postgres.kept import signup as told
-from tests.support.patience import QUIET_SECONDS
+from tests.support.patience import QUIET_SECONDS, until
 
 AS_OF = "SELECT period, paid::text, due::text FROM report.statement_as_of($1, $2)"
 
@@ -29,10 +29,12 @@ async def other(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def _waits(connection: asyncpg.Connection, pid: int) -> None:
     """Return when a backend waits, in the view and for no lock."""
-    while not await connection.fetchval(
-        "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $1", pid
-    ):
-        await asyncio.sleep(0.01)
+    await until(
+        lambda: connection.fetchval(
+            "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $1", pid
+        ),
+        "the reader to wait for a writer",
+    )
 
 
 async def _asked(connection: asyncpg.Connection, customer_id: str) -> list[tuple[Any, ...]]:
@@ -53,7 +55,7 @@ async def test_a_reader_waits_for_the_writer_whose_lines_bear_an_earlier_instant
     await books.play(pay("p-1", customer_id, 30_000, "2026-01-02"))
 
     reading = asyncio.create_task(_asked(other, customer_id))
-    await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), QUIET_SECONDS)
+    await _waits(books.connection, other.get_server_pid())
     await writing.commit()
 
     assert await reading == [("2026-01", "300.00", "700.00")]
@@ -88,15 +90,19 @@ async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
         await _waits(books.connection, other.get_server_pid())
         async with second.transaction():
             later = asyncio.create_task(lock_buckets(second, [bucket]))
-            while not await books.connection.fetchval(
-                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
-                second.get_server_pid(),
-            ):
-                await asyncio.sleep(0.01)
+            await until(
+                lambda: books.connection.fetchval(
+                    "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
+                    second.get_server_pid(),
+                ),
+                "the later writer to wait for the earlier one",
+            )
             await writing.commit()
             await later
 
-            assert await asyncio.wait_for(reading, 10) == [("2026-01", "0.00", "1000.00")]
+            assert await asyncio.wait_for(reading, QUIET_SECONDS) == [
+                ("2026-01", "0.00", "1000.00")
+            ]
     for each in (first, second):
         await each.close()
 

@@ -22,7 +22,7 @@ from shared.runtime.worker import WORKERS, Context, Part, parts_of
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
 from shared.schemas.topics import TOPICS
-from tests.support.patience import settle
+from tests.support.patience import settle, until
 
 
 class Live:
@@ -154,7 +154,10 @@ async def no_topics(kafka: str) -> None:
         existing = ours & set(await admin.list_topics())
         if existing:
             await admin.delete_topics(sorted(existing))
-        while ours & set(await admin.list_topics()):
-            await asyncio.sleep(0.02)
+
+        async def gone() -> bool:
+            return not ours & set(await admin.list_topics())
+
+        await until(gone, "the topics to be deleted")
     finally:
         await admin.close()
