@@ -1,15 +1,22 @@
 """A position is fenced by the topic that it belongs to, and what halts it stays until a reset."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from shared.kafka.topic_ids import Cluster, TopicNow
 from shared.ledger.postgres import book, positions
 from shared.ledger.postgres.positions import Held
 from shared.ledger.postgres.statements import sql
-from shared.runtime.positions import WHOLE, fault, grouped, topic_fault
+from shared.runtime.health import Health
+from shared.runtime.loop import Loop
+from shared.runtime.positions import WHOLE, Keeper, fault, grouped, topic_fault
 from shared.schemas.topics import PAYMENTS, TICKS
 
 OLD, NEW = UUID(int=1), UUID(int=2)
@@ -118,3 +125,43 @@ def test_what_stands_still_together_is_said_once() -> None:
     assert grouped(standing) == {PAYMENTS: "partitions 0-2,5,7-8: gone"}
     assert grouped({(PAYMENTS, 3): "gone"}) == {f"{PAYMENTS}-3": "gone"}
     assert grouped({(PAYMENTS, WHOLE): "grown"}) == {PAYMENTS: "grown"}
+
+
+@pytest.mark.parametrize(
+    "told", [NOW, NOW._replace(topics={}), KafkaError("no answer")], ids=["anew", "gone", "silent"]
+)
+async def test_records_count_only_where_their_topic_is_the_one_of_the_last_look(
+    told: Cluster | KafkaError,
+) -> None:
+    class Broker:
+        async def cluster(self, _topics: Any, _partitions: Any) -> Cluster:
+            if isinstance(told, KafkaError):
+                raise told
+            return told
+
+    broker: Any = Broker()
+    keeper = Keeper("collector", [PAYMENTS], broker)
+    keeper.topic_ids = {PAYMENTS: OLD}
+    with pytest.raises(book.Fenced):
+        await keeper.same([AT])
+    if told is NOW:
+        keeper.topic_ids = {PAYMENTS: NEW}
+        await keeper.same([AT])
+
+
+async def test_a_batch_whose_topic_is_not_confirmed_is_not_committed(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await begun(connection, 0)
+    collector: Any = Loop("collector", [PAYMENTS], "", None, None, Health())  # type: ignore[arg-type]
+    collector._positions, collector._topic_ids = {TopicPartition(*AT): 0}, {PAYMENTS: OLD}
+    collector._same = asyncio.get_running_loop().create_future()
+    collector._same.set_exception(book.Fenced("made anew"))
+
+    async def work() -> Any:
+        return lambda: None
+
+    record = SimpleNamespace(offset=8)
+    with pytest.raises(book.Fenced, match="made anew"):
+        await collector._commit(connection, {TopicPartition(*AT): [record]}, work)
+    assert await kept(connection) == Held(0, OLD, "here")
+    await connection.close()
