@@ -96,7 +96,9 @@ async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
             await writing.commit()
             await later
 
-            assert await asyncio.wait_for(reading, 10) == [("2026-01", "0.00", "1000.00")]
+            assert await asyncio.wait_for(reading, QUIET_SECONDS) == [
+                ("2026-01", "0.00", "1000.00")
+            ]
     for each in (first, second):
         await each.close()
 
