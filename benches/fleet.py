@@ -72,7 +72,7 @@ async def fleet_of(
 
 
 async def _seed(fleet: Fleet, connection: asyncpg.Connection, customers: int, age: int) -> None:
-    """Sign everyone up in his first month, and let one run bill the others."""
+    """Sign everyone up in their first month, then let one run bill the later ones."""
     first = months_after(LAST, 1 - age)
     await publish(fleet.kafka, [tick(f"{first}-01")])
     await run_done(connection, f"{first}-01")
