@@ -15,7 +15,7 @@ from shared.ledger.decide import Seen, judge_tick
 from shared.ledger.postgres import book, conflicts
 from shared.ledger.postgres.statements import sql
 from shared.runtime import inbox, metrics, outbox
-from shared.runtime.loop import Observe
+from shared.runtime.committing import Observe
 from shared.schemas.topics import TICKS
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from shared.ledger.errors import Unreadable
 from shared.ledger.money import decimal
 from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, outbox
-from shared.runtime.loop import Observe
+from shared.runtime.committing import Observe
 from shared.schemas.envelope import INCARNATION
 from shared.schemas.outbound import (
     EntitlementChanged,

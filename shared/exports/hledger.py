@@ -6,20 +6,20 @@ from typing import Any
 
 import asyncpg
 
-from services.console.problems import Tampered
 from shared.ledger.entries import RECEIVABLE, Entries, Entry
 from shared.ledger.line import Line
 from shared.ledger.money import decimal
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.auditing import pages
 from shared.ledger.postgres.statements import sql
+from shared.operator.tampered import Tampered
 
 COMMODITY = "BDT"
 WIDTH = len(Line._fields)
 
 
 async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes], Any]) -> None:
-    """Write every line as a balanced entry, and after each customer an assertion of what he owes.
+    """Write every line as a balanced entry, and after each customer an assertion of what they owe.
 
     Accounts and the commodity are declared before they are used. Memory holds one customer.
     """
@@ -35,7 +35,9 @@ def _taken(journal: "Journal", row: Any) -> list[str]:
     """Return the text of a row's entry; Tampered names the line that cannot be one."""
     try:
         return list(journal.take(row))
-    except Exception as error:  # pure code on the values of one line: whatever it is, it is they
+    except (
+        Exception
+    ) as error:  # pure code on the values of one line: whatever fails, they are at fault
         raise Tampered(f"line {row['customer_id']} {row['seq']}", error) from error
 
 

@@ -28,11 +28,12 @@ from shared.ledger.postgres import reports
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.statements import sql
 from shared.operator.retry import _retry_one
-from shared.runtime import loop as loops
+from shared.runtime import reading
 from shared.runtime.backoff import Backoff
+from shared.runtime.committing import Handler
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
-from shared.runtime.loop import Handler, Loop
+from shared.runtime.loop import Loop
 from shared.runtime.positions import Keeper
 from shared.runtime.relay import Relay
 from shared.schemas.publish import binary
@@ -187,14 +188,14 @@ def consuming(name: str, topics: list[str], handler: Callable[[], Handler]) -> S
         loop = Loop(name, topics, "", machine.database, handler(), Health())
 
         def done() -> None:
-            if loop._positions:
+            if loop._reading.positions:
                 loop.stop()
 
-        loop._restored = Present()  # type: ignore[assignment]
-        loop._consumer = Consumer(machine.log, machine.steps, topics, done)
+        loop._reading._restored = Present()  # type: ignore[assignment]
+        loop._reading._consumer = Consumer(machine.log, machine.steps, topics, done)
         asker: Any = Asker(machine.log)
-        loop._asker, loop._keeper = asker, Keeper(name, topics, asker)
-        loop._committed = 0.0
+        loop._reading._asker, loop._reading._keeper = asker, Keeper(name, topics, asker)
+        loop._offsets._committed = 0.0
         async with machine.database.connection() as connection:
             await loop._consume(connection, Backoff())
 
@@ -401,7 +402,7 @@ async def test_whoever_dies_at_any_step_leaves_what_an_undisturbed_run_leaves(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "STALE_SECONDS", 0.0)
-    monkeypatch.setattr(loops, "LOOK_SECONDS", float("inf"))  # or a slow machine has more steps
+    monkeypatch.setattr(reading, "LOOK_SECONDS", float("inf"))  # or a slow machine has more steps
     deaths, log = 0, Log.empty(BUCKETS)
     async with booked(postgres) as (url, book):
         for name, stage, happens in STAGES:

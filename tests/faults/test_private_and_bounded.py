@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.workers import worker_command
 from shared.embedded import DataFolder, Kafka
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
@@ -60,7 +61,9 @@ async def test_nobody_else_may_read_anything_in_the_folder_of_a_fleet(
     """A new folder, then one that an earlier release left open; while the fleet runs and after."""
     data, settings = tmp_path / "fleet", Settings(log_bytes=TINY)
     for _ in range(2):
-        async with Fleet(data, {"relay": 1}, prepare=prepare(settings), settings=settings) as fleet:
+        async with Fleet(
+            data, {"relay": 1}, prepare=prepare(settings), command=worker_command, settings=settings
+        ) as fleet:
             assert fleet.connection_file.exists()
             assert readable_by_others(data) == []
         assert (data / "log" / "relay.log").stat().st_size
@@ -87,11 +90,13 @@ async def test_what_others_keep_in_the_folder_keeps_its_rights(tmp_path: Path) -
 async def test_the_logs_of_a_fleet_are_rotated_by_size_and_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.embedded.fleet.LOGS_SECONDS", 0.05)
+    monkeypatch.setattr("shared.embedded.servers.LOGS_SECONDS", 0.05)
     settings = Settings(log_bytes=TINY)
     data = tmp_path / "fleet"
     worker, server = data / "log" / "relay.log", data / "postgres" / "log"
-    async with Fleet(data, {"relay": 1}, prepare=prepare(settings), settings=settings) as fleet:
+    async with Fleet(
+        data, {"relay": 1}, prepare=prepare(settings), command=worker_command, settings=settings
+    ) as fleet:
         while len(written(worker)) < 2:
             await fleet.stop_worker("relay")
             await fleet.start_worker("relay")
