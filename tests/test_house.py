@@ -91,6 +91,18 @@ def test_sql_lives_in_the_book() -> None:
     assert elsewhere == []
 
 
+def test_statements_are_asked_for_by_name_in_the_book_s_folder_alone() -> None:
+    """Everybody else calls a function of that folder, with typed arguments and results."""
+    callers = [
+        place(path)
+        for top in ("shared", "services", "benches", "demos")
+        for path in (ROOT / top).rglob("*.py")
+        if path.parent != PURE / "postgres"
+        and re.search(r"\bsql\(|postgres\.statements", path.read_text("utf-8"))
+    ]
+    assert callers == []
+
+
 @pytest.mark.parametrize(
     "path", sorted((PURE / "postgres" / "sql").glob("*.sql")), ids=lambda path: path.stem
 )

@@ -20,10 +20,9 @@ from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
 from shared.kafka.asker import Asker
-from shared.ledger.postgres import book
+from shared.ledger.postgres import fleet, positions
 from shared.ledger.postgres.positions import TopicIds
 from shared.ledger.postgres.shape import expect_nobodys_fault
-from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff
 from shared.runtime.database import PASSING, Database, nobodys
@@ -203,9 +202,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._keeper.same(moves)
             async with connection.transaction():
-                await book.advance(connection, self.name, moves, self._topic_ids)
+                await positions.advance(connection, self.name, moves, self._topic_ids)
             self._positions |= {partition: at for partition, (_, at) in moves.items()}
-        except book.Fenced as fenced:
+        except positions.Fenced as fenced:
             self._failed("fenced", fenced)
             self._positions.clear()
 
@@ -245,7 +244,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._positions.clear()
                 self._consumer.pause(*assigned)
                 return
-            self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
+            self._incarnation = await fleet.incarnation(connection)
             look = await self._keeper.look(connection, assigned)
         except KafkaError as away:
             self._failed("kafka", away)
@@ -278,7 +277,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             try:
                 await self._commit(connection, batches, partial(self.handler, connection, records))
-            except (*PASSING, book.Fenced):
+            except (*PASSING, positions.Fenced):
                 raise
             except Exception as error:
                 if nobodys(error):
@@ -287,7 +286,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.exception("%s: a batch failed, its records are tried one by one", self.name)
                 metrics.RETRIES.labels(self.name, type(error).__name__).inc()
                 await self._one_by_one(connection, batches)
-        except book.Fenced as fenced:
+        except positions.Fenced as fenced:
             self._failed("fenced", fenced)
             self._positions.clear()
             return
@@ -306,7 +305,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._commit(
                         connection, alone, partial(self.handler, connection, [record])
                     )
-                except (*PASSING, book.Fenced):
+                except (*PASSING, positions.Fenced):
                     raise
                 except Exception as error:
                     if nobodys(error):
@@ -338,7 +337,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                         observe = await work()
                         if self._same is not None:
                             await self._same
-                        await book.advance(connection, self.name, moves, self._topic_ids)
+                        await positions.advance(connection, self.name, moves, self._topic_ids)
                 break
             except asyncpg.UniqueViolationError:
                 # Two batches met on one command id or reference: now the other's row is seen.
@@ -358,7 +357,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             return  # the next look asks whether it is back
         assert self._consumer is not None
         self._committed = time.monotonic()
-        self._incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
+        self._incarnation = await fleet.incarnation(connection)
         try:
             # A broker that is away is not an error to a consumer: it asks again for ever.
             async with asyncio.timeout(BROKER_SECONDS_MAX):

@@ -15,9 +15,9 @@ import asyncpg
 from shared.kafka.asker import Asker
 from shared.kafka.topic_ids import Cluster
 from shared.ledger.postgres import positions
-from shared.ledger.postgres.book import Fenced, Partition
-from shared.ledger.postgres.positions import Held, TopicIds
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.fleet import partitions
+from shared.ledger.postgres.outgoing import ask_for_rechecks
+from shared.ledger.postgres.positions import Fenced, Held, Partition, TopicIds
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Keeper:
 
     async def look(self, connection: asyncpg.Connection, assigned: Iterable[Partition]) -> Look:
         """Compare the book with the broker. Raises KafkaError when the broker does not answer."""
-        fleet = (await connection.fetchrow(sql("fleet_setup")))["partitions"]
+        fleet = await partitions(connection)
         cluster = await self._asker.cluster(self._topics)
         self.topic_ids = {topic: now.topic_id for topic, now in cluster.topics.items()}
         standing = {
@@ -155,12 +155,12 @@ class Keeper:
             await positions.adopt(connection, self._consumer, new, self.topic_ids, known)
         return Look(offsets, standing)
 
-    async def same(self, partitions: Collection[Partition]) -> None:
+    async def same(self, read: Collection[Partition]) -> None:
         """Return when records that were read of these came from the topics of the last look;
         Fenced when another topic has their name now. An id never comes back, so a topic that has
         its id before and after the records were read is the one that they were read from."""
-        expected = {topic: self.topic_ids.get(topic) for topic, _ in partitions}
-        cluster = await self._asker.cluster(list(expected), partitions)
+        expected = {topic: self.topic_ids.get(topic) for topic, _ in read}
+        cluster = await self._asker.cluster(list(expected), read)
         for topic, topic_id in expected.items():
             now = cluster.topics.get(topic)
             if now is None or now.topic_id != topic_id:
@@ -180,4 +180,4 @@ class Keeper:
             await positions.reset(
                 connection, self._consumer, {partition: begin}, self.topic_ids, cluster.cluster_id
             )
-            await connection.execute(sql("recheck_bucket"), topic, bucket)
+            await ask_for_rechecks(connection, topic, bucket)

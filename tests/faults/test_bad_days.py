@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from shared.embedded import Kafka
 from shared.embedded.fleet import Fleet, worker_command
 from shared.embedded.preparing import prepare
-from shared.ledger.postgres.book import lock_buckets
+from shared.ledger.postgres.locks import lock_buckets
 from shared.runtime.settings import Settings
 from tests.conftest import PARTITIONS
 from tests.faults.test_outages import told_to_stop

@@ -13,7 +13,7 @@ import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.buckets import bucket_of
-from shared.runtime.database import WRITER
+from shared.ledger.postgres.roles import WRITER
 from shared.schemas.envelope import Message
 from shared.schemas.topics import TOPICS
 

@@ -42,13 +42,6 @@ async def incarnation(connection: asyncpg.Connection) -> int:
     return (await state(connection)).incarnation
 
 
-async def lock(connection: asyncpg.Connection) -> date | None:
-    """Lock the fleet's row until the end of the transaction, so that ticks are judged one after
-    the other; return the business date, None before the first tick."""
-    business_date: date | None = await connection.fetchval(sql("lock_fleet"))
-    return business_date
-
-
 async def move_business_date(connection: asyncpg.Connection, day: date) -> None:
     """Move the business date to a day, never back."""
     await connection.execute(sql("set_business_date"), day)
