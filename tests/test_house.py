@@ -117,6 +117,14 @@ def test_a_statement_says_what_it_is_for_and_is_used(path: Path) -> None:
     assert any(used.search(each.read_text("utf-8")) for each in readers)
 
 
+def test_the_columns_of_a_line_are_listed_in_line_alone() -> None:
+    """But where each is written in a form of its own: as the hash of its line covers it."""
+    listed = re.compile(r"granted_discount,\s+(\w+\.)?granted_vat")
+    statements = (PURE / "postgres" / "sql").glob("*.sql")
+    listers = [path.stem for path in statements if listed.search(path.read_text("utf-8"))]
+    assert listers == ["ledger_hashed"]
+
+
 def test_every_room_has_a_readme() -> None:
     rooms = {path.parent for path in MODULES} - {ROOT / "shared"}
     rooms |= {ROOT / "tests", ROOT / "deploy"}

@@ -6,7 +6,6 @@ from typing import Any
 
 import asyncpg
 
-from services.console.problems import Tampered
 from shared.ledger.entries import RECEIVABLE, Entries, Entry
 from shared.ledger.money import decimal
 from shared.ledger.postgres import reports
@@ -15,8 +14,17 @@ from shared.ledger.postgres.auditing import Journalled, journal_pages
 COMMODITY = "BDT"
 
 
+class Unwritable(Exception):
+    """A line of the book makes no entry, for it is not what the rules write: it was changed by
+    hand, or is damaged. The message names it; `why` is what the rules said of it."""
+
+    def __init__(self, line: str, why: Exception) -> None:
+        super().__init__(line)
+        self.why = why
+
+
 async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes], Any]) -> None:
-    """Write every line as a balanced entry, and after each customer an assertion of what he owes.
+    """Write every line as a balanced entry, and after each customer an assertion of what they owe.
 
     Accounts and the commodity are declared before they are used. Memory holds one customer.
     """
@@ -29,11 +37,11 @@ async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes],
 
 
 def _taken(journal: "Journal", row: Journalled) -> list[str]:
-    """Return the text of a row's entry; Tampered names the line that cannot be one."""
+    """Return the text of a row's entry; Unwritable names the line that cannot be one."""
     try:
         return list(journal.take(row))
     except Exception as error:  # pure code on the values of one line: whatever it is, it is they
-        raise Tampered(f"line {row.line.customer_id} {row.line.seq}", error) from error
+        raise Unwritable(f"line {row.line.customer_id} {row.line.seq}", error) from error
 
 
 class Journal:

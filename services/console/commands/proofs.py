@@ -189,9 +189,15 @@ def _exporter(kind: str, file: IO[bytes]) -> Callable[[Any], Awaitable[None]]:
 
         return lambda connection: copy_csv(connection, file.write, kind)
     if kind == "hledger":
-        from shared.exports.hledger import write_journal
+        from shared.exports.hledger import Unwritable, write_journal
 
-        return lambda connection: write_journal(connection, file.write)
+        async def journal(connection: Any) -> None:
+            try:
+                await write_journal(connection, file.write)
+            except Unwritable as line:
+                raise Tampered(str(line), line.why) from line
+
+        return journal
     from shared.exports.parquet import write_parquet
 
     return lambda connection: write_parquet(connection, file)
