@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import psutil
 
+from services.workers import WORKERS, worker_command
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.period import months_after
@@ -25,7 +26,7 @@ from shared.schemas.envelope import Message
 from shared.schemas.publish import binary
 from shared.schemas.topics import RECHECKS, SIGNUPS
 
-ALL = dict.fromkeys(("coordinator", "generator", "collector", "notifier", "relay"), 1)
+ALL = dict.fromkeys(WORKERS, 1)
 """One worker of each kind, as `up` starts them."""
 LAST = "2026-01"
 """The label of every customer's last period when a measurement begins."""
@@ -51,7 +52,9 @@ async def fleet_of(
     seeding = {"coordinator", "generator"}
     with tempfile.TemporaryDirectory(prefix="rollforward-bench-", ignore_cleanup_errors=True) as at:
         counts = {**dict.fromkeys(seeding, 1), **workers}
-        async with Fleet(Path(at), counts, prepare=prepare(settings), settings=settings) as fleet:
+        async with Fleet(
+            Path(at), counts, prepare=prepare(settings), command=worker_command, settings=settings
+        ) as fleet:
             connection = await connect(fleet.database_admin, "bench")
             await reports.apply_policy(connection, POLICY, RECHECKS)
             began = time.perf_counter()
@@ -68,7 +71,7 @@ async def fleet_of(
 
 
 async def _seed(fleet: Fleet, connection: asyncpg.Connection, customers: int, age: int) -> None:
-    """Sign everyone up in his first month, and let one run bill the others."""
+    """Sign everyone up in their first month, then let one run bill the later ones."""
     first = months_after(LAST, 1 - age)
     await publish(fleet.kafka, [tick(f"{first}-01")])
     await run_done(connection, f"{first}-01")

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from services.console.commands.books import COLUMNS, cells, heading
+from services.workers import WORKERS, worker_command
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.postgres import reports
@@ -24,6 +24,7 @@ from shared.operator.printing import print_table, progress
 from shared.operator.publish import publish
 from shared.operator.servers import database
 from shared.operator.settle import settle
+from shared.operator.statements import heading, print_statement
 from shared.runtime.settings import Settings
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
@@ -50,7 +51,6 @@ grace_days = 10
 """
 PACKAGES = (("home-10", "500.00"), ("home-20", "1000.00"), ("office-50", "2500.00"))
 NAMES = ("Rahim", "Karim", "Fatema", "Ayesha", "Jamal", "Nasrin", "Hasan", "Shirin", "Tarek")
-WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 SHOWN = ("c-00001", "c-00003", "c-00008")
 
 
@@ -175,7 +175,9 @@ async def _fleet() -> AsyncIterator[Fleet]:
     settings = Settings()
     with tempfile.TemporaryDirectory(prefix="rollforward-demo-", ignore_cleanup_errors=True) as at:
         workers = dict.fromkeys(WORKERS, 1)
-        async with Fleet(Path(at), workers, prepare=prepare(settings), settings=settings) as fleet:
+        async with Fleet(
+            Path(at), workers, prepare=prepare(settings), command=worker_command, settings=settings
+        ) as fleet:
             yield fleet
 
 
@@ -203,7 +205,7 @@ async def _show(fleet: Fleet, seconds: float) -> None:
             if who is not None:
                 click.echo("\n" + heading(who))
                 rows = await reports.statement(connection, customer_id)
-                print_table(list(COLUMNS.values()), [cells(row) for row in rows])
+                print_statement(rows)
         totals = await reports.totals(connection)
         click.echo("\nthe whole ISP, a row per period")
         heads = ["period", "customers", "billed", "paid", "due"]

@@ -1,7 +1,8 @@
-"""Where the fleet is: a folder's `connection.json`, or else the two server settings."""
+"""Finding the fleet, by a folder's `connection.json` or the two server settings, and asking it."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ import click
 from shared.runtime.settings import Settings, SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 HOW = "say where the fleet is: --data DIR, or ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL"
 
@@ -58,6 +60,17 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise SettingsError(f"{file} is not what a fleet writes")
     return told
+
+
+def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | None = None) -> T:
+    """Connect to the book, put one question, and return the answer."""
+    from shared.operator.servers import database
+
+    async def asked() -> T:
+        async with database(servers.database, role=role) as connection:
+            return await question(connection)
+
+    return asyncio.run(asked())
 
 
 def data_option(command: F) -> F:

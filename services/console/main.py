@@ -8,23 +8,27 @@ from typing import Any
 
 import click
 
-from services.console.commands import (
-    bench,
-    books,
-    events,
-    fleet,
-    positions,
-    proofs,
-    refusals,
-    restoring,
-)
-from services.console.commands import rehearse as rehearsing
+from services.console.commands.bench import bench
+from services.console.commands.dead_letters import dlq
+from services.console.commands.export import export
+from services.console.commands.fleet import demo, migrate, settle, up, worker
+from services.console.commands.parked import parked
+from services.console.commands.policy import policy
+from services.console.commands.positions import positions
+from services.console.commands.proofs import seal, verify
+from services.console.commands.publish import publish
+from services.console.commands.quarantine import quarantine
+from services.console.commands.refusals import refusals
+from services.console.commands.rehearse import rehearse
+from services.console.commands.restoring import notices, restored
+from services.console.commands.statement import explain, statement
+from services.console.commands.tick import tick
 from services.console.problems import spoken
 
 
 class Door(click.Group):
-    """The group of all commands: lists them in the order they are told, and turns trouble
-    that has an explanation into one line and the exit code of the contract."""
+    """The group of all commands: lists them in the order in which they were added, and turns an
+    error that has an explanation into one line and the exit code of the contract."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(self.commands)
@@ -61,28 +65,28 @@ def main() -> None:
 
 
 for command in (
-    fleet.demo,
-    fleet.up,
-    fleet.migrate,
-    fleet.worker,
-    books.policy,
-    events.publish,
-    events.tick,
-    fleet.settle,
-    books.statement,
-    books.explain,
-    proofs.verify,
-    proofs.seal,
-    proofs.export,
-    rehearsing.rehearse,
-    refusals.refusals,
-    events.parked,
-    events.dlq,
-    events.quarantine,
-    positions.positions,
-    restoring.restored,
-    restoring.notices,
-    bench.bench,
+    demo,
+    up,
+    migrate,
+    worker,
+    policy,
+    publish,
+    tick,
+    settle,
+    statement,
+    explain,
+    verify,
+    seal,
+    export,
+    rehearse,
+    refusals,
+    parked,
+    dlq,
+    quarantine,
+    positions,
+    restored,
+    notices,
+    bench,
 ):
     main.add_command(command)
 

@@ -19,17 +19,6 @@ class Problem(click.ClickException):
         click.echo(f"rollforward: {self.format_message()}", err=True)
 
 
-class Tampered(Problem):
-    """A row of the book is not what the rules make; the message names it."""
-
-    def __init__(self, what: str, error: Exception) -> None:
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}".rstrip(": ")
-        super().__init__(
-            f"{what} is not as Rollforward writes it ({why}): it was changed behind its back, "
-            "or is damaged; `rollforward verify` names the first broken line"
-        )
-
-
 class Misconfigured(Problem):
     """Wrong usage or configuration."""
 
@@ -81,6 +70,7 @@ SERVER = {USAGE: "does not allow this", UNREACHABLE: "cannot be reached"}
 KINDS: dict[str, type[Problem]] = {
     "shared.ledger.postgres.migrate.Busy": Problem,
     "shared.operator.servers.Unreachable": Away,
+    "shared.operator.tampered.Tampered": Problem,
     "shared.runtime.connecting.NotLetIn": Away,
     "shared.operator.settle.NotSettled": Problem,
     "shared.operator.settle.StandsStill": Problem,

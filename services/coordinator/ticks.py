@@ -16,7 +16,7 @@ from shared.ledger.postgres.folding import Policies, open_fold
 from shared.ledger.postgres.locks import lock_fleet
 from shared.ledger.postgres.save import COMMAND, insert
 from shared.runtime import inbox, metrics, outbox
-from shared.runtime.loop import Observe
+from shared.runtime.committing import Observe
 from shared.schemas.topics import TICKS
 
 log = logging.getLogger(__name__)

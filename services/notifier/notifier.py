@@ -31,7 +31,7 @@ from shared.ledger.postgres.notices import (
 )
 from shared.ledger.postgres.quarantine import quarantine
 from shared.runtime import metrics, outbox
-from shared.runtime.loop import Observe
+from shared.runtime.committing import Observe
 from shared.schemas.envelope import INCARNATION
 from shared.schemas.outbound import (
     EntitlementChanged,

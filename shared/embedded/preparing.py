@@ -1,6 +1,8 @@
-"""What an embedded fleet does once its servers answer: set the book, its roles and topics up."""
+"""What a fleet on one machine does once its servers answer: sets up the book, roles and topics."""
 
-from shared.embedded.fleet import Prepare, Roles, Servers, as_role
+from urllib.parse import quote, urlsplit
+
+from shared.embedded.fleet import Prepare, Roles, Servers
 from shared.ledger.postgres.roles import READER, WRITER, allow_login
 from shared.operator.servers import database
 from shared.operator.set_up import set_up
@@ -8,7 +10,7 @@ from shared.runtime.settings import Settings
 
 
 def prepare(settings: Settings) -> Prepare:
-    """Return what an embedded fleet does before its workers start."""
+    """Return what to do before the workers start."""
 
     async def prepared(servers: Servers) -> Roles:
         await set_up(servers.kafka, servers.database_admin, settings)
@@ -21,3 +23,11 @@ def prepare(settings: Settings) -> Prepare:
         return Roles(*urls)
 
     return prepared
+
+
+def as_role(url: str, role: str, password: str) -> str:
+    """Return the database URL for another role."""
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    login = f"{quote(role, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{login}@{address}").geturl()

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -70,6 +71,13 @@ async def end(process: asyncio.subprocess.Process, number: signal.Signals, secon
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task that watches a process, and return when it has ended, however it ended."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
 
 
 def survivors(ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:

@@ -1,35 +1,65 @@
-"""Whether a process that is not ready yet gets on: a busy machine is no reason to give it up."""
+"""Waiting until a worker is ready, as long as it makes progress: a machine may be busy."""
 
+import asyncio
 import contextlib
+import json
 import time
 
 import psutil
 
+from shared.embedded.workers import Worker
+
 STEP_SECONDS = 0.1
-"""So much more time of a processor than ever before is progress."""
+"""Progress is this much more processor time than the process had used at the last step."""
 STARTING_SECONDS_MAX = 600.0
-"""A start that moves and moves and comes to no end is given up all the same."""
+"""A start that makes progress and never ends is given up all the same."""
+
+
+async def until_ready(
+    worker: Worker, host: str, seconds: float, *, or_waiting: bool = False
+) -> str:
+    """Return "" when the worker runs and answers /readyz with 200.
+
+    With `or_waiting` also when everything that it still lacks waits for a person; returns what.
+    Raises TimeoutError, with the last answer, after `seconds` without progress.
+    """
+    last = "nothing"
+    starting = Starting()
+    deadline = time.monotonic() + seconds
+    while True:
+        status, body = await get(host, worker.port, "/readyz")
+        if status == 200 and worker.pid is not None:
+            return ""
+        if or_waiting and (for_what := _for_a_person(body)):
+            return for_what
+        last = body or last
+        if time.monotonic() > deadline:
+            raise TimeoutError(last)
+        if starting.moves(body, worker.pid):
+            deadline = max(deadline, time.monotonic() + seconds)
+        await asyncio.sleep(0.05)
 
 
 class Starting:
-    """Watches one worker from its start: it moves while it works towards its first answer, and
-    when /readyz says what it never said before.
+    """Watches one worker from its start. Progress is processor time used before its first answer,
+    and after that an answer of /readyz that was not given before.
 
-    One that ends and is started again does the same work and says the same: that is no progress.
+    A process that ends and is started again does the same work and gives the same answers: that
+    is no progress.
     """
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
-        self._said: set[str] = set()
+        self._answers: set[str] = set()
         self._worked = 0.0
 
     def moves(self, answer: str, pid: int | None) -> bool:
-        """Return whether there is news, given what /readyz answers now (empty: nothing)."""
+        """Return whether there is progress, given what /readyz answers now (empty: nothing)."""
         if time.monotonic() - self._begun > STARTING_SECONDS_MAX:
             return False
         if answer:
-            new = answer not in self._said
-            self._said.add(answer)
+            new = answer not in self._answers
+            self._answers.add(answer)
             return new
         worked = _worked(pid)
         if worked < self._worked + STEP_SECONDS:
@@ -45,3 +75,31 @@ def _worked(pid: int | None) -> float:
             times = psutil.Process(pid).cpu_times()
             return float(times.user + times.system)
     return 0.0
+
+
+def _for_a_person(body: str) -> str:
+    """Return what a worker waits for, by its /readyz; empty where time or a restart may help."""
+    try:
+        answer = json.loads(body)
+        causes, person = answer["causes"], set(answer["person"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    if not causes or not set(causes) <= person:
+        return ""
+    return "; ".join(f"{cause}: {why}" for cause, why in sorted(causes.items()))
+
+
+async def get(host: str, port: int, path: str) -> tuple[int, str]:
+    """Return status and body of a small HTTP answer; 0 when nobody answers."""
+    try:
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+                answer = await reader.read()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return 0, ""
+    head, _, body = answer.decode("utf-8", errors="replace").partition("\r\n\r\n")
+    return int(head.split()[1]) if head else 0, body.strip()

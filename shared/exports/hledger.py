@@ -10,17 +10,9 @@ from shared.ledger.entries import RECEIVABLE, Entries, Entry
 from shared.ledger.money import decimal
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.auditing import Journalled, journal_pages
+from shared.operator.tampered import Tampered
 
 COMMODITY = "BDT"
-
-
-class Unwritable(Exception):
-    """A line of the book makes no entry, for it is not what the rules write: it was changed by
-    hand, or is damaged. The message names it; `why` is what the rules said of it."""
-
-    def __init__(self, line: str, why: Exception) -> None:
-        super().__init__(line)
-        self.why = why
 
 
 async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes], Any]) -> None:
@@ -37,11 +29,11 @@ async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes],
 
 
 def _taken(journal: "Journal", row: Journalled) -> list[str]:
-    """Return the text of a row's entry; Unwritable names the line that cannot be one."""
+    """Return the text of a row's entry; Tampered names the line that cannot be one."""
     try:
         return list(journal.take(row))
-    except Exception as error:  # pure code on the values of one line: whatever it is, it is they
-        raise Unwritable(f"line {row.line.customer_id} {row.line.seq}", error) from error
+    except Exception as error:  # pure code on the values of one line: they are at fault
+        raise Tampered(f"line {row.line.customer_id} {row.line.seq}", error) from error
 
 
 class Journal:

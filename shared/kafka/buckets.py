@@ -1,4 +1,4 @@
-"""Which bucket a customer lives in: the partition that Kafka's own hash gives his id."""
+"""The bucket of a customer: the partition that Kafka's default partitioner gives their id."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Quarantined customers tried again: what waits for each is applied, then he is billed."""
+"""Quarantined customers tried again: what waits for each is applied, then they are billed."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class _StillBroken(Exception):
 
 
 async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
-    """Try customers again, each in a transaction of his own: these, or all who are quarantined."""
+    """Try customers again, each in their own transaction: these, or all who are quarantined."""
     async with database(database_url, role=WRITER) as connection:
         known = await fleet.set_up(connection)
         assert known is not None
@@ -63,14 +63,14 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
     except Exception as broken:
         if trouble.lasting(broken) or nobodys(broken):
             raise
-        # Whatever it is, it set him apart before: the next one is tried all the same.
+        # Whatever it is, it quarantined them before: the next customer is tried all the same.
         reason = f"{type(broken).__name__}: {trouble.words(broken)}"[:500]
         return Retried(customer_id, "still quarantined", reason=reason)
     return Retried(customer_id, "released", applied=len(fold.judged))
 
 
 async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Fold:
-    """Apply what is parked for the customer, and bill him up to the business date."""
+    """Apply what is parked for the customer, and bill them up to the business date."""
     fold = await judge.folding.of_customer(connection, customer_id)
     fold.release(customer_id)
     if customer_id in fold.accounts:

@@ -17,7 +17,7 @@ from shared.ledger.postgres.folding import Folding
 from shared.ledger.postgres.save import save
 from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import inbox, metrics, outbox, trouble
-from shared.runtime.loop import Observe
+from shared.runtime.committing import Observe
 from shared.schemas.inbound import command_of
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from importlib import import_module
 from typing import NoReturn, Protocol
 
 import uvloop
@@ -16,8 +15,6 @@ from shared.runtime.database import Database
 from shared.runtime.fitness import unfit
 from shared.runtime.settings import Settings, SettingsError
 
-WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
-"""Every kind of worker; `services.NAME.worker` says what its parts are."""
 STOP_SECONDS, LEAVE_SECONDS = 6.0, 2.0
 """How long a part may take to end its work in hand, and then to leave it: together less than
 the ten seconds after which a supervisor kills."""
@@ -62,13 +59,11 @@ class Context:
         self.differs.set()
 
 
-def parts_of(context: Context) -> list[Part]:
-    """Return the parts of a kind of worker, as `services.NAME.worker` makes them."""
-    build: Callable[[Context], list[Part]] = import_module(f"services.{context.name}.worker").parts
-    return build(context)
+Build = Callable[[Context], list[Part]]
+"""Makes the parts of a worker."""
 
 
-async def work(name: str, settings: Settings) -> int:
+async def work(name: str, settings: Settings, build: Build) -> int:
     """Run a worker until SIGTERM or SIGINT; return its exit code.
 
     A part that ends by an error ends the worker: whoever started it starts it again. So does a book
@@ -96,7 +91,7 @@ async def work(name: str, settings: Settings) -> int:
             logger.error("%s does not start: %s", name, why_not)
         await runner.cleanup()
         return code
-    parts = parts_of(context)
+    parts = build(context)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     await _until_first(*tasks, stopping.wait(), context.differs.wait())
     if context.difference is not None:
@@ -154,14 +149,14 @@ def _sayable(error: BaseException) -> str:
     return trouble.told(error)
 
 
-def run(name: str, settings: Settings) -> NoReturn:
+def run(name: str, settings: Settings, build: Build) -> NoReturn:
     """Run a worker as this process, and end the process with it.
 
     Its work is committed or will be done again, so threads of libraries are not waited for.
     """
 
     async def to_the_end() -> None:
-        code = await work(name, settings)
+        code = await work(name, settings, build)
         logging.shutdown()
         os._exit(code)
 

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
+from services.workers import WORKERS, parts_of
 from shared.embedded import Kafka
 from shared.kafka.broker import WrongTopics, check_topics, create_topics
 from shared.kafka.topic_ids import TopicNow
@@ -60,8 +61,10 @@ async def test_a_setting_that_loses_events_or_mixes_customers_up_refuses_to_run(
     await made_by_hand(kafka.bootstrap, topic, settings, partitions)
     with pytest.raises(WrongTopics, match=f"{topic}: .*{said}"):
         await set_up(kafka.bootstrap, database, Settings())
-    for name in worker.WORKERS:
-        code = await worker.work(name, Settings(kafka=kafka.bootstrap, database_url=database))
+    for name in WORKERS:
+        code = await worker.work(
+            name, Settings(kafka=kafka.bootstrap, database_url=database), parts_of
+        )
         assert code == 2, name
 
 

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.workers import WORKERS
 from shared.embedded.fleet import Fleet, run_until_interrupted
 from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
-from shared.runtime.worker import WORKERS
 
 COPIES = 2
 

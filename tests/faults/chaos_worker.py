@@ -23,6 +23,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.coordinator import clock
+from services.workers import parts_of
 from shared.kafka import clients
 from shared.runtime.loop import Loop
 from shared.runtime.orphan import end_with_supervisor
@@ -64,7 +65,7 @@ def hold_a_batch(folder: Path) -> None:
     names this process and what it has in hand."""
     batch = Loop._batch
 
-    async def held(self: Loop, connection: Any, batches: Any) -> None:
+    async def held(self: Loop, connection: Any, batches: Any, *more: Any) -> None:
         hold, mine = folder / f"hold-{self.name}", folder / f"held-{self.name}"
         if hold.exists():
             offsets = [(p.topic, p.partition, rows[0].offset) for p, rows in batches.items()]
@@ -78,9 +79,9 @@ def hold_a_batch(folder: Path) -> None:
                 while hold.exists():
                     await asyncio.sleep(0.01)
             fresh.unlink()
-        await batch(self, connection, batches)
+        await batch(self, connection, batches, *more)
 
-    Loop._batch = held  # type: ignore[method-assign]
+    Loop._batch = held  # type: ignore[assignment,method-assign]
 
 
 class Steps:
@@ -131,7 +132,7 @@ def main() -> None:
     Steps(folder / f"step-{kind}").count()
     if missing := os.environ.get("CHAOS_WITHOUT"):
         take_from_worker(missing, settings)
-    run(kind, settings)
+    run(kind, settings, parts_of)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 import asyncpg
 
-from shared.embedded.fleet import _get
+from shared.embedded.starting import get
 from shared.ledger.postgres.locks import lock_buckets
 from tests.faults.chaos_fleet import worker
 from tests.faults.scene import ROOT, TERMINATE, Scene
@@ -120,7 +120,7 @@ async def rebalance(scene: Scene) -> None:
         )
     try:
         async with asyncio.timeout(HOLDING_SECONDS):
-            while (await _get("127.0.0.1", port, "/readyz"))[0] != 200 and guest.returncode is None:
+            while (await get("127.0.0.1", port, "/readyz"))[0] != 200 and guest.returncode is None:
                 await asyncio.sleep(0.1)
         guest.terminate()
         async with asyncio.timeout(LEAVES_SECONDS_MAX):

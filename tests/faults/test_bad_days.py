@@ -16,8 +16,9 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from services.workers import worker_command
 from shared.embedded import Kafka
-from shared.embedded.fleet import Fleet, worker_command
+from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.postgres.locks import lock_buckets
 from shared.runtime.settings import Settings

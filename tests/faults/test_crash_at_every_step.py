@@ -29,13 +29,15 @@ from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.statements import sql
 from shared.operator.retry import _retry_one
 from shared.runtime.backoff import Backoff
+from shared.runtime.committing import Handler
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
-from shared.runtime.loop import Handler, Loop
+from shared.runtime.loop import Loop
+from shared.runtime.positions import Keeper
 from shared.runtime.relay import Relay
 from shared.schemas.publish import binary
 from shared.schemas.topics import LEDGER, PAGES, PAYMENTS, RECHECKS, SIGNUPS, TICKS
-from tests.support.crashing import Consumer, Database, Killed, Log, Present, Producer, Steps
+from tests.support.crashing import Asker, Consumer, Database, Killed, Log, Present, Producer, Steps
 
 ZONE = ZoneInfo("Asia/Dhaka")
 NOW = datetime(2026, 4, 3, tzinfo=ZONE)
@@ -176,12 +178,14 @@ def consuming(name: str, topics: list[str], handler: Callable[[], Handler]) -> S
         loop = Loop(name, topics, "", machine.database, handler(), Health())
 
         def done() -> None:
-            if loop._positions:
+            if loop._reading.positions:
                 loop.stop()
 
-        loop._restored = Present()  # type: ignore[assignment]
-        loop._consumer = Consumer(machine.log, machine.steps, topics, done)
-        loop._committed = 0.0
+        loop._reading._restored = Present()  # type: ignore[assignment]
+        loop._reading._consumer = Consumer(machine.log, machine.steps, topics, done)
+        asker: Any = Asker(machine.log)
+        loop._reading._asker, loop._reading._keeper = asker, Keeper(name, topics, asker)
+        loop._offsets._committed = 0.0
         async with machine.database.connection() as connection:
             await loop._consume(connection, Backoff())
 

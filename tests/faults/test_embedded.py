@@ -255,7 +255,7 @@ async def test_a_server_killed_again_while_it_starts_is_started_once_more(
 async def test_a_server_that_cannot_be_started_again_is_given_up_and_its_log_named(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.embedded.fleet.SERVER_SECONDS_MAX", 0.5)
+    monkeypatch.setattr("shared.embedded.servers.SERVER_SECONDS_MAX", 0.5)
     async with fleet_of(data) as fleet:
         settings = data / "postgres" / "data" / "postgresql.conf"
         settings.write_text("no such setting = 1\n", encoding="ascii")
@@ -284,7 +284,7 @@ async def begin_as(fleet: Fleet, worker: str) -> None:
     """Let the stand-in be this program from here on."""
     await fleet.stop_worker("stand-in")
     fleet._command = lambda kind: (sys.executable, "-c", worker, "worker", kind)
-    fleet._begin(fleet._workers["stand-in"])
+    fleet._workers["stand-in"].begin()
 
 
 async def test_a_worker_that_gets_on_is_waited_for_and_one_that_does_not_is_given_up(

@@ -17,13 +17,13 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from services.workers import WORKERS, worker_command
 from shared.embedded import DataFolder, Kafka, Postgres
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.runtime import metrics
 from shared.runtime.backoff import RETRY_SECONDS_MAX
 from shared.runtime.settings import Settings
-from shared.runtime.worker import WORKERS
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.support.live import live
@@ -70,7 +70,9 @@ async def beside(folder: Path) -> AsyncIterator[tuple[Fleet, Kafka, Postgres]]:
         await asyncio.gather(kafka.start(), postgres.start())
         settings = Settings(kafka=kafka.bootstrap, database_url=postgres.admin_url)
         counts, ready = dict.fromkeys(WORKERS, 1), prepare(settings)
-        async with Fleet(folder / "fleet", counts, prepare=ready, settings=settings) as fleet:
+        async with Fleet(
+            folder / "fleet", counts, prepare=ready, command=worker_command, settings=settings
+        ) as fleet:
             yield fleet, kafka, postgres
     finally:
         await asyncio.gather(kafka.stop(), postgres.stop())

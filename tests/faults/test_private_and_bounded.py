@@ -1,23 +1,24 @@
 """The folder of a fleet: nobody else may read anything in it, and its logs stay small."""
 
-import asyncio
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from services.workers import worker_command
 from shared.embedded import DataFolder, Kafka
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.embedded.process import spawn
 from shared.runtime.rotation import FILES
 from shared.runtime.settings import Settings
+from tests.support.patience import until
 
 TINY = 1024
 RECORD_BYTES_MAX = 1000
@@ -40,12 +41,6 @@ def open_to_all(folder: Path) -> None:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():
-            await asyncio.sleep(0.05)
-
-
 def written(log: Path) -> list[Path]:
     """Return a log's files, the oldest first."""
     before = [log.with_name(f"{log.name}.{number}") for number in range(FILES + 2, 0, -1)]
@@ -66,7 +61,9 @@ async def test_nobody_else_may_read_anything_in_the_folder_of_a_fleet(
     """A new folder, then one that an earlier release left open; while the fleet runs and after."""
     data, settings = tmp_path / "fleet", Settings(log_bytes=TINY)
     for _ in range(2):
-        async with Fleet(data, {"relay": 1}, prepare=prepare(settings), settings=settings) as fleet:
+        async with Fleet(
+            data, {"relay": 1}, prepare=prepare(settings), command=worker_command, settings=settings
+        ) as fleet:
             assert fleet.connection_file.exists()
             assert readable_by_others(data) == []
         assert (data / "log" / "relay.log").stat().st_size
@@ -93,11 +90,13 @@ async def test_what_others_keep_in_the_folder_keeps_its_rights(tmp_path: Path) -
 async def test_the_logs_of_a_fleet_are_rotated_by_size_and_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.embedded.fleet.LOGS_SECONDS", 0.05)
+    monkeypatch.setattr("shared.embedded.servers.LOGS_SECONDS", 0.05)
     settings = Settings(log_bytes=TINY)
     data = tmp_path / "fleet"
     worker, server = data / "log" / "relay.log", data / "postgres" / "log"
-    async with Fleet(data, {"relay": 1}, prepare=prepare(settings), settings=settings) as fleet:
+    async with Fleet(
+        data, {"relay": 1}, prepare=prepare(settings), command=worker_command, settings=settings
+    ) as fleet:
         while len(written(worker)) < 2:
             await fleet.stop_worker("relay")
             await fleet.start_worker("relay")

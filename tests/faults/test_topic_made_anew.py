@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from click.testing import CliRunner
 
 from services.console.main import main
+from services.workers import WORKERS, worker_command
 from shared.embedded import Kafka
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
@@ -26,7 +27,6 @@ from shared.operator.servers import asking
 from shared.operator.settle import NotSettled
 from shared.operator.whereabouts import Whereabouts, reset, whereabouts
 from shared.runtime.settings import Settings
-from shared.runtime.worker import WORKERS
 from shared.schemas.publish import structured
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
@@ -379,10 +379,14 @@ async def test_a_topic_that_is_gone_is_said(topics: str, database: str) -> None:
 async def test_up_runs_on_a_wiped_broker_and_waits_for_a_person(tmp_path: Path) -> None:
     """Those commands that help need the servers and connection.json."""
     counts = dict.fromkeys(WORKERS, 1)
-    async with Fleet(tmp_path, counts, prepare=prepare(Settings())) as fleet:
+    async with Fleet(
+        tmp_path, counts, prepare=prepare(Settings()), command=worker_command
+    ) as fleet:
         assert fleet.waiting == {}
     shutil.rmtree(tmp_path / "kafka")
-    async with Fleet(tmp_path, counts, prepare=prepare(Settings())) as fleet:
+    async with Fleet(
+        tmp_path, counts, prepare=prepare(Settings()), command=worker_command
+    ) as fleet:
         assert set(fleet.waiting) == set(WORKERS) - {"relay"}
         assert "the broker was wiped" in fleet.waiting["collector"]
         assert fleet.connection_file.exists()

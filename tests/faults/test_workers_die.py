@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from services.workers import worker_command
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
@@ -28,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[Fleet, AIOKafkaProducer]]:
     settings = Settings()
-    async with Fleet(folder, WORKERS, prepare=prepare(settings), settings=settings) as fleet:
+    async with Fleet(
+        folder, WORKERS, prepare=prepare(settings), command=worker_command, settings=settings
+    ) as fleet:
         producer = AIOKafkaProducer(
             bootstrap_servers=fleet.kafka, enable_idempotence=True, linger_ms=5
         )

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from services.workers import worker_command
 from shared.embedded import Kafka
-from shared.embedded.fleet import worker_command
 from shared.runtime.settings import Settings, inherited_environment
 from shared.schemas.publish import binary
 from tests.services.test_bad_input_live import PAYMENT, payment, signup

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from shared.embedded.fleet import Fleet, worker_command
+from services.workers import worker_command
+from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
 from tests.faults.test_workers_die import pay, rows, sign_up

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from shared.embedded.fleet import as_role
+from shared.embedded.preparing import as_role
 from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import reports, sealing
 from shared.ledger.postgres.locks import lock_buckets

@@ -65,14 +65,14 @@ class Batches:
 
         async with self.database.connection() as connection:
             at = await positions.held(connection, self.loop.name, [partition], {}, None)
-            self.loop._positions[partition] = at[partition].next_offset
+            self.loop._reading.positions[partition] = at[partition].next_offset
 
             async def work() -> Any:
                 if before is not None:
                     await before()
                 return await JUDGE(connection, records)
 
-            await self.loop._commit(connection, {partition: records}, work)
+            await self.loop._committer.commit(connection, {partition: records}, work)
 
 
 async def test_two_batches_that_meet_on_a_reference_leave_one_payment(database: str) -> None:
@@ -108,12 +108,12 @@ async def test_a_batch_from_a_position_that_has_moved_is_fenced(database: str) -
     partition = TopicPartition(SIGNUPS, 0)
     async with zombie.database.connection() as connection:
         at = await positions.held(connection, "generator", [partition], {}, None)
-        zombie.loop._positions[partition] = at[partition].next_offset
+        zombie.loop._reading.positions[partition] = at[partition].next_offset
         await ours.commit(SIGNUPS, signup("c-1", 0))
 
         woken = [signup("c-1", 0)]
         try:
-            await zombie.loop._commit(
+            await zombie.loop._committer.commit(
                 connection, {partition: woken}, lambda: JUDGE(connection, woken)
             )
             fenced = False

@@ -9,10 +9,11 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.ledger.postgres import positions
+from shared.runtime.committing import Observe
 from shared.runtime.database import Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
-from shared.runtime.loop import Loop, Observe
+from shared.runtime.loop import Loop
 from shared.schemas.topics import SIGNUPS
 from tests.postgres.test_meeting import JUDGE, payment, signup
 
@@ -74,7 +75,7 @@ async def test_a_fenced_batch_sets_nobody_apart_and_is_not_tried_on(
     )
 
     async with ours.connection() as working:
-        zombie._positions |= {partition: 1}
+        zombie._reading.positions |= {partition: 1}
         await positions.held(working, "generator", [partition], {}, None)
         await connection.execute("UPDATE book.position SET next_offset = 4")
         await zombie._batch(working, {partition: records})
@@ -82,7 +83,7 @@ async def test_a_fenced_batch_sets_nobody_apart_and_is_not_tried_on(
 
     assert judge.handed == handed
     assert judge.apart == []
-    assert zombie._positions == {}, "where to go on is asked anew"
+    assert zombie._reading.positions == {}, "where to go on is asked anew"
     nothing: list[Any] = []
     assert await connection.fetch(QUARANTINE) == nothing
     assert await connection.fetch("SELECT FROM book.command") == nothing
@@ -101,12 +102,12 @@ async def test_a_batch_that_fails_is_tried_one_by_one_and_only_its_cause_is_set_
 
     async with ours.connection() as working:
         held = await positions.held(working, "generator", [partition], {}, None)
-        loop._positions |= {partition: held[partition].next_offset}
+        loop._reading.positions |= {partition: held[partition].next_offset}
         await loop._batch(working, {partition: records})
     await ours.close()
 
     assert judge.handed == [[0, 1, 2], [0], [1], [2]]
     assert [type(error) for error in judge.apart] == [asyncpg.CheckViolationError]
-    assert loop._positions == {partition: 3}
+    assert loop._reading.positions == {partition: 3}
     apart = await connection.fetch(QUARANTINE)
     assert [row["customer_id"] for row in apart] == ["c-1"]

@@ -85,7 +85,7 @@ async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
         await books.connection.execute(f"LOCK TABLE book_lock.bucket_{bucket} IN ACCESS SHARE MODE")
 
         reading = asyncio.create_task(_asked(other, "rahim"))
-        await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), 10)
+        await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), QUIET_SECONDS)
         async with second.transaction():
             later = asyncio.create_task(lock_buckets(second, [bucket]))
             while not await books.connection.fetchval(
@@ -96,7 +96,9 @@ async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
             await writing.commit()
             await later
 
-            assert await asyncio.wait_for(reading, 10) == [("2026-01", "0.00", "1000.00")]
+            assert await asyncio.wait_for(reading, QUIET_SECONDS) == [
+                ("2026-01", "0.00", "1000.00")
+            ]
     for each in (first, second):
         await each.close()
 
@@ -118,7 +120,7 @@ async def test_no_search_path_lets_a_reader_pass_a_writer(
     async with books.connection.transaction():
         await lock_buckets(books.connection, [bucket_of("rahim", 12)])
         reading = asyncio.create_task(_asked(other, "rahim"))
-        await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), 10)
+        await asyncio.wait_for(_waits(books.connection, other.get_server_pid()), QUIET_SECONDS)
 
     assert await reading == [("2026-01", "0.00", "1000.00")]
 

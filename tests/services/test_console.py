@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from services.console.commands.events import Day
 from services.console.main import main
+from services.console.values import Day
 from shared.operator.printing import table
 
 NOWHERE = {

@@ -13,12 +13,13 @@ from prometheus_client import REGISTRY
 
 from services.coordinator import watch
 from services.coordinator.watch import Watch
+from services.workers import parts_of
 from shared.embedded import Kafka
 from shared.kafka.buckets import bucket_of
 from shared.runtime import lag, metrics, standing
 from shared.runtime.database import Database
 from shared.runtime.lag import LagWatch
-from shared.runtime.worker import Context, parts_of
+from shared.runtime.worker import Context
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS
 from tests.conftest import PARTITIONS

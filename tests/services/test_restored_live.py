@@ -28,6 +28,7 @@ from shared.schemas.topics import (
 from tests.postgres.kept import cancellation, payment, signup
 from tests.services.test_console_live import Clerk
 from tests.support.live import Live, fresh_topics, live
+from tests.support.patience import QUIET_SECONDS
 
 POLICY = """
 [[staff]]
@@ -82,7 +83,7 @@ async def the_lost_hours(fleet: Live) -> None:
 
 
 async def until_all_stand_still(fleet: Live) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(QUIET_SECONDS):
         while not all(CAUSE in health.causes for health in fleet.health.values()):
             await asyncio.sleep(0.05)
 

@@ -13,8 +13,8 @@ import pytest_asyncio
 from click.testing import CliRunner, Result
 
 from services.console.main import main
+from services.workers import worker_command
 from shared.embedded import Kafka
-from shared.embedded.fleet import worker_command
 from shared.ledger.postgres import verifying
 from tests.services.test_console_live import PAYMENT, SIGNUP
 from tests.support.live import live

@@ -152,7 +152,9 @@ async def test_a_certificate_that_is_not_trusted_is_not_waited_for_as_a_server_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def untrusted(*_: object, **__: object) -> None:
-        raise ssl.SSLCertVerificationError(1, "certificate verify failed")
+        error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+        error.verify_message = "self-signed certificate"
+        raise error
 
     monkeypatch.setattr(asyncpg, "connect", untrusted)
     database = Database(URL, "test")
@@ -202,7 +204,7 @@ def test_every_command_says_in_words_that_a_server_is_silent(
     command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server takes the connection and never answers."""
-    monkeypatch.setattr("shared.operator.servers.CONNECT_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("shared.runtime.connecting.SECONDS_MAX", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = URL.replace("db.example:5433", f"127.0.0.1:{silent.getsockname()[1]}")
         env = {"ROLLFORWARD_KAFKA": "127.0.0.1:1", "ROLLFORWARD_DATABASE_URL": url}

@@ -14,13 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
+from services.workers import WORKERS
 from shared.embedded import Kafka
-from shared.embedded.fleet import as_role
-from shared.runtime.worker import WORKERS
+from shared.embedded.preparing import as_role
 from tests.services.test_trouble import COMMANDS
 from tests.support.live import fresh_topics
 
 SECRET = "a-very-secret-word"
+AGAIN_SECONDS = 0.2
 
 
 async def run(kafka: str, url: str, *arguments: str) -> Result:
@@ -175,7 +176,7 @@ async def test_a_password_that_is_changed_under_a_worker_ends_it_and_the_next_st
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1",
                     name,
                 )
-                await asyncio.wait({ending}, timeout=0.2)
+                await asyncio.wait({ending}, timeout=AGAIN_SECONDS)
             code, errors = await ending
 
         assert code == 3, errors

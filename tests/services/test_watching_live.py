@@ -8,13 +8,13 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from services.workers import WORKERS, worker_command
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.runtime.settings import Settings
 from shared.schemas.publish import binary
 from tests.support.patience import settle, until
 
-WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 NAMED = (
     "billing_events_total{",
     "billing_event_seconds_bucket{",
@@ -32,7 +32,9 @@ NAMED = (
 async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     settings = Settings()
     counts = dict.fromkeys(WORKERS, 1)
-    async with Fleet(tmp_path, counts, prepare=prepare(settings), settings=settings) as fleet:
+    async with Fleet(
+        tmp_path, counts, prepare=prepare(settings), command=worker_command, settings=settings
+    ) as fleet:
         yield fleet
 
 

@@ -5,14 +5,16 @@ before or after one of them. What it had open is cut, as when a process is kille
 rolls back what was not committed, and nothing of the worker is left but what others keep.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.buckets import bucket_of
+from shared.kafka.topic_ids import Cluster, TopicNow
 from shared.ledger.postgres.roles import WRITER
 from shared.schemas.envelope import Message
 from shared.schemas.topics import TOPICS
@@ -193,6 +195,26 @@ class Consumer:
 
     def highwater(self, partition: TopicPartition) -> int:
         return len(self._log.records.get(partition, []))
+
+
+class Asker:
+    """Stands in for `shared.kafka.asker.Asker`: a log whose topics are always the same ones."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    async def cluster(
+        self, topics: Collection[str], partitions: Collection[TopicPartition] = ()
+    ) -> Cluster:
+        counts = {topic.name: topic.partition_count(self._log.partitions) for topic in TOPICS}
+        now = {name: TopicNow(UUID(int=1), tuple(range(counts[name])), 1) for name in topics}
+        return Cluster("test", 1, now)
+
+    async def begins(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {each: len(self._log.records.get(each, [])) for each in partitions}
 
 
 class Present:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from services.workers import parts_of
 from shared.kafka import clients
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
@@ -36,4 +37,4 @@ if __name__ == "__main__":
     hold_batches(Path(sys.argv[1]))
     if sys.argv[3:]:
         clients.SESSION_SECONDS = int(sys.argv[3]) // 1000
-    run(sys.argv[2], Settings.from_environment())
+    run(sys.argv[2], Settings.from_environment(), parts_of)

@@ -14,11 +14,12 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from services.workers import WORKERS, parts_of
 from shared.kafka import odd_records
 from shared.kafka.broker import create_topics
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
-from shared.runtime.worker import WORKERS, Context, Part, parts_of
+from shared.runtime.worker import Context, Part
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
 from shared.schemas.topics import TOPICS

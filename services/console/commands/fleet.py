@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from services.console.commands.books import ask
-from services.console.finding import data_option, find, json_option
+from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Misconfigured, Problem
+from services.workers import WORKERS, parts_of, worker_command
 from shared.ledger.sentences import sentence
 from shared.operator.printing import print_json, progress
 from shared.runtime.settings import Settings
-
-WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 
 
 @click.command()
@@ -68,7 +66,9 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
     from shared.embedded.preparing import prepare
 
     workers = dict.fromkeys(WORKERS, 1) | copies
-    fleet = Fleet(folder, workers, prepare=prepare(settings), settings=settings)
+    fleet = Fleet(
+        folder, workers, prepare=prepare(settings), command=worker_command, settings=settings
+    )
     asyncio.run(run_until_interrupted(fleet, click.echo))
 
 
@@ -103,7 +103,7 @@ def worker(name: str) -> None:
 
     settings = Settings.from_environment()
     end_with_supervisor(settings.supervisor)
-    run(name, settings)
+    run(name, settings, parts_of)
 
 
 @click.command()

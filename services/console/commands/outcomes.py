@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from services.console.finding import Servers
+from services.console.finding import Servers, ask
 from services.console.problems import Away, Problem
 from shared.ledger.sentences import sentence
 from shared.operator.printing import print_json, print_table, progress
@@ -80,6 +80,14 @@ class Sending:
     def rows(self) -> list[tuple[Any, ...]]:
         """Return each outcome as a row under `HEADS`."""
         return [(number, *each) for number, each in zip(self.numbers, self.found, strict=True)]
+
+
+def business_zone(servers: Servers) -> ZoneInfo:
+    """Return the fleet's business zone; before it is set up, the one of the settings."""
+    from shared.ledger.postgres import reports
+
+    name = ask(servers, reports.zone)
+    return ZoneInfo(name) if name else servers.settings.zone
 
 
 HEADS = ["line", "command", "customer", "outcome", "reason", "first"]

@@ -1,20 +1,18 @@
-"""For those who check: `verify` recomputes everything, `seal` fixes it, `export` hands it out."""
+"""For auditors: `verify` recomputes the whole ledger, `seal` hashes it."""
 
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from hashlib import file_digest
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from services.console.commands.books import ask
-from services.console.finding import data_option, find, json_option
+from services.console.finding import ask, data_option, find, json_option
 from services.console.output import OUTPUT, whole
-from services.console.problems import Problem, Tampered
+from services.console.problems import Problem
 from shared.operator.printing import Counter, print_json
 
 if TYPE_CHECKING:
@@ -147,57 +145,3 @@ def seal(out: Path, heads: Path | None, data: Path | None) -> None:
         write = files.enter_context(whole(heads)).write if heads else None
         made = ask(servers, lambda connection: sealing.seal(connection, write))
         sealed.write((json.dumps(as_json(made), indent=2) + "\n").encode())
-
-
-@click.command()
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["hledger", "csv", "parquet", "audit"]),
-    required=True,
-    help="hledger: double entry. csv: as RFC 4180, a head line first. parquet: amounts as "
-    "decimal(18, 2). audit: CSV of all that the hashes cover, see AUDIT.md.",
-)
-@click.option(
-    "--output",
-    type=OUTPUT,
-    default="-",
-    metavar="FILE",
-    help="Write to FILE, not to stdout. After an error FILE is as it was before.",
-)
-@data_option
-def export(kind: str, output: Path, data: Path | None) -> None:
-    """Write the whole ledger: csv and parquet have a row per line, the columns of report.ledger.
-
-    Rows are ordered by customer and seq, all as of one instant; memory stays flat. A line that
-    cannot be written in the format, because it was tampered with, is named; exit code 1.
-    """
-    import asyncpg
-
-    servers = find(data)
-    with whole(output) as file:
-        try:
-            ask(servers, _exporter(kind, file))
-        except asyncpg.DataError as error:  # an amount too large to add up, for instance
-            raise Tampered("a line of the ledger", error) from error
-
-
-def _exporter(kind: str, file: IO[bytes]) -> Callable[[Any], Awaitable[None]]:
-    """Return what writes the ledger in a format to a file; the libraries of others stay unread."""
-    if kind in ("csv", "audit"):
-        from shared.ledger.postgres.auditing import copy_csv
-
-        return lambda connection: copy_csv(connection, file.write, kind)
-    if kind == "hledger":
-        from shared.exports.hledger import Unwritable, write_journal
-
-        async def journal(connection: Any) -> None:
-            try:
-                await write_journal(connection, file.write)
-            except Unwritable as line:
-                raise Tampered(str(line), line.why) from line
-
-        return journal
-    from shared.exports.parquet import write_parquet
-
-    return lambda connection: write_parquet(connection, file)

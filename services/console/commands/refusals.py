@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from services.console.commands.books import ask
-from services.console.finding import data_option, find, json_option
+from services.console.finding import ask, data_option, find, json_option
 from shared.ledger.sentences import sentence
 from shared.operator.printing import plain, print_json, progress, shown
 

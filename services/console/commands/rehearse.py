@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from services.console.commands.books import ask
-from services.console.commands.events import Day
-from services.console.finding import data_option, find, json_option
+from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Problem
+from services.console.values import Day
 from shared.operator.printing import Counter, print_json, print_table
 
 

@@ -1,0 +1,101 @@
+"""`dlq`: the records that could not be read, and their replay."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from services.console.finding import Servers, data_option, find, json_option
+from services.console.problems import Misconfigured, Problem
+from shared.operator.printing import print_json, print_table
+
+
+@click.group()
+def dlq() -> None:
+    """Dead letters: records that could not be read, kept with their bytes intact."""
+
+
+@dlq.command("list")
+@data_option
+@json_option
+def list_letters(data: Path | None, as_json: bool) -> None:
+    """List dead letters, oldest first: where each came from, why, and what would become of it.
+
+    `now` is what today's reader says: `unreadable` still, `readable` (a replay would apply
+    it), `applied` (its command has an outcome, or is parked). `came back as` names the letter
+    that a replay of this one came back as.
+    """
+    from shared.operator.dead_letters import letters
+
+    servers = find(data)
+    found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
+    if as_json:
+        print_json([letter.told() for letter in found])
+    elif found:
+        heads = ["letter", "came from", "key", "at", "error", "now", "came back as"]
+        print_table(heads, [letter.row() for letter in found])
+    else:
+        click.echo("there are no dead letters")
+
+
+@dlq.command("replay")
+@click.argument("names", nargs=-1, metavar="[LETTER]...")
+@click.option("--unreadable", is_flag=True, help="Send those too that still cannot be read.")
+@data_option
+@json_option
+def replay_letters(
+    names: tuple[str, ...], unreadable: bool, data: Path | None, as_json: bool
+) -> None:
+    """Publish dead letters again where they came from: these, or all.
+
+    Only those that today's reader can read and that have no outcome yet: pressing twice does no
+    harm. With --unreadable also what still cannot be read, each once: it first waits until the
+    fleet has settled, so that what was sent before and came back is known, and sends neither a
+    letter that came back nor, unless it is named, the one that it came back as. Exit code 1 where
+    the fleet does not settle within a minute; then nothing was sent.
+    """
+    from shared.operator.dead_letters import letters
+    from shared.operator.publish import publish as send
+
+    servers = find(data)
+    if unreadable:
+        _expect_settled(servers)
+    found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
+    unknown = set(names) - {letter.name for letter in found}
+    if unknown:
+        raise Misconfigured(f"there is no dead letter {min(unknown)}; see `dlq list`")
+    wanted = [letter for letter in found if not names or letter.name in names]
+    stuck = [letter for letter in wanted if letter.now == "unreadable"]
+    anew = [
+        letter
+        for letter in stuck
+        if letter.came_back_as is None and (letter.replay_of is None or letter.name in names)
+    ]
+    chosen = [letter for letter in wanted if letter.now == "readable"] + anew * unreadable
+    count = asyncio.run(send(servers.kafka, [letter.message() for letter in chosen]))
+    counts = {
+        "replayed": count,
+        "applied_already": sum(letter.now == "applied" for letter in wanted),
+        "unreadable": len(stuck),
+    }
+    if as_json:
+        print_json(counts)
+        return
+    said = f"replayed {count}; {counts['applied_already']} were applied already, "
+    said += f"{len(stuck)} cannot be read"
+    if unreadable:
+        said += f" ({len(anew)} sent all the same, {len(stuck) - len(anew)} came back before)"
+    click.echo(said)
+
+
+def _expect_settled(servers: Servers) -> None:
+    """Return when all that was sent is judged, dead letters out; Problem after a minute."""
+    from shared.operator.settle import NotSettled, settle
+
+    try:
+        asyncio.run(settle(servers.kafka, servers.database))
+    except NotSettled as missing:
+        raise Problem(
+            f"nothing was sent, because it is not known yet what came back of an earlier replay: "
+            f"{missing}; try again when `rollforward settle` succeeds"
+        ) from missing

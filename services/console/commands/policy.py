@@ -1,0 +1,120 @@
+"""`policy`: taxes, permissions and grace days, version by version."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.console.finding import ask, data_option, find, json_option
+from services.console.problems import Problem
+from shared.operator.printing import print_json, progress
+
+
+@click.group()
+def policy() -> None:
+    """Taxes, permissions and grace days: apply a new version, show one."""
+
+
+@policy.command("apply")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--remove", is_flag=True, help="Let the file take taxes or staff away.")
+@data_option
+def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
+    """Append a policy version from FILE.toml, and print what it changes, one line each.
+
+    A file with a fault is refused whole: every fault is named with its line, and the exit code
+    is 1; so is an empty one. A file that takes away a tax or a member of staff is refused too,
+    unless --remove says that it is meant. Applying the latest version again changes nothing and
+    makes no version. Bills made so far keep the version that they name.
+    """
+    from shared.ledger.errors import PolicyError
+    from shared.ledger.policy_file import parse_new
+    from shared.ledger.postgres import reports
+    from shared.schemas.topics import RECHECKS
+
+    source = _text(file)
+    try:
+        parse_new(source, 1)
+    except PolicyError as error:
+        for fault in str(error).splitlines():
+            click.echo(f"{file.name}:{fault}", err=True)
+        raise Problem(f"{file.name} is refused; no policy was changed") from error
+    try:
+        applied = ask(find(data), lambda book: reports.apply_policy(book, source, RECHECKS, remove))
+    except reports.TakesAway as error:
+        for words in error.words:
+            click.echo(words, err=True)
+        raise Problem(
+            f"{file.name} takes away what the lines above name; no policy was changed."
+            " If that is meant, add --remove"
+        ) from error
+    for words in applied.changes:
+        click.echo(words)
+    if not applied.new:
+        said = "unchanged: it is the latest already"
+    elif applied.changes:
+        said = "applied"
+    else:
+        said = "applied: it is worded otherwise and means the same"
+    click.echo(f"policy version {applied.version} {said}")
+
+
+def _text(file: Path) -> str:
+    raw = file.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Problem(f"{file.name}:{line}: not UTF-8; no policy was changed") from error
+
+
+@policy.command("show")
+@click.option("--version", type=click.IntRange(min=1), help="An earlier version, not the latest.")
+@data_option
+@json_option
+def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
+    """Show the policy in force, as it was applied."""
+    from shared.ledger.policy_file import parse_policy
+    from shared.ledger.postgres import reports
+
+    row = ask(find(data), lambda connection: reports.policy_row(connection, version))
+    if row is None and version is not None:
+        raise Problem(f"there is no policy version {version}")
+    if as_json:
+        read = parse_policy(row["source"] if row else "", row["version"] if row else 0)
+        print_json(_policy_as_json(read) | {"applied_at": row["applied_at"] if row else None})
+    elif row is None:
+        click.echo("# no policy was applied: no tax, no staff")
+    else:
+        progress(f"policy version {row['version']}, applied {row['applied_at']:%Y-%m-%d %H:%M %Z}")
+        click.echo(row["source"].rstrip("\n"))
+
+
+def _policy_as_json(read: Any) -> dict[str, Any]:
+    """Return a policy in the words of its file."""
+    from shared.ledger.money import percent
+
+    return {
+        "version": read.version,
+        "tax": [
+            {
+                "code": tax.code,
+                "rate": percent(tax.rate_ppm),
+                "from": tax.starts,
+                "until": tax.ends,
+                "on": list(tax.on),
+            }
+            for tax in read.taxes
+        ],
+        "staff": [
+            {
+                "id": name,
+                "may": sorted(member.may),
+                "max_discount_percent": None
+                if member.discount_ppm_max is None
+                else percent(member.discount_ppm_max),
+            }
+            for name, member in read.staff.items()
+        ],
+        "billing": {"grace_days": read.grace_days},
+    }

@@ -1,0 +1,99 @@
+"""`publish`: events of a file onto the topics of their types."""
+
+import asyncio
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from services.console.commands.outcomes import Sending, business_zone, say_outcomes, timeout_option
+from services.console.finding import data_option, find, json_option
+from services.console.problems import Problem
+from shared.operator.printing import Counter, print_json, progress
+
+if TYPE_CHECKING:
+    from shared.schemas.envelope import Message
+
+FAULTS_MAX = 20
+SPOOL_BYTES_MAX = 1 << 24
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--wait", is_flag=True, help="Wait for the outcome of each, and print it.")
+@timeout_option
+@data_option
+@json_option
+def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_json: bool) -> None:
+    """Publish FILE.jsonl, one structured CloudEvent a line; `-` reads stdin.
+
+    The whole file is looked at first: a line that cannot be routed (not JSON, unknown type, no
+    key) is named, nothing is sent, and the exit code is 1. What can be routed is sent as it
+    is; the fleet judges it. Each customer's events keep their order. With --wait the exit code
+    is 1 where one was refused, conflicting or malformed, and 3 where one is not judged yet.
+    """
+    from shared.operator.publish import publish as send
+
+    servers = find(data)
+    sending = Sending(business_zone(servers)) if wait else None
+    lines = _rewindable(file)
+    _expect_routable(getattr(file, "name", "stdin"), lines)
+    lines.seek(0)
+    counter = Counter("events sent")
+    messages = ((number, message) for number, message, _ in _messages(lines) if message is not None)
+    if sending is None:
+        count = asyncio.run(send(servers.kafka, (message for _, message in messages), counter))
+    else:
+        noted = sending.noted(messages)
+        count = asyncio.run(send(servers.kafka, noted, counter, sending.places))
+    counter.done()
+    if sending is not None:
+        say_outcomes(sending, servers, timeout, as_json)
+    elif as_json:
+        print_json({"published": count})
+    else:
+        click.echo(f"published {count} events")
+
+
+def _expect_routable(name: str, lines: IO[bytes]) -> None:
+    """Look at every line; Problem, with the first faults on stderr, where one has no topic."""
+    faults = 0
+    for number, _, fault in _messages(lines):
+        if fault is not None:
+            faults += 1
+            if faults <= FAULTS_MAX:
+                progress(f"{name}:{number}: {fault}")
+    if faults:
+        raise Problem(f"{faults} of the lines cannot be routed; nothing was sent")
+
+
+def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | None]]":
+    """Yield (line number, message, fault) of each line that is not blank: one of the two."""
+    from shared.operator.publish import VALUE_BYTES_MAX
+    from shared.schemas.malformed import Malformed
+    from shared.schemas.publish import from_line
+
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        if len(line) > VALUE_BYTES_MAX:
+            yield number, None, f"{len(line)} bytes are more than a broker takes"
+            continue
+        try:
+            yield number, from_line(line), None
+        except Malformed as malformed:
+            yield number, None, malformed.reason
+
+
+def _rewindable(file: IO[bytes]) -> IO[bytes]:
+    """Return the file, or a copy of what cannot be read twice."""
+    if file.seekable():
+        return file
+    copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX)  # noqa: SIM115 - lent out
+    while chunk := file.read(io.DEFAULT_BUFFER_SIZE * 16):
+        copy.write(chunk)
+    copy.seek(0)
+    return copy

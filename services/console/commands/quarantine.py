@@ -1,0 +1,66 @@
+"""`quarantine`: the customers who cannot be billed, and another try."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from services.console.finding import ask, data_option, find, json_option
+from services.console.problems import Problem
+from shared.operator.printing import plain, print_json, print_table
+
+
+@click.group()
+def quarantine() -> None:
+    """Customers that could not be billed and wait for a person."""
+
+
+@quarantine.command("list")
+@data_option
+@json_option
+def list_quarantine(data: Path | None, as_json: bool) -> None:
+    """List who is quarantined, since when, and why."""
+    from shared.ledger.postgres import reports
+
+    rows = ask(find(data), reports.quarantine)
+    if as_json:
+        print_json(plain(rows))
+    elif rows:
+        print_table(["customer", "reason", "since"], rows)
+    else:
+        click.echo("nobody is quarantined")
+
+
+@quarantine.command("retry")
+@click.argument("customers", nargs=-1, metavar="[CUSTOMER]...")
+@data_option
+@json_option
+def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+    """Try quarantined customers again: these, or all.
+
+    What was parked for them is applied in its order, and they are billed up to the business
+    date. Who still cannot be billed stays quarantined. Exit code 1 where somebody named is not
+    known, is not quarantined, or still cannot be billed; the others are released all the same.
+    Pressing twice does no harm: who is not quarantined any more is left as they are.
+    """
+    from shared.operator.restored import expect_whole
+    from shared.operator.retry import retry
+
+    servers = find(data)
+    if servers.kafka_address is not None:
+        asyncio.run(expect_whole(servers.database, servers.kafka))
+    results = asyncio.run(retry(servers.database, customers))
+    if as_json:
+        print_json([result._asdict() for result in results])
+    elif results:
+        heads = ["customer", "result", "applied", "still"]
+        print_table(heads, [(r.customer_id, r.result, r.applied, r.reason) for r in results])
+    else:
+        click.echo("nobody is quarantined")
+    left: dict[str, list[str]] = {}
+    for result in results:
+        if result.result != "released":
+            left.setdefault(result.result, []).append(result.customer_id)
+    if left:
+        named = "; ".join(f"{what}: {', '.join(who)}" for what, who in left.items())
+        raise Problem(f"not everyone was released ({named})")

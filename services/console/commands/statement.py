@@ -1,0 +1,95 @@
+"""`statement` and `explain`: one customer's periods, and how each amount came about."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from services.console import story
+from services.console.finding import ask, data_option, find, json_option
+from services.console.problems import Problem
+from services.console.values import Instant
+from shared.operator.printing import plain, print_json
+from shared.operator.statements import heading, print_statement
+from shared.operator.tampered import Tampered
+
+
+@click.command()
+@click.argument("customer")
+@click.option("--as-of", type=Instant(), help="As it was known at this instant.")
+@data_option
+@json_option
+def statement(customer: str, as_of: datetime | None, data: Path | None, as_json: bool) -> None:
+    """Show a customer's statement: a row per period, `due` rolling forward.
+
+    `to` is the first day no longer covered. With --json the rows of report.statement.
+    """
+    from shared.ledger.postgres import reports
+
+    async def question(connection: Any) -> tuple[Any, list[Any]]:
+        return (
+            await reports.customer(connection, customer),
+            await reports.statement(connection, customer, as_of),
+        )
+
+    who, periods = ask(find(data), question)
+    if who is None:
+        raise Problem(f"customer {customer} is not known")
+    if as_json:
+        print_json(plain(periods))
+        return
+    click.echo(heading(who))
+    if not periods:
+        click.echo("no period" + (" was known then" if as_of else " yet"))
+        return
+    print_statement(periods)
+    if not all(row["standing"] for row in periods):
+        click.echo("* no bill stands: a month without service, or a cancelled bill")
+    if as_of is not None:
+        click.echo(f"as it was known at {as_of.isoformat(sep=' ')}")
+
+
+@click.command()
+@click.argument("customer")
+@click.argument("period")
+@data_option
+@json_option
+def explain(customer: str, period: str, data: Path | None, as_json: bool) -> None:
+    """Say how each amount of a PERIOD (such as 2026-01) came about, line by line.
+
+    Days, cycle length, prices, discount, tax and policy version; who, when and why; a corrected
+    period tells its whole story in order.
+    """
+    from shared.ledger.explain import Accepted
+    from shared.ledger.explain import explain as explained
+    from shared.ledger.postgres import reports
+    from shared.schemas.inbound import command_of
+
+    async def question(connection: Any) -> tuple[Any, ...]:
+        return (
+            await reports.zone(connection),
+            await reports.lines_of(connection, customer),
+            await reports.accepted_of(connection, customer),
+            await reports.policies(connection),
+        )
+
+    zone, lines, accepted, policies = ask(find(data), question)
+    try:
+        commands = [
+            Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
+            for kind, content, recorded_at in accepted
+        ]
+        steps = explained(lines, commands, policies, period)
+    except Exception as error:  # pure code on what the book says of one customer
+        raise Tampered(f"what the book says of {customer}", error) from error
+    if not commands:
+        raise Problem(f"customer {customer} is not known")
+    if not steps:
+        labels = ", ".join(sorted({line.period for line in lines})) or "none yet"
+        raise Problem(f"customer {customer} has no period {period}; there are: {labels}")
+    if as_json:
+        print_json(story.as_values(steps))
+    else:
+        click.echo(story.told(steps, ZoneInfo(zone)))

@@ -1,0 +1,97 @@
+"""`tick`: the business date moves on, and what is due by it is billed."""
+
+import asyncio
+import secrets
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.console.commands.outcomes import (
+    Sending,
+    business_zone,
+    conclude,
+    timeout_option,
+    why,
+)
+from services.console.finding import data_option, find, json_option
+from services.console.problems import Misconfigured, Problem
+from services.console.values import Day
+from shared.operator.printing import print_json
+
+
+@click.command()
+@click.option("--as-of", type=Day(), required=True, help="Bill every label due by this day.")
+@click.option(
+    "--trigger",
+    type=click.Choice(["nightly", "manual", "sweep"]),
+    default="manual",
+    show_default=True,
+    help="What the run is called.",
+)
+@click.option(
+    "--allow-gap",
+    is_flag=True,
+    help="Allow a day after today, and one more than 45 days past the business date.",
+)
+@timeout_option
+@data_option
+@json_option
+def tick(
+    as_of: date,
+    trigger: str,
+    allow_gap: bool,
+    timeout: float,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Move the business date on and bill what is due by it. Prints the tick's id and its outcome.
+
+    Where the tick was refused the exit code is 1, and 3 where it is not judged yet. The run
+    itself is the fleet's: `rollforward settle` waits for it, report.run shows it.
+    """
+    from shared.operator.publish import publish as send
+    from shared.schemas.publish import structured
+
+    servers = find(data)
+    sending = Sending(business_zone(servers))
+    today = datetime.now(sending.zone).date()
+    if as_of > today and not allow_gap:
+        raise Misconfigured(
+            f"{as_of} is after today ({today} in the business zone): a run for it would bill "
+            "ahead of time; if that is what you want, add --allow-gap"
+        )
+    tick_id = f"{trigger}-{as_of}-{secrets.token_hex(4)}"
+    said: dict[str, Any] = {
+        "tick_id": tick_id,
+        "period": f"{as_of:%Y-%m}",
+        "as_of": as_of.isoformat(),
+        "trigger": trigger,
+    }
+    if allow_gap:
+        said["allow_gap"] = True
+    message = structured(
+        {
+            "specversion": "1.0",
+            "id": tick_id,
+            "source": "rollforward/tick",
+            "type": "billing.tick.v1",
+            "time": datetime.now(UTC).isoformat(),
+            "datacontenttype": "application/json",
+            "data": said,
+        }
+    )
+    if not as_json:
+        click.echo(tick_id)
+    asyncio.run(send(servers.kafka, sending.noted([(1, message)]), places=sending.places))
+    (outcome,) = sending.wait(servers, timeout)
+    refused = why(outcome)
+    if as_json:
+        told = {"outcome": outcome.outcome, "reason": outcome.reason, "sentence": refused}
+        print_json(said | told)
+    else:
+        click.echo(" ".join(filter(None, (outcome.outcome, outcome.reason))))
+    if refused is not None:
+        raise Problem(refused)
+    conclude([outcome], timeout)

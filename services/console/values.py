@@ -1,0 +1,40 @@
+"""Values that options take: days and instants."""
+
+from datetime import date, datetime
+from typing import Any
+
+import click
+
+
+class Day(click.ParamType):
+    """A day that an event may name."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: Any, context: Any) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day, no instant
+        except ValueError:
+            self.fail(f"{value!r} is not a day like 2026-02-01", param, context)
+        if not 2000 <= day.year <= 2199:
+            self.fail(f"{value} lies outside 2000-01-01 to 2199-12-31", param, context)
+        return day
+
+
+class Instant(click.ParamType):
+    """An RFC 3339 timestamp with an offset."""
+
+    name = "timestamp"
+
+    def convert(self, value: Any, param: Any, context: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not like 2026-02-01T09:00:00+06:00", param, context)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no offset: write {value}+06:00 or so", param, context)
+        return moment

@@ -1,0 +1,61 @@
+"""The embedded servers while a fleet runs: started again when they die, their logs kept few."""
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from shared.embedded.kafka import Kafka
+from shared.embedded.postgres import Postgres
+from shared.embedded.process import ServerFailed
+from shared.runtime import trouble
+
+SERVER_SECONDS_MAX = 600.0
+"""How long a server that died is started again and again; a full disk needs a person."""
+PAUSE_SECONDS_MAX = 10.0
+LOGS_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+async def keep_running(server: Kafka | Postgres) -> None:
+    """Start a server again whenever it dies, at the same address, so that its clients reconnect.
+
+    Never returns. Raises `ServerFailed` when it cannot be started again for `SERVER_SECONDS_MAX`,
+    or when its port was taken meanwhile.
+    """
+    address = _address(server)
+    while True:
+        await server.ended()
+        log.warning("%s ended and is started again", server.name)
+        await _start_again(server)
+        if _address(server) != address:
+            raise ServerFailed(f"{server.name} ended, and its port was taken meanwhile")
+
+
+def _address(server: Kafka | Postgres) -> str:
+    return server.bootstrap if isinstance(server, Kafka) else server.admin_url
+
+
+async def keep_logs(server: Postgres) -> None:
+    """Delete the oldest logs of a server while it runs."""
+    while True:
+        await asyncio.sleep(LOGS_SECONDS)
+        with contextlib.suppress(OSError):
+            server.keep_logs()
+
+
+async def _start_again(server: Kafka | Postgres) -> None:
+    """Start a server that died; after each failure wait longer, for the cause may pass."""
+    deadline, pause = time.monotonic() + SERVER_SECONDS_MAX, 0.0
+    while True:
+        try:
+            return await server.start()
+        except (ServerFailed, OSError) as error:
+            if time.monotonic() > deadline:
+                raise ServerFailed(
+                    f"{server.name} ended and cannot be started again: {trouble.words(error)}"
+                ) from error
+            pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
+            log.warning("%s is tried again in %.1f s: %s", server.name, pause, trouble.words(error))
+        await asyncio.sleep(pause)

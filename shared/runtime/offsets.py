@@ -1,0 +1,55 @@
+"""The broker's copy of a worker's positions, as committed offsets.
+
+Lag monitors read them, and they are how a restored book is noticed (restored.py): a batch is in
+the book before its offset is committed here, so an offset ahead of the book means that the book
+has lost what was applied.
+"""
+
+import asyncio
+import contextlib
+import time
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from shared.runtime.reading import Reading
+from shared.runtime.restored import with_incarnation
+
+COMMIT_SECONDS = 5.0
+BROKER_SECONDS_MAX, LAST_SECONDS_MAX = 5.0, 1.0
+
+
+class Offsets:
+    """Commits positions to the broker every few seconds, and before partitions are given up."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._committed = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time again. A broker that does not answer is asked by the next look."""
+        since = time.monotonic() - self._committed
+        known = bool(self._reading.positions) and self._reading.kafka_answers
+        return since >= COMMIT_SECONDS and known
+
+    async def commit(self, connection: asyncpg.Connection) -> None:
+        """Commit the positions with the book's incarnation. Raises KafkaError when the broker
+        refuses, and TimeoutError when it is away: the client itself would retry for ever."""
+        self._committed = time.monotonic()
+        await self._reading.read_incarnation(connection)
+        async with asyncio.timeout(BROKER_SECONDS_MAX):
+            await self._commit()
+
+    async def commit_last(self) -> None:
+        """Commit the positions before they are given up, if the broker takes them at once: the
+        next book that this worker meets may be a restored one."""
+        if self._reading.positions:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(LAST_SECONDS_MAX):
+                    await self._commit()
+
+    async def _commit(self) -> None:
+        assigned = self._reading.consumer.assignment()
+        ours = {p: offset for p, offset in self._reading.positions.items() if p in assigned}
+        if ours:
+            await self._reading.consumer.commit(with_incarnation(ours, self._reading.incarnation))
