@@ -9,7 +9,7 @@ import sys
 from aiokafka.admin import NewTopic
 
 from shared.kafka import clients
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.baselines import insert_bare
 from shared.runtime.connecting import connect
 from shared.runtime.settings import Settings
 
@@ -31,7 +31,7 @@ async def loop(kafka: str, database_url: str, topic: str) -> None:
     await consumer.start()
     async for record in consumer:
         async with connection.transaction():
-            await connection.execute(sql("insert_bare"), record.value)
+            await insert_bare(connection, record.value)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from services.workers import WORKERS, worker_command
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.period import months_after
-from shared.ledger.postgres import reports
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import baselines, positions, reports, runs
 from shared.operator.printing import progress
 from shared.operator.publish import publish
 from shared.runtime.connecting import connect
@@ -62,7 +61,7 @@ async def fleet_of(
             await _seed(fleet, connection, customers, age)
             for name in seeding - workers.keys():
                 await fleet.stop_worker(name)
-            await connection.execute("VACUUM ANALYZE")
+            await baselines.settle_tables(connection)
             progress(
                 f"{customers:,} customers of {age} periods after "
                 f"{time.perf_counter() - began:.0f} s"
@@ -155,14 +154,14 @@ def _event(kind: str, event_id: str, data: dict[str, Any]) -> Message:
 async def applied(connection: asyncpg.Connection, consumer: str, topic: str, count: int) -> None:
     """Return when a consumer has applied so many records of a topic."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await connection.fetchval(sql("positions_of"), consumer, topic) < count:
+        while await positions.applied(connection, consumer, topic) < count:
             await asyncio.sleep(POLL_SECONDS)
 
 
 async def run_done(connection: asyncpg.Connection, tick_id: str) -> None:
     """Return when the run of a tick is done."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await connection.fetchval(sql("run_finished"), tick_id):
+        while not await runs.is_finished(connection, tick_id):
             await asyncio.sleep(POLL_SECONDS)
 
 

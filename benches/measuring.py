@@ -27,8 +27,7 @@ from benches.fleet import payments as payments_of
 from shared.embedded.fleet import Fleet
 from shared.ledger.line import Line
 from shared.ledger.period import months_after
-from shared.ledger.postgres import baselines
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import baselines, positions
 from shared.operator.printing import progress
 from shared.operator.publish import Publisher, publish
 from shared.operator.settle import settle
@@ -77,7 +76,7 @@ async def payments(customers: int, count: int, age: int, copies: int, whole_flee
         await publish(fleet.kafka, payments_of(count, customers, SEED))
         starting = asyncio.gather(*map(fleet.start_worker, collectors))
         await applied(connection, "collector", PAYMENTS, 1)
-        first = await connection.fetchval(sql("positions_of"), "collector", PAYMENTS)
+        first = await positions.applied(connection, "collector", PAYMENTS)
         began = time.perf_counter()
         await applied(connection, "collector", PAYMENTS, count)
         seconds = time.perf_counter() - began
@@ -199,8 +198,8 @@ async def _times(
 async def _visible(
     connection: asyncpg.Connection, number: int, command_id: str, lines: int
 ) -> bool:
-    found = await connection.fetchval(sql("lines_of_command"), customer_id(number), command_id)
-    return bool(found >= lines)
+    found = await baselines.lines_of_command(connection, customer_id(number), command_id)
+    return found >= lines
 
 
 class _Bare:
@@ -210,7 +209,7 @@ class _Bare:
         self._connection = connection
 
     async def __call__(self, at: int) -> bool:
-        return bool(await self._connection.fetchval(sql("bare_rows")) > at)
+        return await baselines.bare_rows(self._connection) > at
 
 
 @asynccontextmanager

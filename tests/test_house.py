@@ -236,40 +236,15 @@ def test_sql_lives_in_the_book() -> None:
     assert elsewhere == []
 
 
-def test_statements_are_read_in_the_book_alone() -> None:
-    readers = {
+def test_statements_are_asked_for_by_name_in_the_book_s_folder_alone() -> None:
+    """Everybody else calls a function of that folder, with typed arguments and results."""
+    callers = [
         place(path)
         for path in MODULES
         if room(module(path)) != "shared.ledger.postgres"
-        and "shared.ledger.postgres.statements" in imports(path)
-    }
-    assert readers <= READERS
-
-
-READERS = {
-    "benches/bare.py",
-    "benches/fleet.py",
-    "benches/measuring.py",
-    "services/coordinator/runs.py",
-    "services/coordinator/ticks.py",
-    "services/generator/pages.py",
-    "services/notifier/notifier.py",
-    "shared/exports/hledger.py",
-    "shared/exports/parquet.py",
-    "shared/operator/outcomes.py",
-    "shared/operator/retry.py",
-    "shared/operator/settle.py",
-    "shared/operator/whereabouts.py",
-    "shared/runtime/connecting.py",
-    "shared/runtime/fitness.py",
-    "shared/runtime/lag.py",
-    "shared/runtime/positions.py",
-    "shared/runtime/reading.py",
-    "shared/runtime/relay.py",
-    "shared/runtime/restored.py",
-    "shared/runtime/stuck.py",
-}
-"""Files that still read a statement by its name; none may join them."""
+        and re.search(r"\bsql\(|postgres\.statements", path.read_text("utf-8"))
+    ]
+    assert callers == []
 
 
 @pytest.mark.parametrize(
@@ -284,6 +259,14 @@ def test_a_statement_says_what_it_is_for_and_is_used(path: Path) -> None:
     used = re.compile(rf'sql\(\s*"{path.stem}"')
     readers = [*MODULES, *TESTS]
     assert any(used.search(each.read_text("utf-8")) for each in readers)
+
+
+def test_the_columns_of_a_line_are_listed_in_line_alone() -> None:
+    """But where each is written in a form of its own: as the hash of its line covers it."""
+    listed = re.compile(r"granted_discount,\s+(\w+\.)?granted_vat")
+    statements = (PURE / "postgres" / "sql").glob("*.sql")
+    listers = [path.stem for path in statements if listed.search(path.read_text("utf-8"))]
+    assert listers == ["ledger_hashed"]
 
 
 def test_every_room_has_a_readme() -> None:
@@ -302,7 +285,7 @@ def test_a_module_says_its_duty(path: Path) -> None:
     assert not tree.body or ast.get_docstring(tree)
 
 
-LONGER = {"shared/ledger/audit.py", "shared/ledger/decide.py", "shared/ledger/postgres/book.py"}
+LONGER = {"shared/ledger/audit.py", "shared/ledger/decide.py"}
 """Files that are still to be divided; none may join them."""
 
 

@@ -9,4 +9,4 @@ from shared.schemas.topics import PAYMENTS
 def parts(context: Context) -> list[Part]:
     judge = Judge(context.settings.zone, context.settings.partitions)
     database = context.database()
-    return [Loop("collector", [PAYMENTS], context.kafka, database, judge, context.health)]
+    return [Loop(context.name, [PAYMENTS], context.kafka, database, judge, context.health)]

@@ -7,10 +7,7 @@ one to know: every run and page is a row first, and a timer sends again what sta
 import asyncio
 import json
 import logging
-import time
-from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import faust
@@ -18,66 +15,54 @@ from aiokafka.errors import KafkaError
 
 from shared.kafka.broker import expect_answer
 from shared.kafka.faust_app import faust_app
-from shared.ledger.period import label_of
-from shared.ledger.postgres import sealing
+from shared.ledger.postgres import runs
 from shared.ledger.postgres.shape import BookDiffers
-from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
-from shared.runtime.backoff import Backoff, pause
+from shared.runtime.backoff import Backoff
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
 from shared.runtime.restored import Restored
-from shared.schemas.publish import binary
 from shared.schemas.topics import PAGES, RUNS
 
 log = logging.getLogger(__name__)
 
 HEAL_SECONDS = 0.25
 STALE_SECONDS = 10.0
-WATCH_SECONDS = 5.0
-RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
-SEAL_SECONDS = 60.0
-CLOCK_SECONDS = 20.0
 STOP_SECONDS = 2.0
 WAITS = (*PASSING, KafkaError, BookDiffers)
 """What a timer leaves to the next time; on BookDiffers the worker ends before that."""
-NIGHT = timedelta(minutes=5)
-"""The clock ticks for a day once it is five minutes old in the business zone."""
 
 
 class Runs:
-    """The Faust app: an agent that claims months, timers that heal, watch, and keep the clock."""
+    """The Faust app: an agent that claims months, and a timer that claims and sends again.
 
-    def __init__(self, kafka: str, database: Database, health: Health, zone: ZoneInfo) -> None:
+    Other timers may join `app` before it runs; they end when `stopping` is set.
+    """
+
+    def __init__(self, kafka: str, database: Database, health: Health, restored: Restored) -> None:
         self._kafka = kafka
         self._database = database
         self._health = health
-        self._restored = Restored(kafka, health)
-        self._zone = zone
-        self._stopping = asyncio.Event()
+        self._restored = restored
+        self.stopping = asyncio.Event()
         self._wait = Backoff()
-        self._started_on = datetime.now(zone).date()
         self.app = faust_app(kafka, "runs")
         self._runs = self.app.topic(RUNS, key_type=bytes, value_type=bytes)
         self._pages = self.app.topic(PAGES, key_type=bytes, value_type=bytes)
         self.app.agent(self._runs)(self._on_runs)
         self.app.timer(HEAL_SECONDS)(self._heal)
-        self.app.timer(WATCH_SECONDS)(self._watch)
-        self.app.task(self._keep_reconciling)
-        self.app.timer(SEAL_SECONDS)(self._seal)
-        self.app.timer(CLOCK_SECONDS)(self._clock)
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
 
     async def run(self) -> None:
         """Run the app until `stop`. Starting waits for the group, so a stop may come before it
         is done; what Faust leaves undone then, the next timer finds."""
         await self._until_kafka_answers()
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return
         starting = asyncio.create_task(self.app.start())
-        stopping = asyncio.create_task(self._stopping.wait())
+        stopping = asyncio.create_task(self.stopping.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
@@ -88,13 +73,13 @@ class Runs:
             await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
         except TimeoutError:
             log.warning("Faust did not stop in %s s and is left behind", STOP_SECONDS)
-        if not self._stopping.is_set():
+        if not self.stopping.is_set():
             # It crashed; without its timers nothing heals. Whoever started us starts us again.
             raise RuntimeError("Faust ended by itself") from self.app.crash_reason
 
     async def _until_kafka_answers(self) -> None:
         """Wait for the broker: Faust would not, and end the worker instead."""
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
                 await expect_answer(self._kafka)
                 break
@@ -121,14 +106,14 @@ class Runs:
             async with self._database.transaction() as connection:
                 if await self._restored.stands_still(connection):
                     return
-                tick_id = await connection.fetchval(sql("claim_run"), period)
+                tick_id = await runs.claim(connection, period)
                 if tick_id is None:
                     return
-                pages = await connection.fetch(sql("add_pages"), tick_id)
+                buckets = await runs.add_pages(connection, tick_id)
         except asyncpg.UniqueViolationError:
             return  # another coordinator claimed the month at the same moment
-        for page in pages:
-            await self._send_page(tick_id, page["bucket"])
+        for bucket in buckets:
+            await self._send_page(tick_id, bucket)
 
     async def _send_page(self, tick_id: str, bucket: int) -> None:
         said = json.dumps({"tick_id": tick_id, "bucket": bucket}).encode()
@@ -141,13 +126,13 @@ class Runs:
                 if await self._restored.stands_still(connection):
                     self._health.good("runs")
                     return
-                periods = await connection.fetch(sql("waiting_periods"))
-                stale = await connection.fetch(sql("stale_pages"), STALE_SECONDS)
-            for row in periods:
-                await self._claim(row["period"])
-            for row in stale:
-                log.warning("page %s of run %s is sent again", row["bucket"], row["tick_id"])
-                await self._send_page(row["tick_id"], row["bucket"])
+                periods = await runs.waiting_periods(connection)
+                stale = await runs.stale_pages(connection, STALE_SECONDS)
+            for period in periods:
+                await self._claim(period)
+            for page in stale:
+                log.warning("page %s of run %s is sent again", page.bucket, page.tick_id)
+                await self._send_page(page.tick_id, page.bucket)
             self._health.good("runs")
             self._wait.reset()
         except BookDiffers:
@@ -162,76 +147,7 @@ class Runs:
         log.warning("runs wait: %s", trouble.told(away))
         metrics.RETRIES.labels("runs", type(away).__name__).inc()
         self._health.bad("runs", trouble.told(away))
-        await self._wait(self._stopping)
-
-    async def _watch(self) -> None:
-        try:
-            async with self._database.connection() as connection:
-                row = await connection.fetchrow(sql("watch"))
-        except WAITS as away:
-            log.warning("the gauges wait: %s", trouble.told(away))
-            return
-        metrics.PARKED.set(row["parked"])
-        metrics.QUARANTINED.set(row["quarantined"])
-        metrics.RUN_RUNNING.set(row["running"])
-        metrics.RUN_LAST_SUCCESS.set(row["last_success"] or 0)
-
-    async def _keep_reconciling(self) -> None:
-        """Look whether all figures are 0, at the start and then every hour: it reads the book. One
-        that could not be read to its end is tried again after a minute."""
-        while not self._stopping.is_set():
-            done = await self._reconcile()
-            await pause(self._stopping, RECONCILE_SECONDS if done else RECONCILE_AGAIN_SECONDS)
-
-    async def _reconcile(self) -> bool:
-        try:
-            async with self._database.connection() as connection:
-                row = await connection.fetchrow(sql("reconciliation"), timeout=RECONCILE_SECONDS)
-        except WAITS as away:
-            log.warning("the reconciliation waits: %s", trouble.told(away))
-            return False
-        for figure, difference in row.items():
-            metrics.RECONCILIATION.labels(figure).set(difference)
-        metrics.RECONCILIATION_LAST_SUCCESS.set(time.time())
-        return True
-
-    async def _seal(self) -> None:
-        """Seal the book once a day, after the day's run is done."""
-        try:
-            async with self._database.connection() as connection:
-                if await self._restored.stands_still(connection):
-                    return
-                if await connection.fetchval(sql("seal_due")):
-                    sealed = await sealing.seal(connection)
-                    log.info("seal %s: %s", sealed.number, sealed.hash.hex())
-        except WAITS as away:
-            log.warning("the seal waits: %s", trouble.told(away))
-
-    async def _clock(self) -> None:
-        """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
-        had ticked before; a new fleet waits for its first midnight, or for a person. Of two clocks,
-        this machine's and the database's, the later one may be wrong: the earlier one counts."""
-        try:
-            async with self._database.connection() as connection:
-                if await self._restored.stands_still(connection):
-                    return
-                last, shown = await connection.fetchrow(sql("last_clock_tick"))
-            now = min(datetime.now(self._zone), shown.astimezone(self._zone))
-            today = (now - NIGHT).date()
-            if (last is not None and last < today) or (last is None and self._started_on < today):
-                await self._tick(today.isoformat(), label_of(today))
-        except Exception as away:
-            if trouble.lasting(away):
-                raise
-            log.warning("the clock waits: %s", trouble.told(away))
-
-    async def _tick(self, as_of: str, period: str) -> None:
-        tick_id = f"clock-{as_of}"
-        said = {"tick_id": tick_id, "period": period, "as_of": as_of, "trigger": "nightly"}
-        message = binary("billing.tick.v1", said, tick_id, "rollforward/clock")
-        await self.app.topic(message.topic, key_type=bytes, value_type=bytes).send(
-            key=message.key, value=message.value, headers=message.headers
-        )
+        await self._wait(self.stopping)
 
 
 def _note_failure(task: "asyncio.Future[Any]") -> None:

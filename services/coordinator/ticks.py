@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -12,8 +11,10 @@ from aiokafka import ConsumerRecord
 
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import Seen, judge_tick
-from shared.ledger.postgres import book, conflicts
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import conflicts, fleet, outgoing, runs
+from shared.ledger.postgres.folding import Policies, open_fold
+from shared.ledger.postgres.locks import lock_fleet
+from shared.ledger.postgres.save import COMMAND, insert
 from shared.runtime import inbox, metrics, outbox
 from shared.runtime.committing import Observe
 from shared.schemas.topics import TICKS
@@ -27,18 +28,18 @@ class TickJudge:
     def __init__(self, zone: ZoneInfo, accepted: Callable[[str, str], None]) -> None:
         self._zone = zone
         self._accepted = accepted
-        self._policies = book.Policies()
+        self._policies = Policies()
 
     async def __call__(
         self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
     ) -> Observe:
         inbounds, told = inbox.read(records, self._zone)
         outcomes = Counter(malformed=len(told))
-        business_date = await connection.fetchval(sql("lock_fleet"))
+        business_date = await lock_fleet(connection)
         ids = [inbound.command.command_id for inbound in inbounds]
-        fold = await book.open_fold(connection, self._policies, ids)
+        fold = await open_fold(connection, self._policies, ids)
         at = fold.world.recorded_at
-        judged, clashes, runs = [], [], []
+        judged, clashes, accepted = [], [], []
         for inbound in inbounds:
             tick = inbound.command
             assert isinstance(tick, Ticked)
@@ -54,7 +55,9 @@ class TickJudge:
                     told.append(outbox.refusal(inbound, tick.period, reason, None, at))
                 else:
                     business_date = max(business_date or tick.as_of, tick.as_of)
-                    runs.append((tick.tick_id, tick.period, tick.as_of, tick.trigger))
+                    accepted.append(
+                        runs.NewRun(tick.tick_id, tick.period, tick.as_of, tick.trigger)
+                    )
             elif seen[:2] == (inbound.type, inbound.content):
                 outcome = "duplicate"
             else:
@@ -62,20 +65,20 @@ class TickJudge:
                 clashes.append((tick.command_id, None, *event))
                 told.append(outbox.refusal(inbound, tick.period, "conflicting_duplicate", seen, at))
             outcomes[outcome] += 1
-        await book.insert(connection, "command", book.COMMAND, judged)
+        await insert(connection, "command", COMMAND, judged)
         await conflicts.keep(connection, clashes, at)
-        await book.insert(connection, "run", ("tick_id", "period", "as_of", "trigger"), runs)
-        if runs:
-            await connection.execute(sql("set_business_date"), business_date)
-        await outbox.put(connection, told)
-        return partial(self._observe, outcomes, runs)
+        await runs.add(connection, accepted)
+        if accepted and business_date is not None:
+            await fleet.move_business_date(connection, business_date)
+        await outgoing.put(connection, told)
+        return partial(self._observe, outcomes, accepted)
 
-    def _observe(self, outcomes: Counter[str], runs: Sequence[tuple[str, str, date, str]]) -> None:
+    def _observe(self, outcomes: Counter[str], accepted: Sequence[runs.NewRun]) -> None:
         for outcome, count in outcomes.items():
             metrics.EVENTS.labels(TICKS, "billing.tick.v1", outcome).inc(count)
         metrics.DEAD_LETTERS.labels(TICKS).inc(outcomes["malformed"])
-        for tick_id, period, _, _ in runs:
-            self._accepted(period, tick_id)
+        for run in accepted:
+            self._accepted(run.period, run.tick_id)
 
     async def set_apart(
         self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception

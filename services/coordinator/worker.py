@@ -1,20 +1,28 @@
 """The coordinator: judges ticks, lets one run a month at a time, keeps the clock, and tells the
 lag of all consumers."""
 
+from services.coordinator.clock import Clock
 from services.coordinator.runs import Runs
+from services.coordinator.seal import Seals
 from services.coordinator.ticks import TickJudge
+from services.coordinator.watch import Watch
 from shared.runtime.lag import LagWatch
 from shared.runtime.loop import Loop
+from shared.runtime.restored import Restored
 from shared.runtime.worker import Context, Part
 from shared.schemas.topics import TICKS
 
 
 def parts(context: Context) -> list[Part]:
     settings, database = context.settings, context.database(size=4)
-    runs = Runs(context.kafka, database, context.health, settings.zone)
+    restored = Restored(context.kafka, context.health)
+    runs = Runs(context.kafka, database, context.health, restored)
+    Watch(runs.app, database, runs.stopping)
+    Seals(runs.app, database, restored)
+    Clock(runs.app, database, restored, settings.zone)
     judge = TickJudge(settings.zone, runs.accepted)
     return [
-        Loop("coordinator", [TICKS], context.kafka, database, judge, context.health),
+        Loop(context.name, [TICKS], context.kafka, database, judge, context.health),
         runs,
         LagWatch(context.kafka, settings.partitions, context.database(size=1)),
     ]

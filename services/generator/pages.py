@@ -8,19 +8,22 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date
+from types import MappingProxyType
+from typing import NamedTuple
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
-from shared.ledger.decide import Fold, references_asked
+from shared.ledger.decide import Fold
 from shared.ledger.errors import Unreadable
-from shared.ledger.postgres import book
+from shared.ledger.postgres import accounts, outgoing, runs
+from shared.ledger.postgres.locks import lock_buckets, lock_run
 from shared.ledger.postgres.shape import BookDiffers
-from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_terms
 from shared.runtime import metrics, outbox, trouble
 from shared.runtime.backoff import Backoff
@@ -121,7 +124,9 @@ class Pages:
                 async with connection.transaction():
                     if await self._restored.stands_still(connection):
                         return False  # the coordinator asks again once the book goes on
-                    return await self.bill_page(connection, tick_id, bucket, size, apart)
+                    billed = await self.bill_page(connection, tick_id, bucket, size, apart)
+        billed.observe()
+        return billed.more
 
     async def bill_page(
         self,
@@ -130,69 +135,69 @@ class Pages:
         bucket: int,
         size: int = CUSTOMERS_MAX,
         apart: Exception | None = None,
-    ) -> bool:
-        """Bill the next customers of a bucket; return whether there are more. With `apart` they
-        are quarantined for that error instead."""
-        await book.lock_buckets(connection, [bucket])
-        page = await connection.fetchrow(sql("page"), tick_id, bucket)
-        if page is None or page["finished_at"] is not None:
-            return False
-        after, as_of = page["after"], page["as_of"]
-        fold = await book.open_fold(connection, self._judge.policies)
-        customers, fold.accounts, fold.quarantined, broken = await book.bill_page(
-            connection, bucket, after, size
-        )
-        fold.set_apart(broken)
+    ) -> "Billed":
+        """Bill the next customers of a bucket. With `apart` they are quarantined for that error
+        instead."""
+        await lock_buckets(connection, [bucket])
+        page = await runs.lock_page(connection, tick_id, bucket)
+        if page is None or page.finished_at is not None:
+            return Billed()
+        fold, customers = await self._judge.folding.of_page(connection, bucket, page.after, size)
         if apart is not None:
-            fold.quarantined |= dict.fromkeys(
-                customers, f"{type(apart).__name__}: {trouble.words(apart)}"[:500]
-            )
+            reason = f"{type(apart).__name__}: {trouble.words(apart)}"[:500]
+            fold.quarantined |= dict.fromkeys(customers, reason)
             fold.broken |= dict.fromkeys(customers, apart)
-        await self._load_waiting(connection, fold)
-        results = Counter[str]()
-        for customer_id in customers:
-            made = fold.bill(customer_id, as_of)
-            if made is None:
-                results["quarantined"] += 1
-            else:
-                results["billed"] += made[0]
-                results["skipped"] += made[1]
-                results["already_billed"] += made == (0, 0)
+        counts = _bill(fold, customers, page.as_of)
         await self._judge.save(connection, fold)
-        if not after:
-            await self._recheck(connection, bucket, as_of)
+        if not page.after:
+            await _recheck(connection, bucket, page.as_of)
         last = len(customers) < size
-        names = ("billed", "skipped", "already_billed", "quarantined")
-        counts = [results[name] for name in names]
-        after = customers[-1] if customers else after
         if last:
-            await connection.execute(sql("lock_run"), tick_id)
-        await connection.execute(sql("move_page"), tick_id, bucket, after, *counts, last)
+            await lock_run(connection, tick_id)
+        after = customers[-1] if customers else page.after
+        await runs.move_page(connection, tick_id, bucket, after, counts, last)
         if last:
-            await connection.execute(sql("finish_run"), tick_id)
-        for name in names:
-            metrics.RUN_CUSTOMERS.labels(name).inc(results[name])
-        for kind, count in Counter(line.kind for line in fold.lines).items():
+            await runs.finish(connection, tick_id)
+        return Billed(not last, counts, Counter(line.kind for line in fold.lines))
+
+
+class Billed(NamedTuple):
+    """What a page did: whether the bucket has `more` customers, and what to count of it."""
+
+    more: bool = False
+    counts: runs.PageCounts = runs.PageCounts()
+    kinds: Mapping[str, int] = MappingProxyType({})
+
+    def observe(self) -> None:
+        """Count the page in the metrics; called when it is committed, and only then."""
+        for name, count in self.counts._asdict().items():
+            metrics.RUN_CUSTOMERS.labels(name).inc(count)
+        for kind, count in self.kinds.items():
             metrics.LEDGER_LINES.labels(kind).inc(count)
-        return not last
 
-    async def _load_waiting(self, connection: asyncpg.Connection, fold: Fold) -> None:
-        """Load what is parked for those who may get their first period now."""
-        new = [each.customer_id for each in fold.accounts.values() if each.head is None]
-        await self._judge.load_waiting(connection, fold, new)
-        arrivals = [each for waiting in fold.parked.values() for each in waiting]
-        await book.load_references(connection, fold.world, references_asked(arrivals, ()))
 
-    async def _recheck(self, connection: asyncpg.Connection, bucket: int, as_of: date) -> None:
-        """Let entitlements follow terms that were planned for a day that has come."""
-        rows = await connection.fetch(sql("changes_due"), bucket, as_of)
-        if rows:
-            days = {}
-            for row in rows:
-                with suppress(Unreadable):  # their own page sets them apart
-                    days[row["customer_id"]] = read_terms(row["terms"]).next_change_after(as_of)
-            await connection.execute(sql("set_next_changes"), list(days), list(days.values()))
-            await outbox.put(connection, [outbox.recheck(each) for each in days])
+def _bill(fold: Fold, customers: Iterable[str], as_of: date) -> runs.PageCounts:
+    counts = Counter[str]()
+    for customer_id in customers:
+        made = fold.bill(customer_id, as_of)
+        if made is None:
+            counts["quarantined"] += 1
+        else:
+            counts["billed"] += made[0]
+            counts["skipped"] += made[1]
+            counts["already_billed"] += made == (0, 0)
+    return runs.PageCounts(**counts)
+
+
+async def _recheck(connection: asyncpg.Connection, bucket: int, as_of: date) -> None:
+    """Let entitlements follow terms that were planned for a day that has come."""
+    days = {}
+    for customer_id, terms in await accounts.changes_due(connection, bucket, as_of):
+        with suppress(Unreadable):  # their own page sets them apart
+            days[customer_id] = read_terms(terms).next_change_after(as_of)
+    if days:
+        await accounts.set_next_changes(connection, days)
+        await outgoing.put(connection, [outbox.recheck(each) for each in days])
 
 
 def _asked(value: bytes) -> tuple[str, int]:

@@ -11,6 +11,6 @@ def parts(context: Context) -> list[Part]:
     judge = Judge(context.settings.zone, context.settings.partitions)
     database = context.database(size=4)
     return [
-        Loop("generator", [SIGNUPS], context.kafka, database, judge, context.health),
+        Loop(context.name, [SIGNUPS], context.kafka, database, judge, context.health),
         Pages(context.kafka, database, judge, context.health),
     ]

@@ -1,52 +1,14 @@
 """What a customer is told, and when: values in, notices and entitlements out (contract §7)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from services.notifier.texts import segments, written
+from shared.ledger.postgres.notices import Entitlement, Facts, Kept
 from shared.ledger.statement import newest_open
 
 Payments = Mapping[tuple[str, int], int]
 """The amount of each payment (minor units), by the customer and the seq of its line."""
-
-
-class Entitlement(NamedTuple):
-    """Until when a customer is served (None: for ever) and the status shown.
-
-    `seq` is that of his last line, or one more than was told last, so that it always rises
-    within an `incarnation` of the book.
-    """
-
-    customer_id: str
-    expires_on: date | None
-    status: str
-    seq: int
-    incarnation: int = 1
-
-
-class Facts(NamedTuple):
-    """A customer as he is at the time of telling; amounts in minor units.
-
-    `period`, `billed`, `standing` and `bill_seq` are those of his last period, None without
-    one, `bill_command` what made its bill; `seq` is his last line, `told` the entitlement
-    published last.
-    """
-
-    customer_id: str
-    phone: str
-    language: str
-    mode: str
-    status: str
-    expires_on: date | None
-    due: int
-    period: str | None
-    billed: int | None
-    standing: bool | None
-    bill_seq: int | None
-    bill_command: str | None
-    seq: int
-    told: Entitlement | None
 
 
 class Notice(NamedTuple):
@@ -82,8 +44,8 @@ def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments
     return made
 
 
-def now(facts: Facts, held: Sequence[Any]) -> Notice | None:
-    """Return a notice that was held, its first seven fields, as it is sent now; None when there
+def now(facts: Facts, held: Kept) -> Notice | None:
+    """Return a notice that was held as it is sent now; None when there
     is nothing left to tell. What asks for money asks for today's amount."""
     notice_id, _, kind, period, amount, text, count = held
     if kind == "due":

@@ -13,19 +13,23 @@ from typing import Any
 
 import asyncpg
 
-from services.notifier.notices import (
-    Entitlement,
-    Facts,
-    Notice,
-    Payments,
-    entitlement,
-    notices,
-    now,
-)
+from services.notifier.notices import Notice, Payments, entitlement, notices, now
 from services.notifier.texts import TEXTS
 from shared.ledger.errors import Unreadable
 from shared.ledger.money import decimal
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import fleet, outgoing
+from shared.ledger.postgres import notices as kept_notices
+from shared.ledger.postgres.locks import lock_telling
+from shared.ledger.postgres.notices import (
+    DISCARDED,
+    HELD,
+    REQUESTED,
+    Entitlement,
+    Facts,
+    Kept,
+    Sent,
+)
+from shared.ledger.postgres.quarantine import quarantine
 from shared.runtime import metrics, outbox
 from shared.runtime.committing import Observe
 from shared.schemas.envelope import INCARNATION
@@ -43,7 +47,6 @@ UNTELLABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, Unre
 """What the terms or the contact of one customer bring about, whoever is told beside them."""
 LineData = Mapping[str, Any]
 """The data of one `billing.ledger.line_appended.v1`."""
-REQUESTED, HELD, DISCARDED = "requested", "held", "discarded"
 
 
 class Notifier:
@@ -68,7 +71,7 @@ class Notifier:
         customer_id = json.loads(record.value)["customer_id"] if told else record.key.decode()
         reason = f"{type(error).__name__}: {error}"[:500]
         log.error("quarantined %s", customer_id, exc_info=error)
-        await connection.execute(sql("quarantine"), [customer_id], [reason], None)
+        await quarantine(connection, {customer_id: reason})
         return partial(_observe, [])
 
 
@@ -76,17 +79,13 @@ async def _in_force(connection: asyncpg.Connection, records: Sequence[Any]) -> l
     """Return the lines of records, but for those of a lost hour: a book that was restored may say
     other things of that customer and seq now, or nothing yet."""
     lines = [json.loads(record.value) for record in records]
-    incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
+    incarnation = await fleet.incarnation(connection)
     old = [at for at, record in enumerate(records) if _incarnation_of(record) < incarnation]
-    if not old:
-        return lines
-    columns = (
-        [lines[at]["customer_id"] for at in old],
-        [lines[at]["seq"] for at in old],
-        [bytes.fromhex(lines[at]["hash"]) for at in old],
-    )
-    held = await connection.fetch(sql("lines_in_force"), *columns)
-    lost = set(old) - {old[row["place"] - 1] for row in held}
+    told = [
+        (lines[at]["customer_id"], lines[at]["seq"], bytes.fromhex(lines[at]["hash"])) for at in old
+    ]
+    held = await kept_notices.in_force(connection, told)
+    lost = set(old) - {old[index] for index in held}
     return [line for at, line in enumerate(lines) if at not in lost]
 
 
@@ -107,13 +106,15 @@ async def tell(
     for line in lines:
         by_customer.setdefault(line["customer_id"], []).append(line)
     customers = list(by_customer)
-    await connection.execute(sql("lock_telling"), customers)
-    incarnation, holding = await connection.fetchrow(sql("incarnation"))
+    await lock_telling(connection, customers)
+    incarnation, holding = await fleet.state(connection)
     payments = await _payments(connection, lines)
     made: list[Notice] = []
     entitled: list[Entitlement] = []
-    all_facts = [_facts(row) for row in await connection.fetch(sql("notice_facts"), customers)]
+    all_facts = await kept_notices.facts(connection, customers)
     for facts in all_facts:
+        if facts.language not in TEXTS:
+            raise Unreadable(f"terms or contact of {facts.customer_id} lack what a notice says")
         made += notices(facts, by_customer[facts.customer_id], payments)
         changed = entitlement(facts, incarnation, anew=not holding)
         if changed is not None:
@@ -122,73 +123,44 @@ async def tell(
     first, requests = await _keep_notices(connection, made, incarnation, holding)
     rows += requests
     rows += await _keep_entitlements(connection, entitled, incarnation)
-    await outbox.put(connection, rows)
+    await outgoing.put(connection, rows)
     return first
-
-
-def _facts(row: Any) -> Facts:
-    """Read a row of notice_facts.sql, whose last columns are what was told last."""
-    told = None
-    if row["told_seq"] is not None:
-        told = Entitlement(
-            row["customer_id"],
-            row["told_expires_on"],
-            row["told_status"],
-            row["told_seq"],
-            row["told_incarnation"],
-        )
-    today = row[: Facts._fields.index("told")]
-    facts = Facts._make((*today, told))
-    if facts.language not in TEXTS or None in (facts.phone, facts.mode, facts.status):
-        raise Unreadable(f"terms or contact of {facts.customer_id} lack what a notice says")
-    return facts
 
 
 async def _payments(connection: asyncpg.Connection, lines: Iterable[LineData]) -> Payments:
     paid = [(line["customer_id"], line["seq"]) for line in lines if line["kind"] == "payment"]
-    if not paid:
-        return {}
-    customers, seqs = zip(*paid, strict=True)
-    rows = await connection.fetch(sql("payment_amounts"), customers, seqs)
-    return {(row["customer_id"], row["seq"]): row["amount"] for row in rows}
+    return await kept_notices.payment_amounts(connection, paid)
 
 
 async def _send_held(
     connection: asyncpg.Connection, customers: Iterable[Facts], incarnation: int
-) -> list[outbox.Row]:
+) -> list[outgoing.Row]:
     """Return the messages of texts that waited for a person, who has let them go by now; each is
     told as it is today, or not at all."""
     facts_of = {facts.customer_id: facts for facts in customers}
-    waiting = await connection.fetch(sql("held_notices"), list(facts_of))
+    waiting = await kept_notices.held(connection, list(facts_of))
     if not waiting:
         return []
     sent, kept = [], []
-    for row in waiting:
-        notice = now(facts_of[row["customer_id"]], tuple(row))
-        status = DISCARDED if notice is None else REQUESTED
-        _, _, _, _, *said = row if notice is None else notice[:7]
-        kept.append((row["notice_id"], status, *said))
+    for text in waiting:
+        notice = now(facts_of[text.customer_id], text)
+        status, as_sent = (DISCARDED, text) if notice is None else (REQUESTED, notice)
+        kept.append(Sent(text.notice_id, status, as_sent.amount, as_sent.text, as_sent.segments))
         if notice is not None:
             sent.append(notice)
-    columns = [list(column) for column in zip(*kept, strict=True)]
-    sent_at = await connection.fetchval(sql("send_held"), *columns)
+    sent_at = await kept_notices.send_held(connection, kept)
     return [_requested(notice, sent_at, incarnation) for notice in sent]
 
 
 async def _keep_notices(
     connection: asyncpg.Connection, made: Sequence[Notice], incarnation: int, holding: bool
-) -> tuple[list[Notice], list[outbox.Row]]:
+) -> tuple[list[Notice], list[outgoing.Row]]:
     """Keep the notices and return those made for the first time, with their messages; where texts
     wait for a person, without."""
     if not made:
         return [], []
-    columns = [list(column) for column in zip(*(notice[:7] for notice in made), strict=True)]
-    kept = {
-        row["notice_id"]: row["created_at"]
-        for row in await connection.fetch(
-            sql("insert_notices"), *columns, HELD if holding else REQUESTED
-        )
-    }
+    rows = [Kept(*notice[:7]) for notice in made]
+    kept = await kept_notices.keep(connection, rows, HELD if holding else REQUESTED)
     # A line that the topic repeats within the batch makes the same notice again.
     by_id = {notice.notice_id: notice for notice in made if notice.notice_id in kept}
     first = list(by_id.values())
@@ -197,21 +169,20 @@ async def _keep_notices(
     return first, [_requested(notice, kept[notice.notice_id], incarnation) for notice in first]
 
 
-def _requested(notice: Notice, created_at: Any, incarnation: int) -> outbox.Row:
+def _requested(notice: Notice, created_at: Any, incarnation: int) -> outgoing.Row:
     told = NotificationRequested(**notice._asdict() | {"amount": decimal(notice.amount)})
     return outbox.row_of(notification_requested(told, created_at, incarnation))
 
 
 async def _keep_entitlements(
     connection: asyncpg.Connection, entitled: Sequence[Entitlement], incarnation: int
-) -> list[outbox.Row]:
+) -> list[outgoing.Row]:
     if not entitled:
         return []
     said = [
         {name: getattr(each, name) for name in EntitlementChanged.model_fields} for each in entitled
     ]
-    columns = [list(column) for column in zip(*(each.values() for each in said), strict=True)]
-    told_at = await connection.fetchval(sql("upsert_entitlements"), *columns, incarnation)
+    told_at = await kept_notices.keep_entitlements(connection, said, incarnation)
     return [
         outbox.row_of(entitlement_changed(EntitlementChanged(**each), told_at, incarnation))
         for each in said

@@ -8,4 +8,4 @@ from shared.schemas.topics import LEDGER, RECHECKS
 
 def parts(context: Context) -> list[Part]:
     topics, database = [LEDGER, RECHECKS], context.database()
-    return [Loop("notifier", topics, context.kafka, database, Notifier(), context.health)]
+    return [Loop(context.name, topics, context.kafka, database, Notifier(), context.health)]

@@ -7,15 +7,12 @@ from typing import Any
 import asyncpg
 
 from shared.ledger.entries import RECEIVABLE, Entries, Entry
-from shared.ledger.line import Line
 from shared.ledger.money import decimal
 from shared.ledger.postgres import reports
-from shared.ledger.postgres.auditing import pages
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.auditing import Journalled, journal_pages
 from shared.operator.tampered import Tampered
 
 COMMODITY = "BDT"
-WIDTH = len(Line._fields)
 
 
 async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes], Any]) -> None:
@@ -26,23 +23,21 @@ async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes],
     journal = Journal(await reports.policies(connection))
     write(f"commodity 1000.00 {COMMODITY}\n\n".encode())
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        async for rows in pages(connection, sql("ledger_journal")):
+        async for rows in journal_pages(connection):
             write("".join(text for row in rows for text in _taken(journal, row)).encode())
     write("".join(journal.end()).encode())
 
 
-def _taken(journal: "Journal", row: Any) -> list[str]:
+def _taken(journal: "Journal", row: Journalled) -> list[str]:
     """Return the text of a row's entry; Tampered names the line that cannot be one."""
     try:
         return list(journal.take(row))
-    except (
-        Exception
-    ) as error:  # pure code on the values of one line: whatever fails, they are at fault
-        raise Tampered(f"line {row['customer_id']} {row['seq']}", error) from error
+    except Exception as error:  # pure code on the values of one line: they are at fault
+        raise Tampered(f"line {row.line.customer_id} {row.line.seq}", error) from error
 
 
 class Journal:
-    """Takes rows of ledger_journal.sql in order and yields the text of entries."""
+    """Takes the lines of the book in order and yields the text of entries."""
 
     def __init__(self, policies: Any) -> None:
         self._policies = policies
@@ -52,9 +47,8 @@ class Journal:
         self._heads: dict[str, int] = {}
         self._last_day = date.min
 
-    def take(self, row: Any) -> Iterator[str]:
-        line = Line(*row[:WIDTH])
-        opening_due, method, payment_id = row[WIDTH:]
+    def take(self, row: Journalled) -> Iterator[str]:
+        line, opening_due, method, payment_id = row
         if line.customer_id != self._customer:
             yield from self.end()
             self._customer = line.customer_id

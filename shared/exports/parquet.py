@@ -6,8 +6,7 @@ import asyncpg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.ledger.postgres.auditing import pages
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.auditing import ledger_pages
 
 GROUP_ROWS = 20_000
 AMOUNT = pa.decimal128(18, 2)
@@ -41,7 +40,7 @@ async def write_parquet(connection: asyncpg.Connection, file: IO[bytes]) -> None
     """Write the whole ledger, one row group a page."""
     with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            async for rows in pages(connection, sql("ledger"), GROUP_ROWS):
+            async for rows in ledger_pages(connection, GROUP_ROWS):
                 columns = list(zip(*rows, strict=True))
                 arrays = [
                     pa.array(column, field.type)

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from shared.ledger.postgres import positions
 from shared.ledger.postgres.conflicts import digest
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.settling import Judged, outcomes_of
 from shared.operator.servers import database
 from shared.runtime.positions import CONSUMER_OF
 from shared.schemas.codec import decode
@@ -98,33 +99,30 @@ async def _left(connection: asyncpg.Connection, places: Places) -> int:
     left = 0
     for consumer in {CONSUMER_OF[topic] for topic, _ in places}:
         asked = [place for place in places if CONSUMER_OF[place[0]] == consumer]
-        topics, numbers = [topic for topic, _ in asked], [number for _, number in asked]
-        rows = await connection.fetch(sql("positions"), consumer, topics, numbers)
-        at = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+        held = await positions.known(connection, consumer, asked)
+        at = {place: position.next_offset for place, position in held.items()}
         left += sum(max(0, places[place] + 1 - at.get(place, 0)) for place in asked)
     return left
 
 
 async def _outcomes(connection: asyncpg.Connection, events: Sequence[Asked]) -> list[Outcome]:
-    rows: dict[str, asyncpg.Record] = {}
+    rows: dict[str, Judged] = {}
     ids = sorted({event.command_id for event in events if event.command_id is not None})
     for some in _slices(ids):
-        found = await connection.fetch(sql("outcomes_of"), some)
-        rows |= {row["command_id"]: row for row in found}
+        rows |= {row.command_id: row for row in await outcomes_of(connection, some)}
     return [_outcome(event, rows.get(event.command_id or "")) for event in events]
 
 
-def _outcome(event: Asked, row: asyncpg.Record | None) -> Outcome:
+def _outcome(event: Asked, row: Judged | None) -> Outcome:
     who = event.command_id, event.customer_id
     if event.malformed is not None:
         return Outcome(*who, "malformed", event.malformed)
     if row is None:
         return Outcome(*who, "pending")
-    first, reason = row["outcome"], row["reason"]
-    kind, content = row["type"], row["content"]
-    if event.event == digest(kind, content, row["ce_id"], row["ce_source"]):
+    first, reason = row.outcome, row.reason
+    if event.event == digest(row.type, row.content, row.ce_id, row.ce_source):
         return Outcome(*who, first, reason)
-    if event.content == digest(kind, content, None, None):
+    if event.content == digest(row.type, row.content, None, None):
         return Outcome(*who, "duplicate", reason, first)
     return Outcome(*who, "conflicting_duplicate", "conflicting_duplicate", first)
 

@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.decide import WHOLE, Fold, references_asked
-from shared.ledger.postgres import book
-from shared.ledger.postgres.statements import sql
+from shared.ledger.decide import Fold
+from shared.ledger.postgres import fleet, outgoing, quarantine
+from shared.ledger.postgres.locks import lock_buckets
+from shared.ledger.postgres.roles import WRITER
 from shared.operator.servers import database
 from shared.runtime import outbox, trouble
-from shared.runtime.database import PASSING, WRITER, nobodys
+from shared.runtime.database import PASSING, nobodys
 from shared.runtime.judge import Judge
 
 
@@ -33,28 +34,28 @@ class _StillBroken(Exception):
 
 
 async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
-    """Try customers again, a transaction each: these, or all who are quarantined."""
+    """Try customers again, each in their own transaction: these, or all who are quarantined."""
     async with database(database_url, role=WRITER) as connection:
-        partitions, zone = await connection.fetchrow(sql("fleet_setup"))
-        judge = Judge(ZoneInfo(zone), partitions)
-        rows = await connection.fetch(sql("quarantined_all"))
-        asked = customers or [row["customer_id"] for row in rows]
+        known = await fleet.set_up(connection)
+        assert known is not None
+        judge = Judge(ZoneInfo(known.zone), known.partitions)
+        asked = customers or await quarantine.quarantined(connection)
         return [await _retry_one(connection, judge, customer_id) for customer_id in asked]
 
 
 async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Retried:
     try:
         async with connection.transaction():
-            await book.lock_buckets(connection, [judge.bucket_of(customer_id)])
-            if await connection.fetchval(sql("unquarantine"), customer_id) is None:
-                known = await connection.fetchval(sql("customer_known"), customer_id)
+            await lock_buckets(connection, [judge.bucket_of(customer_id)])
+            if not await quarantine.release(connection, customer_id):
+                known = await quarantine.is_known(connection, customer_id)
                 return Retried(customer_id, "not quarantined" if known else "unknown")
             fold = await _folded(connection, judge, customer_id)
             if customer_id in fold.quarantined:
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)
             # What could not be told of them meanwhile is told now.
-            await outbox.put(connection, [outbox.recheck(customer_id)])
+            await outgoing.put(connection, [outbox.recheck(customer_id)])
     except _StillBroken as broken:
         return Retried(customer_id, "still quarantined", reason=str(broken))
     except PASSING:
@@ -70,13 +71,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
 
 async def _folded(connection: asyncpg.Connection, judge: Judge, customer_id: str) -> Fold:
     """Apply what is parked for the customer, and bill them up to the business date."""
-    fold = await book.open_fold(connection, judge.policies)
-    whole = {customer_id: WHOLE}
-    fold.accounts, broken = await book.accounts(connection, whole)
-    fold.set_apart(broken)
-    await judge.load_waiting(connection, fold, [customer_id])
-    asked = references_asked(fold.parked.get(customer_id, []), fold.accounts.values())
-    await book.load_references(connection, fold.world, asked)
+    fold = await judge.folding.of_customer(connection, customer_id)
     fold.release(customer_id)
     if customer_id in fold.accounts:
         fold.bill(customer_id, fold.world.business_date)

@@ -11,10 +11,9 @@ from aiokafka.errors import KafkaError
 from shared.kafka import clients, odd_records
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import positions
-from shared.ledger.postgres.book import Partition
+from shared.ledger.postgres.positions import Partition
 from shared.runtime import outbox
 from shared.runtime.positions import CONSUMER_OF
-from shared.schemas.envelope import Message
 
 SILENCE_MS_MAX = 10_000
 REQUEST_BYTES_MAX = 8 << 20
@@ -42,9 +41,8 @@ async def set_aside(connection: asyncpg.Connection, asker: Asker, kafka: str, to
     await producer.start()
     try:
         async for record in _records(kafka, spans):
-            letters, key, value, headers = outbox.dead_letter(record, WHY)
-            message = Message(letters, key, value, outbox.decode_headers(headers))  # type: ignore[arg-type]
-            await odd_records.send(producer, message)
+            letter = outbox.message_of(outbox.dead_letter(record, WHY))
+            await odd_records.send(producer, letter)
             count += 1
         await producer.flush()
     finally:

@@ -6,11 +6,12 @@ not waited for, so that settling ends on a busy fleet too.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import fleet, settling
+from shared.ledger.postgres.outgoing import Place
+from shared.ledger.postgres.settling import Look
 from shared.operator.servers import asking, database
 from shared.operator.whereabouts import standing, whereabouts
 from shared.runtime import restored
@@ -43,20 +44,6 @@ class StandsStill(NotSettled):
         self.missing = [reason]
 
 
-class Look(NamedTuple):
-    """One look at the book: all of it as of one instant.
-
-    `positions` maps (consumer, topic, partition) to the next offset; `runs` are the ticks
-    whose run is not done; `last` and `relayed` map a stream to a place in (xid, position)
-    order: that of its last row and that of the relay.
-    """
-
-    positions: Mapping[tuple[str, str, int], int]
-    runs: frozenset[str]
-    last: Mapping[str, tuple[int, int]]
-    relayed: Mapping[str, tuple[int, int]]
-
-
 async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
@@ -64,7 +51,7 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     be reached, SettingsError before `migrate`.
     """
     async with database(database_url) as connection:
-        if await connection.fetchval(sql("fleet_setup")) is None:
+        if await fleet.set_up(connection) is None:
             raise SettingsError("this database holds no fleet yet: run `rollforward migrate`")
         async with asking(kafka) as asker:
             found = await restored.look(connection, kafka)
@@ -118,13 +105,7 @@ class Settling:
         return look
 
     async def _look(self) -> Look:
-        row = await self._connection.fetchrow(sql("settling"))
-        return Look(
-            {(c, t, p): offset for c, t, p, offset in row["positions"]},
-            frozenset(row["runs"]),
-            {stream: (int(xid), position) for stream, xid, position in row["last"]},
-            {stream: (int(xid), position) for stream, xid, position in row["relayed"]},
-        )
+        return await settling.look(self._connection)
 
 
 def _behind(ends: Ends) -> Callable[[Look], list[str]]:
@@ -149,7 +130,7 @@ def _running(runs: frozenset[str]) -> Callable[[Look], list[str]]:
     return lambda look: [f"the run of tick {tick} is not done" for tick in sorted(runs & look.runs)]
 
 
-def _unpublished(last: Mapping[str, tuple[int, int]]) -> Callable[[Look], list[str]]:
+def _unpublished(last: Mapping[str, Place]) -> Callable[[Look], list[str]]:
     """Say which streams the relay has not published up to a row."""
     return lambda look: [
         f"the relay has not published all of the stream {stream}"

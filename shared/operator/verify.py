@@ -18,7 +18,9 @@ from shared.ledger.postgres.verifying import (
     Range,
     check,
     cut,
+    export_snapshot,
     ground,
+    join_snapshot,
     references_fault,
 )
 from shared.ledger.seal import Seal
@@ -70,7 +72,7 @@ async def _lines(
         if len(ranges) == 1:
             verified = Verified(*await check(connection, common, ranges[0], command_of))
         else:
-            snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+            snapshot = await export_snapshot(connection)
             verified = await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
         if verified.fault is None:
             verified = verified._replace(fault=await references_fault(connection))
@@ -124,8 +126,7 @@ def _begin(url: str, snapshot: str) -> None:
 
 async def _connect(url: str, snapshot: str) -> None:
     _Here.connection = await connect(url, "verify", {"jit": "off"})
-    await _Here.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    await _Here.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+    await join_snapshot(_Here.connection, snapshot)
     _Here.ground = await ground(_Here.connection, command_of)
 
 

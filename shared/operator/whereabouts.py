@@ -7,7 +7,8 @@ import asyncpg
 
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import positions
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.fleet import partitions
+from shared.ledger.postgres.outgoing import publish_again
 from shared.runtime.positions import CONSUMER_OF, HEALS, HOW, WHOLE, fault, grouped, topic_fault
 from shared.schemas.topics import LEDGER
 
@@ -41,7 +42,7 @@ async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Wher
     A topic that cannot be read at all is one row with the partition `WHOLE` beside those.
     Raises KafkaError when the broker does not answer.
     """
-    fleet = await connection.fetchval(sql("fleet_setup"))
+    fleet = await partitions(connection)
     cluster = await asker.cluster(list(CONSUMER_OF))
     # The book before the broker: an end that was read earlier may lie before a position.
     held = await positions.everywhere(connection)
@@ -74,7 +75,7 @@ async def reset(connection: asyncpg.Connection, asker: Asker, topic: str) -> lis
     one on: those that the topic has lost are in the book. Raises CannotReset when the topic is
     not there or has another partition count than the fleet, KafkaError without an answer.
     """
-    fleet = await connection.fetchval(sql("fleet_setup"))
+    fleet = await partitions(connection)
     cluster = await asker.cluster([topic])
     why = topic_fault(topic, cluster, fleet)
     if why is not None:
@@ -87,5 +88,5 @@ async def reset(connection: asyncpg.Connection, asker: Asker, topic: str) -> lis
             connection, CONSUMER_OF[topic], begins, {topic: now.topic_id}, cluster.cluster_id
         )
         if topic == LEDGER:
-            await connection.execute(sql("relay_again"))
+            await publish_again(connection)
     return before

@@ -12,7 +12,7 @@ from typing import Protocol
 import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
-from shared.ledger.postgres import book
+from shared.ledger.postgres.positions import Fenced
 from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import metrics
 from shared.runtime.database import PASSING, nobodys
@@ -68,7 +68,7 @@ class Committer:
         try:
             work = partial(self._handler, connection, records)
             await self.commit(connection, batches, work, same_topics)
-        except (*PASSING, book.Fenced):
+        except (*PASSING, Fenced):
             raise
         except Exception as error:
             if nobodys(error):
@@ -90,7 +90,7 @@ class Committer:
                 try:
                     work = partial(self._handler, connection, [record])
                     await self.commit(connection, alone, work, same_topics)
-                except (*PASSING, book.Fenced):
+                except (*PASSING, Fenced):
                     raise
                 except Exception as error:
                     if nobodys(error):

@@ -6,11 +6,10 @@ PgBouncer refuses what it does not know there.
 """
 
 import ssl
-from typing import Any
 
 import asyncpg
 
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.roles import set_session
 
 SECONDS_MAX = 10
 """How long a server may take to let us in."""
@@ -56,9 +55,9 @@ async def connect(
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise NotLetIn(f"{error}; look at the login and password of the database URL") from None
     try:
-        wanted: dict[str, Any] = {**(settings or {}), **({"role": role} if role else {})}
+        wanted = {**(settings or {}), **({"role": role} if role else {})}
         if wanted:
-            await connection.execute(sql("session"), list(wanted), list(wanted.values()))
+            await set_session(connection, wanted)
     except BaseException:
         connection.terminate()
         raise

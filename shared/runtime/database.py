@@ -16,10 +16,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.ledger.postgres.roles import WRITER
 from shared.ledger.postgres.shape import BookDiffers, expect_fit
 from shared.runtime.connecting import connect
 
-WRITER = "rollforward_writer"
 COMMAND_SECONDS_MAX = 120
 FIT = "fit"
 """In the notes of a connection: the book was found to fit when it was made."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from aiokafka.errors import KafkaError
 
 from shared.kafka.topic_settings import remarks
+from shared.ledger.postgres import fleet
+from shared.ledger.postgres.health import unguarded
 from shared.ledger.postgres.shape import BookDiffers
-from shared.ledger.postgres.statements import sql
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff
 from shared.runtime.database import PASSING
@@ -38,18 +39,18 @@ async def unfit_book(context: "Context", stopping: asyncio.Event) -> str | None:
     while not stopping.is_set():
         try:
             async with database.connection() as connection:
-                row = await connection.fetchrow(sql("fleet_setup"))
-                unguarded = await connection.fetch(sql("unguarded"))
+                known = await fleet.set_up(connection)
+                holes = await unguarded(connection)
             ours = settings.partitions, settings.zone.key
-            if row is None:
+            if known is None:
                 return "the book holds no fleet yet: run `rollforward migrate`"
-            if tuple(row) != ours:
+            if known != ours:
                 return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
-                    *row, *ours
+                    *known, *ours
                 )
-            if unguarded:
-                holes = "; ".join(f"{hole['table']} {hole['lacks']}" for hole in unguarded)
-                return f"the book is not guarded as append-only: {holes}"
+            if holes:
+                said = "; ".join(f"{hole.table} {hole.lacks}" for hole in holes)
+                return f"the book is not guarded as append-only: {said}"
             return None
         except BookDiffers as differs:
             return str(differs)

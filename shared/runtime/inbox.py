@@ -5,14 +5,13 @@ from zoneinfo import ZoneInfo
 
 from aiokafka import ConsumerRecord
 
+from shared.ledger.postgres.outgoing import Row
 from shared.runtime import outbox
 from shared.schemas.codec import Inbound, decode
 from shared.schemas.malformed import Malformed
 
 
-def read(
-    records: Iterable[ConsumerRecord], zone: ZoneInfo
-) -> tuple[list[Inbound], list[outbox.Row]]:
+def read(records: Iterable[ConsumerRecord], zone: ZoneInfo) -> tuple[list[Inbound], list[Row]]:
     """Return the events in the order they came, and the dead letters of the others."""
     events, letters = [], []
     for record in records:

@@ -11,11 +11,10 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from shared.kafka.buckets import bucket_of
-from shared.ledger.account import NEVER, World
-from shared.ledger.commands import SignedUp
-from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
-from shared.ledger.errors import Unreadable
-from shared.ledger.postgres import book, conflicts
+from shared.ledger.decide import Arrival, Fold
+from shared.ledger.postgres import conflicts, outgoing
+from shared.ledger.postgres.folding import Folding
+from shared.ledger.postgres.save import save
 from shared.ledger.postgres.shape import expect_nobodys_fault
 from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.committing import Observe
@@ -30,73 +29,27 @@ class Judge:
     def __init__(self, zone: ZoneInfo, partitions: int) -> None:
         self.zone = zone
         self.bucket_of = partial(bucket_of, partitions=partitions)
-        self.policies = book.Policies()
+        self.folding = Folding(self.bucket_of, partial(command_of, zone=zone))
 
     async def __call__(
         self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
     ) -> Observe:
         arrivals, letters = self._read(records)
         fold = await self.judge(connection, arrivals)
-        await outbox.put(connection, letters)
+        await outgoing.put(connection, letters)
         return partial(_observe, records, fold, letters)
 
-    def _read(self, records: Iterable[ConsumerRecord]) -> tuple[list[Arrival], list[outbox.Row]]:
+    def _read(self, records: Iterable[ConsumerRecord]) -> tuple[list[Arrival], list[outgoing.Row]]:
         events, letters = inbox.read(records, self.zone)
         return [Arrival(*event) for event in events], letters  # type: ignore[arg-type]
 
     async def judge(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
         """Judge arrivals within the transaction and save what came of them."""
-        reaches = _reaches(arrivals)
-        if not reaches:
-            return Fold(World(NEVER))
-        await book.lock_buckets(connection, map(self.bucket_of, reaches))
-        ids = [arrival.command_id for arrival in arrivals]
-        fold = await book.open_fold(connection, self.policies, ids, list(reaches))
-        fold.accounts, broken = await book.accounts(connection, reaches)
-        fold.set_apart(broken)
-        await self._load_parked(connection, fold, arrivals, reaches)
-        asked = references_asked(
-            [*arrivals, *(each for waiting in fold.parked.values() for each in waiting)],
-            fold.accounts.values(),
-        )
-        await book.load_references(connection, fold.world, asked)
+        fold = await self.folding.of_batch(connection, arrivals)
         fold.take(arrivals)
-        await self.save(connection, fold)
+        if arrivals:
+            await self.save(connection, fold)
         return fold
-
-    async def _load_parked(
-        self,
-        connection: asyncpg.Connection,
-        fold: Fold,
-        arrivals: Sequence[Arrival],
-        customers: Iterable[str],
-    ) -> None:
-        """Load what waits for customers who may get an account or a first period now."""
-        signed_up = {a.command.customer_id for a in arrivals if isinstance(a.command, SignedUp)}
-        unsettled = [
-            customer_id
-            for customer_id in customers
-            if customer_id in signed_up
-            or (customer_id in fold.accounts and fold.accounts[customer_id].head is None)
-        ]
-        await self.load_waiting(connection, fold, unsettled)
-
-    async def load_waiting(
-        self, connection: asyncpg.Connection, fold: Fold, customers: Sequence[str]
-    ) -> None:
-        """Load what is parked for customers into the fold."""
-        if not customers:
-            return
-        for customer_id, kind, content, *event in await book.parked_of(connection, customers):
-            try:
-                command = command_of(kind, content, self.zone)
-            except Exception as error:
-                # The rows of one customer were changed by hand: one customer stops.
-                said = f"a parked {kind} cannot be read: {type(error).__name__}: {error}"
-                fold.set_apart({customer_id: Unreadable(said)})
-                continue
-            arrival = Arrival(kind, command, content, *event)  # type: ignore[arg-type]
-            fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
         """Save what a fold decided, and what it tells the world besides its lines.
@@ -105,7 +58,7 @@ class Judge:
         """
         if fold.broken:
             await expect_nobodys_fault(connection)
-        await book.save(connection, fold, self.bucket_of)
+        await save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
         clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]
         await conflicts.keep(
@@ -125,7 +78,7 @@ class Judge:
             if judged.outcome in ("refused", "conflict")
         ]
         told += [outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)]
-        await outbox.put(connection, told)
+        await outgoing.put(connection, told)
         for customer_id, error in fold.broken.items():
             log.error("quarantined %s", customer_id, exc_info=error)
 
@@ -137,28 +90,16 @@ class Judge:
         if not arrivals:
             raise error
         (arrival,) = arrivals
-        await book.lock_buckets(connection, [self.bucket_of(arrival.command.customer_id)])
-        fold = await book.open_fold(connection, self.policies, [arrival.command_id])
-        fold.quarantined[arrival.command.customer_id] = (
-            f"{type(error).__name__}: {trouble.words(error)}"[:500]
-        )
-        fold.broken[arrival.command.customer_id] = error
+        reason = f"{type(error).__name__}: {trouble.words(error)}"[:500]
+        fold = await self.folding.of_broken(connection, arrival, error, reason)
         fold.take(arrivals)
         await self.save(connection, fold)
         return partial(_observe, [record], fold, [])
 
 
-def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
-    """Return how far back each customer's account must be loaded for all of his commands."""
-    reaches: dict[str, Reach] = {}
-    for arrival in arrivals:
-        customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
-        known = reaches.get(customer_id)
-        reaches[customer_id] = wanted if known is None else known.and_also(wanted)
-    return reaches
-
-
-def _observe(records: Sequence[ConsumerRecord], fold: Fold, letters: Sequence[outbox.Row]) -> None:
+def _observe(
+    records: Sequence[ConsumerRecord], fold: Fold, letters: Sequence[outgoing.Row]
+) -> None:
     now = time.time()
     topic = next(iter({record.topic for record in records}), "")
     seconds = metrics.EVENT_SECONDS.labels(topic)

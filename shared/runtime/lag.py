@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import positions
 from shared.runtime import metrics
 from shared.runtime.backoff import pause
 from shared.runtime.database import PASSING, Database
@@ -68,13 +68,13 @@ class LagWatch:
     async def _ask_book(self) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX), self._database.connection() as book:
-                rows = await book.fetch(sql("positions_all"))
+                held = await positions.everywhere(book)
         except PASSING:
             return  # whoever works on the book says so
         self._positions = {
-            TopicPartition(row["topic"], row["partition"]): row["next_offset"]
-            for row in rows
-            if CONSUMER_OF.get(row["topic"]) == row["consumer"]
+            TopicPartition(topic, number): position.next_offset
+            for (consumer, topic, number), position in held.items()
+            if CONSUMER_OF.get(topic) == consumer
         }
 
     async def _ask_broker(self) -> None:

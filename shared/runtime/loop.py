@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
 from shared.kafka.asker import Asker
-from shared.ledger.postgres import book
+from shared.ledger.postgres.positions import Fenced
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff
 from shared.runtime.committing import Batches, Committer, Handler
@@ -142,7 +142,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         began = time.perf_counter()
         try:
             await self._committer.apply(connection, batches, same_topics)
-        except book.Fenced as fenced:
+        except Fenced as fenced:
             self._fenced(fenced)
             return
         metrics.BATCH_SECONDS.labels(self.name).observe(time.perf_counter() - began)
@@ -151,7 +151,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _pass_markers(self, connection: asyncpg.Connection) -> None:
         try:
             await self._reading.pass_markers(connection)
-        except book.Fenced as fenced:
+        except Fenced as fenced:
             self._fenced(fenced)
 
     async def _look(self, connection: asyncpg.Connection) -> None:
@@ -169,7 +169,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         except KafkaError as away:
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
 
-    def _fenced(self, fenced: book.Fenced) -> None:
+    def _fenced(self, fenced: Fenced) -> None:
         """Another worker has these partitions, or a topic was made anew: look where to go on."""
         log.warning("%s: fenced: %s", self.name, trouble.told(fenced))
         metrics.RETRIES.labels(self.name, "fenced").inc()

@@ -2,16 +2,15 @@
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-import asyncpg
 from aiokafka import ConsumerRecord
 
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import Arrival, Seen
-from shared.ledger.postgres import book
+from shared.ledger.postgres.outgoing import Row
 from shared.ledger.sentences import sentence
 from shared.schemas.codec import Inbound
 from shared.schemas.dead_letters import dead_letter_headers
@@ -19,17 +18,14 @@ from shared.schemas.envelope import Message
 from shared.schemas.outbound import CommandRefused, command_refused
 from shared.schemas.topics import RECHECKS, dead_letters_of
 
-Row = tuple[str, bytes | None, bytes | None, str]
-COLUMNS = ("topic", "key", "value", "headers")
-
-
-async def put(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
-    """Write outgoing rows in the batch's transaction; the relay publishes them once committed."""
-    await book.insert(connection, "outgoing", COLUMNS, rows)
-
 
 def row_of(message: Message) -> Row:
     return message.topic, message.key, message.value, encode_headers(message.headers)
+
+
+def message_of(row: Row) -> Message:
+    topic, key, value, headers = row
+    return Message(topic, key, value, decode_headers(headers))  # type: ignore[arg-type]
 
 
 def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:

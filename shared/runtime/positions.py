@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 from shared.kafka.asker import Asker
 from shared.kafka.topic_ids import Cluster
 from shared.ledger.postgres import positions
-from shared.ledger.postgres.book import Fenced, Partition
-from shared.ledger.postgres.positions import Held, TopicIds
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.fleet import partitions
+from shared.ledger.postgres.outgoing import ask_for_rechecks
+from shared.ledger.postgres.positions import Fenced, Held, Partition, TopicIds
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class Keeper:
 
     async def look(self, connection: asyncpg.Connection, assigned: Iterable[Partition]) -> Look:
         """Compare the book with the broker. Raises KafkaError when the broker does not answer."""
-        fleet = (await connection.fetchrow(sql("fleet_setup")))["partitions"]
+        fleet = await partitions(connection)
         cluster = await self._asker.cluster(self._topics)
         self.topic_ids = {topic: now.topic_id for topic, now in cluster.topics.items()}
         standing = {
@@ -156,13 +156,13 @@ class Keeper:
             await positions.adopt(connection, self._consumer, new, self.topic_ids, known)
         return Look(offsets, standing)
 
-    async def same(self, partitions: Collection[Partition]) -> None:
+    async def same(self, read: Collection[Partition]) -> None:
         """Return when records that were read of these came from the topics of the last look;
         Fenced when another topic has their name now, or nobody says. An id never comes back, so
         a topic that has its id before and after records were read is the one they came from."""
-        expected = {topic: self.topic_ids.get(topic) for topic, _ in partitions}
+        expected = {topic: self.topic_ids.get(topic) for topic, _ in read}
         try:
-            cluster = await self._asker.cluster(list(expected), partitions)
+            cluster = await self._asker.cluster(list(expected), read)
         except KafkaError as away:  # nobody's data: the batch is given up, and read again
             raise Fenced(f"{self._consumer}: the topics' ids were not told: {away}") from away
         for topic, topic_id in expected.items():
@@ -184,4 +184,4 @@ class Keeper:
             await positions.reset(
                 connection, self._consumer, {partition: begin}, self.topic_ids, cluster.cluster_id
             )
-            await connection.execute(sql("recheck_bucket"), topic, bucket)
+            await ask_for_rechecks(connection, topic, bucket)

@@ -12,10 +12,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.kafka.asker import Asker
-from shared.ledger.postgres import book
-from shared.ledger.postgres.book import Partition
-from shared.ledger.postgres.positions import TopicIds
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import fleet, positions
+from shared.ledger.postgres.positions import Partition, TopicIds
 from shared.runtime.health import Health
 from shared.runtime.positions import Keeper
 from shared.runtime.restored import Restored
@@ -118,7 +116,7 @@ class Reading:
 
     async def advance(self, connection: asyncpg.Connection, moves: Moves) -> None:
         """Move positions in PostgreSQL; `Fenced` where one is not where we left it."""
-        await book.advance(connection, self._name, moves, self._topic_ids)
+        await positions.advance(connection, self._name, moves, self._topic_ids)
 
     def moved(self, moves: Moves) -> None:
         """Note what was committed."""
@@ -186,7 +184,7 @@ class Reading:
 
     async def read_incarnation(self, connection: asyncpg.Connection) -> None:
         """Read the book's incarnation, which is committed to the broker with each offset."""
-        self.incarnation = (await connection.fetchrow(sql("incarnation")))["number"]
+        self.incarnation = await fleet.incarnation(connection)
 
     def forget(self, revoked: Sequence[TopicPartition]) -> None:
         """Drop all positions; of those revoked another worker reports what stands still."""

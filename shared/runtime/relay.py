@@ -9,23 +9,26 @@ rows are sent again, in the same order, with the same seq and `ce_id`.
 import asyncio
 import logging
 import time
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients, odd_records
-from shared.ledger.line import Line
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import outgoing
+from shared.ledger.postgres.locks import lock_relay
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff, pause
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
-from shared.runtime.outbox import decode_headers
+from shared.runtime.outbox import message_of
 from shared.runtime.restored import Restored
 from shared.runtime.stuck import Stuck
+from shared.schemas.envelope import Message
 from shared.schemas.outbound import line_appended
+from shared.schemas.topics import LEDGER
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +96,7 @@ class Relay:
             if time.monotonic() - watched > WATCH_SECONDS:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
-            if rows == ROWS_MAX or await connection.fetchval(sql("relay_waits")):
+            if rows == ROWS_MAX or await outgoing.is_waiting(connection):
                 with self._stuck.watched("batch", connection):
                     rows = await self._pass(connection, producer)
             wait.reset()
@@ -109,27 +112,23 @@ class Relay:
         not hold its own rows back.
         """
         async with connection.transaction():
-            await connection.execute(sql("lock_relay"), LEASE)
-            lines = await connection.fetch(sql("relay_lines"), ROWS_MAX)
-            await _send(
-                producer, [line_appended(Line(*row[5:]), row["incarnation"]) for row in lines]
-            )
-            others = await connection.fetch(sql("relay_outgoing"), ROWS_MAX, BYTES_MAX)
-            await _send(producer, [
-                (row["topic"], row["key"], row["value"], decode_headers(row["headers"]))
-                for row in others
-            ])  # fmt: skip
-            await _move(connection, "line", lines)
-            await _move(connection, "outgoing", others)
-            if others:
-                last = others[-1]
-                await connection.execute(sql("relay_forget"), last["xid"], last["position"])
+            await lock_relay(connection, LEASE)
+            lines = await outgoing.next_lines(connection, ROWS_MAX)
+            await _send(producer, [line_appended(each.line, each.incarnation) for each in lines])
+            others = await outgoing.next_rows(connection, ROWS_MAX, BYTES_MAX)
+            await _send(producer, [message_of(each.row) for each in others])
+            await outgoing.move(connection, outgoing.LINE, lines)
+            await outgoing.move(connection, outgoing.OUTGOING, others)
+            await outgoing.forget(connection, others)
+        metrics.RELAY_PUBLISHED.labels(LEDGER).inc(len(lines))
+        for topic, count in Counter(each.row[0] for each in others).items():
+            metrics.RELAY_PUBLISHED.labels(topic).inc(count)
         return max(len(lines), len(others))
 
     async def _watch(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         """Show how much waits, and find out that the broker is away though nothing is sent."""
-        for row in await connection.fetch(sql("relay_lag")):
-            metrics.RELAY_LAG.labels(row["stream"]).set(row["waiting"])
+        for stream, waiting in (await outgoing.lag(connection)).items():
+            metrics.RELAY_LAG.labels(stream).set(waiting)
         await producer.client.fetch_all_metadata()
 
     def _failed(self, cause: str, error: BaseException) -> None:
@@ -138,20 +137,10 @@ class Relay:
         self._health.bad(cause, trouble.told(error))
 
 
-async def _send(producer: AIOKafkaProducer, messages: list[Any]) -> None:
+async def _send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
     """Send messages in order and return when Kafka has them all."""
-    futures = []
-    for message in messages:
-        futures.append(await odd_records.send(producer, message))
-        metrics.RELAY_PUBLISHED.labels(message[0]).inc()
+    futures = [await odd_records.send(producer, message) for message in messages]
     if futures:
         await producer.flush()
     for future in futures:
         future.result()
-
-
-async def _move(connection: asyncpg.Connection, stream: str, rows: list[Any]) -> None:
-    if rows:
-        last = rows[-1]
-        places = (last["xid"], last["position"], last["from_xid"], last["from_position"])
-        await connection.execute(sql("relay_move"), stream, *places)

@@ -10,8 +10,8 @@ and offsets of an earlier incarnation count no more.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import asyncpg
 from aiokafka import TopicPartition
@@ -20,21 +20,16 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.kafka import clients
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import fleet
+from shared.ledger.postgres.health import WhichBook, which_book
+from shared.ledger.postgres.positions import furthest
 from shared.runtime import metrics
 from shared.runtime.health import Health
-from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
+from shared.runtime.positions import CONSUMER_OF
+from shared.schemas.topics import TOPICS
 
 log = logging.getLogger(__name__)
 
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "generator": (SIGNUPS,),
-    "collector": (PAYMENTS,),
-    "coordinator": (TICKS,),
-    "notifier": (LEDGER, RECHECKS),
-}
-"""The consumers whose positions are in the book, and what they read. Pages and runs need none:
-what they do is a row first, and is done again."""
 CAUSE = "restored"
 """The name under which /readyz says it."""
 REQUEST_MS_MAX = 5000
@@ -97,33 +92,30 @@ async def look(connection: asyncpg.Connection, kafka: str) -> Found:
 
     KafkaError or OSError when the broker cannot be asked.
     """
-    setup = await connection.fetchrow(sql("fleet_setup"))
-    committed = await _committed(kafka, setup["partitions"])
+    committed = await _committed(kafka, await fleet.partitions(connection))
     # The book is read last: what the broker was told by then, the book knew before.
-    row = await connection.fetchrow(sql("furthest"))
-    furthest = {(c, t, p): offset for c, t, p, offset in row["furthest"]}
-    incarnation = row["incarnation"]
+    incarnation, offsets = await furthest(connection)
     odd = {
         place: told
         for place, told in committed.items()
-        if told[0] > furthest.get(place, 0) or told[1] > incarnation
+        if told[0] > offsets.get(place, 0) or told[1] > incarnation
     }
     # An offset beyond its log's end is of another log of that name, made anew since.
     ends = await _ends(kafka, {TopicPartition(*place[1:]) for place in odd})
     odd = {
         place: told for place, told in odd.items() if told[0] <= ends[TopicPartition(*place[1:])]
     }
-    return compare(incarnation, furthest, odd)
+    return compare(incarnation, offsets, odd)
 
 
 def compare(
-    incarnation: int, furthest: Mapping[Place, int], committed: Mapping[Place, tuple[int, int]]
+    incarnation: int, offsets: Mapping[Place, int], committed: Mapping[Place, tuple[int, int]]
 ) -> Found:
     """Compare positions with what was committed, (offset, incarnation) by place."""
     told, ahead, late = 1, dict[tuple[str, str], int](), dict[tuple[str, str], int]()
     for place, (offset, of) in committed.items():
         told = max(told, of)
-        more = offset - furthest.get(place, 0)
+        more = offset - offsets.get(place, 0)
         if more > 0:
             counts = late if of < incarnation else ahead
             counts[place[:2]] = counts.get(place[:2], 0) + more
@@ -136,8 +128,8 @@ class Restored:
     def __init__(self, kafka: str, health: Health) -> None:
         self._kafka = kafka
         self._health = health
-        self._known: tuple[Any, ...] | None = None
-        self._behind: tuple[Any, ...] | None = None
+        self._known: WhichBook | None = None
+        self._behind: WhichBook | None = None
         self._asked = 0.0
         self._said: str | None = None
 
@@ -147,7 +139,7 @@ class Restored:
         The broker is asked when it is another book than the last time, or the same at another
         hour, and where `anew` says that the positions were lost sight of.
         """
-        book = tuple(await connection.fetchrow(sql("which_book")))
+        book = await which_book(connection)
         if book == self._known and not anew:
             return False
         if book == self._behind and time.monotonic() - self._asked < ASK_SECONDS:
@@ -185,8 +177,8 @@ async def _committed(kafka: str, partitions: int) -> dict[Place, tuple[int, int]
         await admin.start()
         answers = await asyncio.gather(
             *(
-                _of_group(admin, consumer, _partitions(topics, partitions))
-                for consumer, topics in GROUPS.items()
+                _of_group(admin, consumer, _partitions(consumer, partitions))
+                for consumer in sorted(set(CONSUMER_OF.values()))
             )
         )
     finally:
@@ -194,9 +186,13 @@ async def _committed(kafka: str, partitions: int) -> dict[Place, tuple[int, int]
     return {place: told for answer in answers for place, told in answer.items()}
 
 
-def _partitions(topics: Iterable[str], partitions: int) -> list[TopicPartition]:
-    counts = {topic.name: topic.partition_count(partitions) for topic in TOPICS}
-    return [TopicPartition(topic, number) for topic in topics for number in range(counts[topic])]
+def _partitions(consumer: str, partitions: int) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic.name, number)
+        for topic in TOPICS
+        if CONSUMER_OF.get(topic.name) == consumer
+        for number in range(topic.partition_count(partitions))
+    ]
 
 
 async def _of_group(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from aiokafka import TopicPartition
 
-from shared.ledger.postgres.book import Partition
+from shared.ledger.postgres.positions import Partition
 from shared.runtime import metrics
 from shared.runtime.health import Health
 from shared.runtime.positions import HOW, WHOLE, grouped

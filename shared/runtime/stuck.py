@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.health import waits_for
 from shared.runtime import metrics
 from shared.runtime.database import Database
 from shared.runtime.health import Health
@@ -67,14 +67,14 @@ class Stuck:
     async def _waits_for(self, connection: asyncpg.Connection) -> str:
         try:
             async with asyncio.timeout(LOOK_SECONDS), self._database.connection() as other:
-                row = await other.fetchrow(sql("waits_for"), connection.get_server_pid())
+                waiting = await waits_for(other, connection.get_server_pid())
         except Exception as error:
             # Whatever is wrong, the batch meets it too, and says it better.
             return f"PostgreSQL does not say what it waits for ({type(error).__name__})"
-        if row["lock"]:
-            holders = ", ".join(row["holders"]) or "nobody any more"
-            return f"waits for a lock ({row['lock']}) that session {holders} holds"
-        return f"waits for no lock ({row['event'] or 'PostgreSQL or Kafka is slow to answer'})"
+        if waiting.lock:
+            holders = ", ".join(waiting.holders) or "nobody any more"
+            return f"waits for a lock ({waiting.lock}) that session {holders} holds"
+        return f"waits for no lock ({waiting.event or 'PostgreSQL or Kafka is slow to answer'})"
 
     def _take_back(self, cause: str, seconds: float) -> None:
         if self._began.pop(cause, None) is None:

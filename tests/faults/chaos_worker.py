@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from services.coordinator import runs
+from services.coordinator import clock
 from services.workers import parts_of
 from shared.kafka import clients
 from shared.runtime.loop import Loop
@@ -45,7 +45,7 @@ ASKS = {
 def hasten() -> None:
     """Let sessions end and the clock look sooner than in production."""
     clients.SESSION_SECONDS = SESSION_SECONDS
-    runs.CLOCK_SECONDS = CLOCK_SECONDS
+    clock.CLOCK_SECONDS = CLOCK_SECONDS
 
 
 def shift_clock(said: Path) -> None:
@@ -57,7 +57,7 @@ def shift_clock(said: Path) -> None:
             zone = tz or ZoneInfo("UTC")
             return datetime.fromisoformat(said.read_text("utf-8")).astimezone(zone)
 
-    runs.datetime = Shown  # type: ignore[attr-defined]
+    clock.datetime = Shown  # type: ignore[attr-defined]
 
 
 def hold_a_batch(folder: Path) -> None:

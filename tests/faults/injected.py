@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import asyncpg
 
 from shared.embedded.starting import get
-from shared.ledger.postgres.book import lock_buckets
+from shared.ledger.postgres.locks import lock_buckets
 from tests.faults.chaos_fleet import worker
 from tests.faults.scene import ROOT, TERMINATE, Scene
 

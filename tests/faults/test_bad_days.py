@@ -20,7 +20,7 @@ from services.workers import worker_command
 from shared.embedded import Kafka
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
-from shared.ledger.postgres.book import lock_buckets
+from shared.ledger.postgres.locks import lock_buckets
 from shared.runtime.settings import Settings
 from tests.conftest import PARTITIONS
 from tests.faults.test_outages import told_to_stop

@@ -8,7 +8,7 @@ import asyncpg
 
 from shared.embedded import Kafka
 from shared.kafka.buckets import bucket_of
-from shared.ledger.postgres.book import lock_buckets
+from shared.ledger.postgres.locks import lock_buckets
 from shared.operator.retry import retry
 from tests.conftest import PARTITIONS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup

@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.postgres import book, statements
-from shared.ledger.postgres.book import Partition
+from shared.ledger.postgres import positions, statements
+from shared.ledger.postgres.positions import Partition
 from shared.runtime.settings import Settings
 
 MECHANISMS = ("period-lock", "customer-lock", "constraints", "position", "outbox")
@@ -102,4 +102,4 @@ def _move_positions_apart(settings: Settings) -> None:
             )  # fmt: skip
 
     advanced: Callable[..., Any] = advance
-    book.advance = advanced
+    positions.advance = advanced

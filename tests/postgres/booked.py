@@ -18,7 +18,7 @@ from shared.ledger.account import World
 from shared.ledger.decide import Fold
 from shared.ledger.period import label_of
 from shared.ledger.policy import PERMISSIONS, Policy, Staff
-from shared.ledger.postgres import book
+from shared.ledger.postgres.save import save
 from shared.ledger.terms import Cycle, Package
 from tests.support.naive import Outcome
 from tests.support.rules import Rules
@@ -52,7 +52,7 @@ class Booked(Rules):
             if self.business_date != before or isinstance(step, c.Ticked):
                 await self._run(step, outcomes[-1].kind)
             for fold in self.unsaved:
-                await book.save(self.connection, fold, partial(bucket_of, partitions=12))
+                await save(self.connection, fold, partial(bucket_of, partitions=12))
             self.unsaved.clear()
         return outcomes
 

@@ -14,8 +14,7 @@ import asyncpg
 from services.coordinator.ticks import TickJudge
 from services.generator.pages import Pages
 from shared.ledger.decide import Arrival
-from shared.ledger.postgres import reports
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import reports, runs
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
 from shared.schemas.inbound import MODELS
@@ -58,15 +57,16 @@ class Kept:
         message = binary("billing.tick.v1", data, str(data["tick_id"]), "test")
         async with self.connection.transaction():
             await self._ticks(self.connection, [Record(message)])
-            tick_id = await self.connection.fetchval(sql("claim_run"), data["period"])
+            tick_id = await runs.claim(self.connection, str(data["period"]))
             if tick_id is None:
                 return
-            await self.connection.fetch(sql("add_pages"), tick_id)
+            await runs.add_pages(self.connection, tick_id)
         for bucket in range(self.partitions):
             more = True
             while more:
                 async with self.connection.transaction():
-                    more = await self._pages.bill_page(self.connection, tick_id, bucket)
+                    page = await self._pages.bill_page(self.connection, tick_id, bucket)
+                    more = page.more
 
 
 class Record:

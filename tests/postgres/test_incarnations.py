@@ -12,8 +12,7 @@ from aiokafka import ConsumerRecord
 from services.notifier.notifier import Notifier
 from shared.ledger.commands import RebillRequested
 from shared.ledger.line import Line
-from shared.ledger.postgres import incarnations
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import incarnations, outgoing
 from shared.schemas.outbound import line_appended
 from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS, RECHECKS
 from tests.postgres.booked import BOSS, Booked, cancel, pay, signup, tick
@@ -29,8 +28,8 @@ async def opens(books: Booked, number: int = 2) -> bool:
 async def records(books: Booked) -> list[ConsumerRecord]:
     """Return every line as the relay publishes it, as the notifier gets it."""
     await books.connection.execute("UPDATE book.relay SET xid = '0', position = 0")
-    rows = await books.connection.fetch(sql("relay_lines"), 1000)
-    return [record(Line(*row[5:]), row["incarnation"]) for row in rows]
+    rows = await outgoing.next_lines(books.connection, 1000)
+    return [record(row.line, row.incarnation) for row in rows]
 
 
 def record(line: Line, incarnation: int) -> ConsumerRecord:
@@ -77,7 +76,7 @@ async def test_a_line_of_the_lost_hour_is_not_told_of(books: Booked) -> None:
     """Its seq holds another line now, or none yet."""
     await books.play(signup("rahim", "2026-01-01"), pay("p-1", "rahim", 500, "2026-01-02"))
     bill, paid = await records(books)
-    line = Line(*(await books.connection.fetch(sql("relay_lines"), 2))[1][5:])
+    line = (await outgoing.next_lines(books.connection, 2))[1].line
     other = record(line._replace(command_id="payment/lost", hash=bytes(32)), 1)
     none = record(line._replace(seq=9, command_id="payment/lost-too", hash=bytes(32)), 1)
     await opens(books)

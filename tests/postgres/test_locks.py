@@ -12,7 +12,7 @@ import pytest_asyncio
 from shared.embedded.preparing import as_role
 from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import reports, sealing
-from shared.ledger.postgres.book import lock_buckets
+from shared.ledger.postgres.locks import lock_buckets
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.roles import READER, WRITER, allow_login
 from shared.ledger.postgres.statements import sql

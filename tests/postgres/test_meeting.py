@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import TopicPartition
 
-from shared.ledger.postgres import book, positions
+from shared.ledger.postgres import positions
 from shared.runtime.database import Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
@@ -120,7 +120,7 @@ async def test_a_batch_from_a_position_that_has_moved_is_fenced(database: str) -
                 connection, {partition: woken}, lambda: JUDGE(connection, woken)
             )
             fenced = False
-        except book.Fenced:
+        except positions.Fenced:
             fenced = True
 
     assert fenced

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from services.notifier.notifier import tell
-from shared.ledger.postgres.book import COPY_FROM_ROWS
+from shared.ledger.postgres.save import COPY_FROM_ROWS
 from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS
 from tests.postgres.booked import BOSS, Booked, cancel, change, pay, signup, tick
 from tests.support.patience import until

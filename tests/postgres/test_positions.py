@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.kafka.topic_ids import Cluster, TopicNow
-from shared.ledger.postgres import book, positions
+from shared.ledger.postgres import positions
 from shared.ledger.postgres.positions import Held
 from shared.ledger.postgres.statements import sql
 from shared.runtime.health import Health
@@ -41,10 +41,10 @@ async def test_a_batch_from_the_topic_before_a_reset_is_fenced_at_the_same_offse
     await begun(connection, 0)
     await positions.reset(connection, "collector", {AT: 0}, {PAYMENTS: NEW}, "here")
 
-    with pytest.raises(book.Fenced):
-        await book.advance(connection, "collector", {AT: (0, 9)}, {PAYMENTS: OLD})
+    with pytest.raises(positions.Fenced):
+        await positions.advance(connection, "collector", {AT: (0, 9)}, {PAYMENTS: OLD})
 
-    await book.advance(connection, "collector", {AT: (0, 4)}, {PAYMENTS: NEW})
+    await positions.advance(connection, "collector", {AT: (0, 4)}, {PAYMENTS: NEW})
     assert await kept(connection) == Held(4, NEW, "here")
     await connection.close()
 
@@ -56,13 +56,13 @@ async def test_a_halted_position_moves_for_nobody_until_it_is_reset(database: st
     assert (await kept(connection)).halted is None
 
     await positions.halt(connection, "collector", AT, 5, "cut off")
-    with pytest.raises(book.Fenced):
-        await book.advance(connection, "collector", {AT: (5, 6)}, {PAYMENTS: OLD})
+    with pytest.raises(positions.Fenced):
+        await positions.advance(connection, "collector", {AT: (5, 6)}, {PAYMENTS: OLD})
     again = await positions.held(connection, "collector", [AT], {PAYMENTS: OLD}, "here")
     assert again[AT].halted == "cut off"
 
     await positions.reset(connection, "collector", {AT: 0}, {PAYMENTS: OLD}, "here")
-    await book.advance(connection, "collector", {AT: (0, 6)}, {PAYMENTS: OLD})
+    await positions.advance(connection, "collector", {AT: (0, 6)}, {PAYMENTS: OLD})
     assert await kept(connection) == Held(6, OLD, "here")
     await connection.close()
 
@@ -142,7 +142,7 @@ async def test_records_count_only_where_their_topic_is_the_one_of_the_last_look(
     broker: Any = Broker()
     keeper = Keeper("collector", [PAYMENTS], broker)
     keeper.topic_ids = {PAYMENTS: OLD}
-    with pytest.raises(book.Fenced):
+    with pytest.raises(positions.Fenced):
         await keeper.same([AT])
     if told is NOW:
         keeper.topic_ids = {PAYMENTS: NEW}
@@ -155,13 +155,13 @@ async def test_a_batch_whose_topic_is_not_confirmed_is_not_committed(database: s
     collector: Any = Loop("collector", [PAYMENTS], "", None, None, Health())  # type: ignore[arg-type]
     collector._positions, collector._topic_ids = {TopicPartition(*AT): 0}, {PAYMENTS: OLD}
     collector._same = asyncio.get_running_loop().create_future()
-    collector._same.set_exception(book.Fenced("made anew"))
+    collector._same.set_exception(positions.Fenced("made anew"))
 
     async def work() -> Any:
         return lambda: None
 
     record = SimpleNamespace(offset=8)
-    with pytest.raises(book.Fenced, match="made anew"):
+    with pytest.raises(positions.Fenced, match="made anew"):
         await collector._commit(connection, {TopicPartition(*AT): [record]}, work)
     assert await kept(connection) == Held(0, OLD, "here")
     await connection.close()

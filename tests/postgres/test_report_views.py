@@ -382,3 +382,16 @@ async def test_a_statement_is_read_from_one_index_without_sorting_lines(books: B
     assert "Index Scan Backward using line_revision on line" in text
     assert "Index Cond: (customer_id = 'rahim'::text)" in text
     assert "Sort" not in text
+
+
+async def test_without_a_policy_the_days_of_grace_are_those_of_the_empty_one(
+    books: Booked,
+) -> None:
+    """report.sql names the figure a second time, for a book in which no policy was applied."""
+    await books.play(signup("rahim", "2026-01-01"))
+    without = await books.rows("SELECT expires_on FROM report.customer")
+
+    await books.play(Policy(1))
+
+    assert await books.rows("SELECT expires_on FROM report.customer") == without
+    assert without[0][0] is not None

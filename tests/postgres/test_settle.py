@@ -6,7 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.operator.settle import Ends, Look, NotSettled, Settling
+from shared.ledger.postgres.settling import Look
+from shared.operator.settle import Ends, NotSettled, Settling
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
 from tests.postgres.kept import Kept, change, payment, signup
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shared.kafka.buckets import bucket_of
-from shared.ledger.postgres.book import lock_buckets
+from shared.ledger.postgres.locks import lock_buckets
 from tests.postgres.booked import Booked, pay, signup
 from tests.postgres.kept import Kept, payment
 from tests.postgres.kept import signup as told

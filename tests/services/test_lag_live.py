@@ -11,14 +11,13 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from services.coordinator import runs
-from services.coordinator.runs import Runs
+from services.coordinator import watch
+from services.coordinator.watch import Watch
 from services.workers import parts_of
 from shared.embedded import Kafka
 from shared.kafka.buckets import bucket_of
 from shared.runtime import lag, metrics, standing
 from shared.runtime.database import Database
-from shared.runtime.health import Health
 from shared.runtime.lag import LagWatch
 from shared.runtime.worker import Context
 from shared.schemas.publish import binary
@@ -183,12 +182,11 @@ async def test_a_page_of_bills_held_up_by_a_lock_is_said_too(
 # The reconciliation ----------------------------------------------------------------------------
 
 
-class Reconciling(Runs):
-    """Runs without Faust: only its reconciliation."""
+class Reconciling(Watch):
+    """The watch without Faust: only its reconciliation."""
 
     def __init__(self, url: str) -> None:
-        self._database, self._health = Database(url, "reconciling"), Health()
-        self._stopping = asyncio.Event()
+        self._database, self._stopping = Database(url, "reconciling"), asyncio.Event()
 
 
 async def test_the_reconciliation_says_when_it_could_last_be_read_and_not_when_it_could_not(
@@ -196,7 +194,7 @@ async def test_the_reconciliation_says_when_it_could_last_be_read_and_not_when_i
 ) -> None:
     shown = metrics.RECONCILIATION_LAST_SUCCESS._value
     own = Reconciling(database)
-    assert await own._reconcile()
+    assert await own.reconcile()
     done = shown.get()
     assert time.time() - 600 < done <= time.time()
     assert REGISTRY.get_sample_value(
@@ -206,10 +204,10 @@ async def test_the_reconciliation_says_when_it_could_last_be_read_and_not_when_i
     holder = await asyncpg.connect(database)
     async with holder.transaction():
         await holder.execute("LOCK TABLE book.line IN ACCESS EXCLUSIVE MODE")
-        monkeypatch.setattr(runs, "RECONCILE_SECONDS", 0.2)
-        assert not await own._reconcile()
+        monkeypatch.setattr(watch, "RECONCILE_SECONDS", 0.2)
+        assert not await own.reconcile()
     assert shown.get() == done
-    assert await own._reconcile()
+    assert await own.reconcile()
     assert shown.get() > done
     await holder.close()
     await own._database.close()

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from services.notifier.notices import (
-    Entitlement,
-    Facts,
     amount_to_pay,
     entitlement,
     notices,
 )
 from services.notifier.texts import MONTHS, TEXTS, segments, written
+from shared.ledger.postgres.notices import Entitlement, Facts
 
 BILLED = Facts(
     customer_id="rahim",

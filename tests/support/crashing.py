@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.buckets import bucket_of
 from shared.kafka.topic_ids import Cluster, TopicNow
-from shared.runtime.database import WRITER
+from shared.ledger.postgres.roles import WRITER
 from shared.schemas.envelope import Message
 from shared.schemas.topics import TOPICS
 

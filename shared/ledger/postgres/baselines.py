@@ -22,6 +22,28 @@ async def lines_after(connection: asyncpg.Connection, position: int) -> list[Lin
     return [Line(*row) for row in await connection.fetch(sql("lines_after"), position)]
 
 
+async def lines_of_command(
+    connection: asyncpg.Connection, customer_id: str, command_id: str
+) -> int:
+    """Return how many lines a command has in the ledger, as others see it."""
+    return int(await connection.fetchval(sql("lines_of_command"), customer_id, command_id))
+
+
+async def insert_bare(connection: asyncpg.Connection, value: bytes) -> None:
+    """Do what the bare loop does with a record, instead of judging it."""
+    await connection.execute(sql("insert_bare"), value)
+
+
+async def bare_rows(connection: asyncpg.Connection) -> int:
+    """Return how many rows the bare loop has committed."""
+    return int(await connection.fetchval(sql("bare_rows")))
+
+
+async def settle_tables(connection: asyncpg.Connection) -> None:
+    """Clean the tables up after a bulk load, so that no vacuum runs into a measurement."""
+    await connection.execute("VACUUM ANALYZE")
+
+
 async def make_twin(connection: asyncpg.Connection, position: int) -> None:
     """Make the twin table, with all lines up to a place in it."""
     await connection.execute(sql("baseline_twin"))

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from shared.ledger.postgres import fleet
+from shared.ledger.postgres.locks import lock_fleet
+from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
 
 FIRST = 1
@@ -31,8 +34,8 @@ async def open_next(
     Texts on their way to the topic `notifications` wait too.
     """
     async with connection.transaction():
-        await connection.execute(sql("lock_fleet"))
-        if (await connection.fetchrow(sql("incarnation")))["number"] >= number:
+        await lock_fleet(connection)
+        if await fleet.incarnation(connection) >= number:
             return False
         await connection.execute(sql("add_incarnation"), number, reason)
         await connection.execute(sql("hold_notices"), True)
@@ -41,7 +44,7 @@ async def open_next(
 
 
 async def notices_held(connection: asyncpg.Connection) -> bool:
-    return bool((await connection.fetchrow(sql("incarnation")))["notices_held"])
+    return (await fleet.state(connection)).notices_held
 
 
 async def release(connection: asyncpg.Connection, rechecks: str) -> int:
@@ -65,7 +68,7 @@ async def _go_on(connection: asyncpg.Connection, rechecks: str) -> None:
     """End the waiting. Everyone is told anew until when they are served: the hour that the book
     forgot may have said otherwise, and only a higher incarnation takes that back."""
     await connection.execute(sql("hold_notices"), False)
-    await connection.execute(sql("recheck_everyone"), rechecks)
+    await ask_for_rechecks(connection, rechecks)
 
 
 async def notices(connection: asyncpg.Connection, status: str | None) -> list[Any]:

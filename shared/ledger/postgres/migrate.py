@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import asyncpg
 
+from shared.ledger.postgres.locks import lock_migrations
 from shared.ledger.postgres.statements import sql
 
 PATIENCE = "5s"
@@ -57,7 +58,7 @@ async def _apply(
     async with connection.transaction():
         known = await _known(connection)
         if known:
-            await connection.execute(sql("lock_migrations"))
+            await lock_migrations(connection)
             known = await _known(connection)
             await connection.execute(sql("be_patient"), PATIENCE)
         for name, text in steps():

@@ -6,11 +6,16 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.ledger.postgres.book import Partition
 from shared.ledger.postgres.statements import sql
 
+Partition = tuple[str, int]
+"""A topic and a partition number."""
 TopicIds = Mapping[str, UUID | None]
 """Topic -> Kafka's id of it; None where the broker has no ids."""
+
+
+class Fenced(Exception):
+    """Another worker has taken these partitions over; this batch is not ours to commit."""
 
 
 class Held(NamedTuple):
@@ -34,7 +39,15 @@ async def held(
     asked = _columns(partitions, topic_ids)
     # Asked for when all are there too: so a database that takes no writes is noticed at once.
     await connection.execute(sql("ensure_positions"), consumer, *asked, cluster_id)
-    rows = await connection.fetch(sql("positions"), consumer, *asked[:2])
+    return await known(connection, consumer, partitions)
+
+
+async def known(
+    connection: asyncpg.Connection, consumer: str, partitions: Iterable[Partition]
+) -> dict[Partition, Held]:
+    """Return the positions that a consumer has in these partitions."""
+    topics, numbers, _ = _columns(partitions, {})
+    rows = await connection.fetch(sql("positions"), consumer, topics, numbers)
     return {(row["topic"], row["partition"]): Held(*row[2:]) for row in rows}
 
 
@@ -76,6 +89,43 @@ async def everywhere(connection: asyncpg.Connection) -> dict[tuple[str, str, int
     """Return every position there is, by (consumer, topic, partition)."""
     rows = await connection.fetch(sql("positions_all"))
     return {tuple(row[:3]): Held(*row[3:]) for row in rows}
+
+
+async def advance(
+    connection: asyncpg.Connection,
+    consumer: str,
+    moves: Mapping[Partition, tuple[int, int]],
+    topic_ids: Mapping[str, UUID | None] | None = None,
+) -> None:
+    """Move a consumer on, {partition: (from, to)}, in this transaction. Fenced when another
+    worker has moved it meanwhile, when it was halted, or when it was reset to a topic with
+    another id than `topic_ids` says (a topic left out: it has none)."""
+    ids = topic_ids or {}
+    asked = sorted(
+        (topic, number, *move, ids.get(topic)) for (topic, number), move in moves.items()
+    )
+    columns = [list(column) for column in zip(*asked, strict=True)]
+    moved = await connection.fetch(sql("advance_positions"), consumer, *columns)
+    if len(moved) != len(moves):
+        raise Fenced(f"{consumer}: {len(moves) - len(moved)} of {len(moves)} partitions moved on")
+
+
+class Furthest(NamedTuple):
+    """The book's incarnation, and the furthest offset that each (consumer, topic, partition) ever
+    was at, all as of one instant."""
+
+    incarnation: int
+    offsets: Mapping[tuple[str, str, int], int]
+
+
+async def furthest(connection: asyncpg.Connection) -> Furthest:
+    row = await connection.fetchrow(sql("furthest"))
+    return Furthest(row["incarnation"], {(c, t, p): offset for c, t, p, offset in row["furthest"]})
+
+
+async def applied(connection: asyncpg.Connection, consumer: str, topic: str) -> int:
+    """Return how many records of a topic a consumer has applied, by its positions."""
+    return int(await connection.fetchval(sql("positions_of"), consumer, topic))
 
 
 def _columns(

@@ -11,7 +11,9 @@ import asyncpg
 from shared.ledger.decide import Fold
 from shared.ledger.line import Line
 from shared.ledger.policy import Policy
-from shared.ledger.postgres import book
+from shared.ledger.postgres.accounts import bill_page
+from shared.ledger.postgres.fleet import partitions
+from shared.ledger.postgres.folding import Policies, open_fold
 from shared.ledger.postgres.statements import sql
 
 PAGE = 5000
@@ -79,10 +81,10 @@ async def rehearse(
     """
     found, seen = Rehearsal(), 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        fold = await book.open_fold(connection, book.Policies())
+        fold = await open_fold(connection, Policies())
         if policy is not None:
             fold.world.policy = policy
-        buckets = (await connection.fetchrow(sql("fleet_setup")))["partitions"]
+        buckets = await partitions(connection)
         for bucket in range(buckets):
             after = ""
             while page := await _page(connection, fold, bucket, after):
@@ -97,7 +99,7 @@ async def rehearse(
 
 
 async def _page(connection: asyncpg.Connection, fold: Fold, bucket: int, after: str) -> list[str]:
-    page = await book.bill_page(connection, bucket, after, PAGE)
+    page = await bill_page(connection, bucket, after, PAGE)
     fold.accounts, fold.quarantined = page.accounts, page.quarantined
     fold.set_apart(page.broken)
     return page.customers

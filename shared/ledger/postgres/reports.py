@@ -10,6 +10,9 @@ from shared.ledger.line import Line
 from shared.ledger.policy import Policy
 from shared.ledger.policy_changes import changes
 from shared.ledger.policy_file import parse_new, parse_policy
+from shared.ledger.postgres import fleet
+from shared.ledger.postgres.locks import lock_policy
+from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
 
 Row: TypeAlias = Any
@@ -44,7 +47,7 @@ async def apply_policy(
     version before is not in it, unless `remove` says that this is meant.
     """
     async with connection.transaction():
-        await connection.execute(sql("lock_policy"))
+        await lock_policy(connection)
         latest = await connection.fetchrow(sql("latest_policy"))
         if latest is not None and latest["source"] == source:
             return Applied(latest["version"], new=False)
@@ -57,7 +60,7 @@ async def apply_policy(
         version = await connection.fetchval(sql("add_policy"), source, policy.grace_days)
         assert version == policy.version
         if policy.grace_days != before.grace_days:
-            await connection.execute(sql("recheck_everyone"), rechecks)
+            await ask_for_rechecks(connection, rechecks)
     return Applied(version, new=True, changes=[change.words for change in found])
 
 
@@ -77,8 +80,8 @@ async def policies(connection: asyncpg.Connection) -> dict[int, Policy]:
 
 async def zone(connection: asyncpg.Connection) -> str | None:
     """Return the name of the fleet's business zone, None before it is set up."""
-    row = await connection.fetchrow(sql("fleet_setup"))
-    return None if row is None else str(row["zone"])
+    known = await fleet.set_up(connection)
+    return None if known is None else known.zone
 
 
 async def customer(connection: asyncpg.Connection, customer_id: str) -> Row | None:

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from shared.ledger.postgres.incarnations import opened
+from shared.ledger.postgres.locks import lock_seal
 from shared.ledger.postgres.statements import sql
 from shared.ledger.seal import Seal, Sealing, chain_fault, difference, new_seal
 
@@ -22,7 +23,7 @@ async def seal(connection: asyncpg.Connection, write: Write | None = None) -> Se
     covers the transactions that no open one precedes.
     """
     async with connection.transaction(isolation="repeatable_read"):
-        await connection.execute(sql("lock_seal"))
+        await lock_seal(connection)
         row = await connection.fetchrow(sql("seal_cursor"))
         made = await seals(connection)
         found = await sealing(connection, row["cursor"], write)

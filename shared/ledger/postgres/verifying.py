@@ -86,6 +86,17 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     return Ground(zone, policies, known, Days(ticks, row["billed_to"]), fault)
 
 
+async def export_snapshot(connection: asyncpg.Connection) -> str:
+    """Return the name of the open transaction's snapshot, for other sessions to see the same."""
+    return str(await connection.fetchval("SELECT pg_export_snapshot()"))
+
+
+async def join_snapshot(connection: asyncpg.Connection, snapshot: str) -> None:
+    """Open a read-only transaction that sees what the exporting one sees, and leave it open."""
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+
+
 async def cut(connection: asyncpg.Connection) -> tuple[int, list[Range]]:
     """Return how many lines there are, and ranges of customers of some 40,000 lines each."""
     row = await connection.fetchrow(sql("verify_counts"))

@@ -1,36 +1,5 @@
 -- The lines written after a place, in the order in which they were written.
-SELECT
-    customer_id,
-    seq,
-    period,
-    revision,
-    kind,
-    previous_due,
-    charge,
-    discount,
-    vat,
-    paid,
-    due,
-    coverage_from,
-    coverage_to,
-    command_id,
-    reverses,
-    effective_on,
-    actor,
-    reason,
-    policy_version,
-    recorded_at,
-    hash,
-    anchor_day,
-    discount_ppm,
-    vat_exempt,
-    bill_policy_version,
-    standing,
-    bill_seq,
-    adjusted_charge,
-    adjusted_vat,
-    granted_discount,
-    granted_vat
+SELECT :line_columns(line)
 FROM book.line
 WHERE position > $1
 ORDER BY position;

@@ -7,37 +7,7 @@ SELECT
     (
         SELECT coalesce(max(number), 1) FROM book.incarnation WHERE incarnation.xid <= line.xid
     ) AS incarnation,
-    line.customer_id,
-    line.seq,
-    line.period,
-    line.revision,
-    line.kind,
-    line.previous_due,
-    line.charge,
-    line.discount,
-    line.vat,
-    line.paid,
-    line.due,
-    line.coverage_from,
-    line.coverage_to,
-    line.command_id,
-    line.reverses,
-    line.effective_on,
-    line.actor,
-    line.reason,
-    line.policy_version,
-    line.recorded_at,
-    line.hash,
-    line.anchor_day,
-    line.discount_ppm,
-    line.vat_exempt,
-    line.bill_policy_version,
-    line.standing,
-    line.bill_seq,
-    line.adjusted_charge,
-    line.adjusted_vat,
-    line.granted_discount,
-    line.granted_vat
+    :line_columns(line)
 FROM book.line, book.relay
 WHERE relay.stream = 'line'
     AND (line.xid, line.position) > (relay.xid, relay.position)

@@ -1,0 +1,61 @@
+"""What the coordinator shows of the whole fleet: gauges, and figures that must be 0."""
+
+import asyncio
+import logging
+import time
+
+import faust
+
+from services.coordinator.runs import WAITS
+from shared.ledger.postgres import health
+from shared.runtime import metrics, trouble
+from shared.runtime.backoff import pause
+from shared.runtime.database import Database
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 5.0
+RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
+
+
+class Watch:
+    """Timers on the coordinator's app; they end when `stopping` is set."""
+
+    def __init__(self, app: faust.App, database: Database, stopping: asyncio.Event) -> None:
+        self._database = database
+        self._stopping = stopping
+        app.timer(WATCH_SECONDS)(self.show)
+        app.task(self._keep_reconciling)
+
+    async def show(self) -> None:
+        """Set the gauges."""
+        try:
+            async with self._database.connection() as connection:
+                gauges = await health.gauges(connection)
+        except WAITS as away:
+            log.warning("the gauges wait: %s", trouble.told(away))
+            return
+        metrics.PARKED.set(gauges.parked)
+        metrics.QUARANTINED.set(gauges.quarantined)
+        metrics.RUN_RUNNING.set(gauges.running)
+        metrics.RUN_LAST_SUCCESS.set(gauges.last_success or 0)
+
+    async def _keep_reconciling(self) -> None:
+        """Look whether all figures are 0, at the start and then every hour: it reads the book. One
+        that could not be read to its end is tried again after a minute."""
+        while not self._stopping.is_set():
+            done = await self.reconcile()
+            await pause(self._stopping, RECONCILE_SECONDS if done else RECONCILE_AGAIN_SECONDS)
+
+    async def reconcile(self) -> bool:
+        """Show the figures of report.reconciliation; return False when they cannot be read."""
+        try:
+            async with self._database.connection() as connection:
+                figures = await health.reconciliation(connection, RECONCILE_SECONDS)
+        except WAITS as away:
+            log.warning("the reconciliation waits: %s", trouble.told(away))
+            return False
+        for figure, difference in figures.items():
+            metrics.RECONCILIATION.labels(figure).set(difference)
+        metrics.RECONCILIATION_LAST_SUCCESS.set(time.time())
+        return True

@@ -1,0 +1,47 @@
+"""What holds for the whole fleet: what it was set up with, its business date, its incarnation."""
+
+from datetime import date
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres.statements import sql
+
+
+class SetUp(NamedTuple):
+    """What a fleet keeps from its first migration on; `zone` is an IANA name."""
+
+    partitions: int
+    zone: str
+
+
+class State(NamedTuple):
+    """The book's incarnation, 1 until it is restored, and whether texts wait for a person."""
+
+    incarnation: int
+    notices_held: bool
+
+
+async def set_up(connection: asyncpg.Connection) -> SetUp | None:
+    """Return what the fleet was set up with; None before `rollforward migrate`."""
+    row = await connection.fetchrow(sql("fleet_setup"))
+    return None if row is None else SetUp(*row)
+
+
+async def partitions(connection: asyncpg.Connection) -> int:
+    """Return the partition count of a fleet that is set up: it places every customer."""
+    return int(await connection.fetchval(sql("fleet_setup")))
+
+
+async def state(connection: asyncpg.Connection) -> State:
+    return State(*await connection.fetchrow(sql("incarnation")))
+
+
+async def incarnation(connection: asyncpg.Connection) -> int:
+    """Return the book's incarnation: 1, and one more each time that it was restored."""
+    return (await state(connection)).incarnation
+
+
+async def move_business_date(connection: asyncpg.Connection, day: date) -> None:
+    """Move the business date to a day, never back."""
+    await connection.execute(sql("set_business_date"), day)

@@ -1,0 +1,176 @@
+"""A fold made ready to decide: the locks taken, and all loaded that its rules may ask of the book.
+
+What is loaded are the plain values of the rules: load here, decide in `shared.ledger.decide`, save
+in `save.py`. A handful of statements a batch, whatever its size.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import Any
+
+import asyncpg
+
+from shared.ledger.account import NEVER, World
+from shared.ledger.commands import SignedUp
+from shared.ledger.decide import WHOLE, Arrival, Fold, Reach, Seen, reach, references_asked
+from shared.ledger.errors import Unreadable
+from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy_file import parse_policy
+from shared.ledger.postgres.accounts import accounts, bill_page
+from shared.ledger.postgres.locks import lock_buckets
+from shared.ledger.postgres.save import BucketOf
+from shared.ledger.postgres.statements import sql
+
+CommandOf = Callable[[str, str], Any]
+"""Reads the command of a (type, content); any exception: it cannot be read."""
+
+
+class Policies:
+    """Every policy version, read once each: versions are append-only, so they never change."""
+
+    def __init__(self) -> None:
+        self.versions: dict[int, Policy] = {0: NO_POLICY}
+
+    async def up_to(self, connection: asyncpg.Connection, version: int | None) -> Policy:
+        """Return the policy of a version (None: the empty one), reading what is new."""
+        if version is None:
+            return NO_POLICY
+        if version not in self.versions:
+            for row in await connection.fetch(sql("policies"), max(self.versions)):
+                self.versions[row["version"]] = parse_policy(row["source"], row["version"])
+        return self.versions[version]
+
+
+async def open_fold(
+    connection: asyncpg.Connection,
+    policies: Policies,
+    commands: Sequence[str] = (),
+    customers: Sequence[str] = (),
+) -> Fold:
+    """Return a fold with all but accounts: what came before of these commands, who of these
+    customers is quarantined, and what the rules know besides. Call it when the locks are held."""
+    row = await connection.fetchrow(sql("world"), commands, customers)
+    policy = await policies.up_to(connection, row["policy_version"])
+    world = World(
+        recorded_at=row["recorded_at"],
+        business_date=row["business_date"] or date.min,
+        policy=policy,
+        policies=policies.versions,
+    )
+    return Fold(
+        world,
+        seen={command_id: Seen(*seen) for command_id, *seen in row["seen"]},
+        quarantined=dict(row["quarantined"]),
+    )
+
+
+class Folding:
+    """Makes folds. It reads each policy version once."""
+
+    def __init__(self, bucket_of: BucketOf, command_of: CommandOf) -> None:
+        self.bucket_of = bucket_of
+        self._command_of = command_of
+        self._policies = Policies()
+
+    async def of_batch(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
+        """Lock and load the customers of arrivals, each as far back as their commands ask. The
+        parked commands of who may get an account or a first period now are loaded too."""
+        reaches = _reaches(arrivals)
+        if not reaches:
+            return Fold(World(NEVER))
+        await lock_buckets(connection, map(self.bucket_of, reaches))
+        ids = [arrival.command_id for arrival in arrivals]
+        fold = await open_fold(connection, self._policies, ids, list(reaches))
+        fold.accounts, broken = await accounts(connection, reaches)
+        fold.set_apart(broken)
+        signed_up = {a.command.customer_id for a in arrivals if isinstance(a.command, SignedUp)}
+        unsettled = [each for each in reaches if each in signed_up or _is_new(fold, each)]
+        await self._load_waiting(connection, fold, unsettled, arrivals)
+        return fold
+
+    async def of_page(
+        self, connection: asyncpg.Connection, bucket: int, after: str, count: int
+    ) -> tuple[Fold, list[str]]:
+        """Load the next customers of a bucket, ready to be billed on and for nothing else; return
+        them in their order beside the fold. The bucket is locked already."""
+        fold = await open_fold(connection, self._policies)
+        page = await bill_page(connection, bucket, after, count)
+        fold.accounts, fold.quarantined = page.accounts, page.quarantined
+        fold.set_apart(page.broken)
+        await self._load_waiting(connection, fold, [c for c in fold.accounts if _is_new(fold, c)])
+        return fold, page.customers
+
+    async def of_customer(self, connection: asyncpg.Connection, customer_id: str) -> Fold:
+        """Load all of one customer, with all that is parked for them. They are locked already."""
+        fold = await open_fold(connection, self._policies)
+        fold.accounts, broken = await accounts(connection, {customer_id: WHOLE})
+        fold.set_apart(broken)
+        await self._load_waiting(connection, fold, [customer_id])
+        return fold
+
+    async def of_broken(
+        self, connection: asyncpg.Connection, arrival: Arrival, error: Exception, reason: str
+    ) -> Fold:
+        """Lock the customer of an arrival and set them apart for an error; nothing is loaded but
+        what came before of the command."""
+        customer_id = arrival.command.customer_id
+        await lock_buckets(connection, [self.bucket_of(customer_id)])
+        fold = await open_fold(connection, self._policies, [arrival.command_id])
+        fold.quarantined[customer_id] = reason
+        fold.broken[customer_id] = error
+        return fold
+
+    async def _load_waiting(
+        self,
+        connection: asyncpg.Connection,
+        fold: Fold,
+        customers: Sequence[str],
+        arrivals: Iterable[Arrival] = (),
+    ) -> None:
+        """Load what is parked for customers, and who holds the references that all may ask for."""
+        if customers:
+            await self._load_parked(connection, fold, customers)
+        waiting = (each for parked in fold.parked.values() for each in parked)
+        asked = references_asked([*arrivals, *waiting], fold.accounts.values())
+        await load_references(connection, fold.world, asked)
+
+    async def _load_parked(
+        self, connection: asyncpg.Connection, fold: Fold, customers: Sequence[str]
+    ) -> None:
+        for customer_id, type_, content, *event in await connection.fetch(
+            sql("parked_of"), customers
+        ):
+            try:
+                command = self._command_of(type_, content)
+            except Exception as error:
+                # The rows of one customer were changed by hand: one customer stops.
+                said = f"a parked {type_} cannot be read: {type(error).__name__}: {error}"
+                fold.set_apart({customer_id: Unreadable(said)})
+                continue
+            fold.parked.setdefault(customer_id, []).append(Arrival(type_, command, content, *event))
+
+
+def _is_new(fold: Fold, customer_id: str) -> bool:
+    """Whether there is an account, and no period in it yet."""
+    return customer_id in fold.accounts and fold.accounts[customer_id].head is None
+
+
+def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
+    """Return how far back each customer's account must be loaded for all of their commands."""
+    reaches: dict[str, Reach] = {}
+    for arrival in arrivals:
+        customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
+        known = reaches.get(customer_id)
+        reaches[customer_id] = wanted if known is None else known.and_also(wanted)
+    return reaches
+
+
+async def load_references(
+    connection: asyncpg.Connection, world: World, asked: Iterable[tuple[str, str]]
+) -> None:
+    """Tell the world which of these references a live payment holds."""
+    keys = sorted(set(asked))
+    if keys:
+        methods, references = zip(*keys, strict=True)
+        for row in await connection.fetch(sql("references_held"), methods, references):
+            world.references[row["method"], row["reference"]] = row["payment"]

@@ -1,0 +1,64 @@
+"""What workers ask of the server and the book to know whether all is well."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres.statements import sql
+
+
+class WhichBook(NamedTuple):
+    """Differs after a restore, a restart of the server, or `rollforward restored`."""
+
+    started_at: datetime
+    database: int
+    incarnation: int
+
+
+class Waiting(NamedTuple):
+    """What a session waits for: a lock and the sessions that hold it, else a wait event; None
+    where there is none, or we may not see it."""
+
+    lock: str | None
+    holders: list[str]
+    event: str | None
+
+
+class Hole(NamedTuple):
+    """A table or function that lacks a guard, and which."""
+
+    table: str
+    lacks: str
+
+
+class Gauges(NamedTuple):
+    """Counts, and when the last run was done, in Unix seconds; None before the first."""
+
+    parked: int
+    quarantined: int
+    running: int
+    last_success: float | None
+
+
+async def which_book(connection: asyncpg.Connection) -> WhichBook:
+    return WhichBook(*await connection.fetchrow(sql("which_book")))
+
+
+async def waits_for(connection: asyncpg.Connection, server_pid: int) -> Waiting:
+    """Return what the session of another backend waits for."""
+    return Waiting(*await connection.fetchrow(sql("waits_for"), server_pid))
+
+
+async def unguarded(connection: asyncpg.Connection) -> list[Hole]:
+    """Return what keeps the book from being append-only; empty when all is well."""
+    return [Hole(*row) for row in await connection.fetch(sql("unguarded"))]
+
+
+async def gauges(connection: asyncpg.Connection) -> Gauges:
+    return Gauges(*await connection.fetchrow(sql("watch")))
+
+
+async def reconciliation(connection: asyncpg.Connection, timeout: float) -> dict[str, int]:
+    """Return the figures that must be 0, by name. It reads the whole book: `timeout` in seconds."""
+    return dict(await connection.fetchrow(sql("reconciliation"), timeout=timeout))

@@ -1,0 +1,30 @@
+"""Customers who are set apart until a person looks."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import asyncpg
+
+from shared.ledger.postgres.statements import sql
+
+
+async def quarantine(
+    connection: asyncpg.Connection, reasons: Mapping[str, str], at: datetime | None = None
+) -> None:
+    """Quarantine customers, {customer id: reason}; the first reason stays. Without an instant it
+    is the database's clock."""
+    await connection.execute(sql("quarantine"), list(reasons), list(reasons.values()), at)
+
+
+async def release(connection: asyncpg.Connection, customer_id: str) -> bool:
+    """End a customer's quarantine; False when they were not in it."""
+    return await connection.fetchval(sql("unquarantine"), customer_id) is not None
+
+
+async def quarantined(connection: asyncpg.Connection) -> list[str]:
+    return [row["customer_id"] for row in await connection.fetch(sql("quarantined_all"))]
+
+
+async def is_known(connection: asyncpg.Connection, customer_id: str) -> bool:
+    """Return whether there is such a customer, or anything parked for one."""
+    return bool(await connection.fetchval(sql("customer_known"), customer_id))

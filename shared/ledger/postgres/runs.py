@@ -1,0 +1,115 @@
+"""Runs and their pages: claimed, sent, billed bucket by bucket, finished."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres.save import insert
+from shared.ledger.postgres.statements import sql
+
+RUN = ("tick_id", "period", "as_of", "trigger")
+
+
+class NewRun(NamedTuple):
+    """A run as an accepted tick leaves it; `trigger` is nightly, manual, ..."""
+
+    tick_id: str
+    period: str
+    as_of: date
+    trigger: str
+
+
+class StalePage(NamedTuple):
+    tick_id: str
+    bucket: int
+
+
+class RunPage(NamedTuple):
+    """A bucket's share of a run: the customer `after` whom to go on, when it was finished (None:
+    it is not), and the day up to which is billed."""
+
+    after: str
+    finished_at: datetime | None
+    as_of: date
+
+
+class PageCounts(NamedTuple):
+    """What a page did, in customers but for `billed` and `skipped`, which count periods."""
+
+    billed: int = 0
+    skipped: int = 0
+    already_billed: int = 0
+    quarantined: int = 0
+
+
+class ClockTick(NamedTuple):
+    """The last day that the fleet's clock ticked for, and what the database's clock shows."""
+
+    day: date | None
+    database_now: datetime
+
+
+async def add(connection: asyncpg.Connection, new: Sequence[NewRun]) -> None:
+    await insert(connection, "run", RUN, new)
+
+
+async def claim(connection: asyncpg.Connection, period: str) -> str | None:
+    """Claim a month for its oldest waiting run; return the tick's id, None when another run of
+    the month is at work, or none waits. Raises UniqueViolationError when two claim at once."""
+    tick_id: str | None = await connection.fetchval(sql("claim_run"), period)
+    return tick_id
+
+
+async def add_pages(connection: asyncpg.Connection, tick_id: str) -> list[int]:
+    """Add the pages of a claimed run, one a bucket; return the buckets."""
+    return [row["bucket"] for row in await connection.fetch(sql("add_pages"), tick_id)]
+
+
+async def waiting_periods(connection: asyncpg.Connection) -> list[str]:
+    """Return the months with a run that nobody has claimed yet."""
+    return [row["period"] for row in await connection.fetch(sql("waiting_periods"))]
+
+
+async def stale_pages(connection: asyncpg.Connection, seconds: float) -> list[StalePage]:
+    """Return pages that have not moved for so long, and mark them as sent now."""
+    return [StalePage(*row) for row in await connection.fetch(sql("stale_pages"), seconds)]
+
+
+async def lock_page(connection: asyncpg.Connection, tick_id: str, bucket: int) -> RunPage | None:
+    """Lock a page and return it; None when there is no such page."""
+    row = await connection.fetchrow(sql("page"), tick_id, bucket)
+    return None if row is None else RunPage(*row)
+
+
+async def move_page(
+    connection: asyncpg.Connection,
+    tick_id: str,
+    bucket: int,
+    after: str,
+    counts: PageCounts,
+    last: bool,
+) -> None:
+    """Move a page on behind the customer `after`; `last` finishes it."""
+    await connection.execute(sql("move_page"), tick_id, bucket, after, *counts, last)
+
+
+async def finish(connection: asyncpg.Connection, tick_id: str) -> None:
+    """Finish a run if all its pages are; the run is locked."""
+    await connection.execute(sql("finish_run"), tick_id)
+
+
+async def is_finished(connection: asyncpg.Connection, tick_id: str) -> bool:
+    """Return whether the run of a tick is done; False before there is one."""
+    return bool(await connection.fetchval(sql("run_finished"), tick_id))
+
+
+async def last_clock_tick(connection: asyncpg.Connection) -> ClockTick:
+    return ClockTick(*await connection.fetchrow(sql("last_clock_tick")))
+
+
+async def seal_is_due(connection: asyncpg.Connection) -> bool:
+    """Return whether a run has ended since the last seal, which is of an earlier day, and none is
+    at work."""
+    return bool(await connection.fetchval(sql("seal_due")))

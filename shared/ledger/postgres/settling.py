@@ -1,0 +1,50 @@
+"""What a settling fleet still has before it, and what became of commands."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.ledger.postgres.outgoing import Place
+from shared.ledger.postgres.statements import sql
+
+
+class Look(NamedTuple):
+    """One look at the book: all of it as of one instant.
+
+    `positions` maps (consumer, topic, partition) to the next offset; `runs` are the ticks
+    whose run is not done; `last` and `relayed` map a stream to the place of its last row and to
+    that of the relay.
+    """
+
+    positions: Mapping[tuple[str, str, int], int]
+    runs: frozenset[str]
+    last: Mapping[str, Place]
+    relayed: Mapping[str, Place]
+
+
+class Judged(NamedTuple):
+    """A command and its outcome so far, `parked` included; `content` as its event had it."""
+
+    command_id: str
+    type: str
+    content: str
+    outcome: str
+    reason: str | None
+    ce_id: str | None
+    ce_source: str | None
+
+
+async def look(connection: asyncpg.Connection) -> Look:
+    row = await connection.fetchrow(sql("settling"))
+    return Look(
+        {(c, t, p): offset for c, t, p, offset in row["positions"]},
+        frozenset(row["runs"]),
+        {stream: Place(int(xid), position) for stream, xid, position in row["last"]},
+        {stream: Place(int(xid), position) for stream, xid, position in row["relayed"]},
+    )
+
+
+async def outcomes_of(connection: asyncpg.Connection, command_ids: Sequence[str]) -> list[Judged]:
+    """Return the outcomes of those of the commands that were judged or are parked."""
+    return [Judged(*row) for row in await connection.fetch(sql("outcomes_of"), command_ids)]
