@@ -153,15 +153,17 @@ async def test_a_batch_whose_topic_is_not_confirmed_is_not_committed(database: s
     connection = await asyncpg.connect(database)
     await begun(connection, 0)
     collector: Any = Loop("collector", [PAYMENTS], "", None, None, Health())  # type: ignore[arg-type]
-    collector._positions, collector._topic_ids = {TopicPartition(*AT): 0}, {PAYMENTS: OLD}
-    collector._same = asyncio.get_running_loop().create_future()
-    collector._same.set_exception(positions.Fenced("made anew"))
+    collector._reading.positions = {TopicPartition(*AT): 0}
+    collector._reading._topic_ids = {PAYMENTS: OLD}
+    same_topics = asyncio.get_running_loop().create_future()
+    same_topics.set_exception(positions.Fenced("made anew"))
 
     async def work() -> Any:
         return lambda: None
 
     record = SimpleNamespace(offset=8)
     with pytest.raises(positions.Fenced, match="made anew"):
-        await collector._commit(connection, {TopicPartition(*AT): [record]}, work)
+        batch = {TopicPartition(*AT): [record]}
+        await collector._committer.commit(connection, batch, work, same_topics)
     assert await kept(connection) == Held(0, OLD, "here")
     await connection.close()
