@@ -38,7 +38,9 @@ what they do is a row first, and is done again."""
 CAUSE = "restored"
 """The name under which /readyz says it."""
 REQUEST_MS_MAX = 5000
-ANSWER_SECONDS_MAX = 30.0
+ANSWER_SECONDS_MAX, WORKER_SECONDS_MAX = 30.0, 10.0
+"""How long a coordinator that starts is waited for: a worker tries again, and meanwhile must let a
+rebalance pass."""
 ASK_SECONDS = 1.0
 """While a book stands still the broker is asked again so often."""
 PREFIX = "incarnation="
@@ -96,13 +98,15 @@ def with_incarnation(
     return {p: OffsetAndMetadata(at, f"{PREFIX}{incarnation}") for p, at in positions.items()}
 
 
-async def look(connection: asyncpg.Connection, kafka: str) -> Found:
+async def look(
+    connection: asyncpg.Connection, kafka: str, seconds: float = ANSWER_SECONDS_MAX
+) -> Found:
     """Hold the broker's committed offsets against the positions in the book.
 
     KafkaError or OSError when the broker cannot be asked.
     """
     setup = await connection.fetchrow(sql("fleet_setup"))
-    committed = await _committed(kafka, setup["partitions"])
+    committed = await _committed(kafka, setup["partitions"], seconds)
     # The book is read last: what the broker was told by then, the book knew before.
     row = await connection.fetchrow(sql("furthest"))
     furthest = {(c, t, p): offset for c, t, p, offset in row["furthest"]}
@@ -174,7 +178,7 @@ class Restored:
         if book == self._behind and time.monotonic() - self._asked < ASK_SECONDS:
             return True
         self._known = self._behind = None
-        found = await look(connection, self._kafka)
+        found = await look(connection, self._kafka, WORKER_SECONDS_MAX)
         if found.stands_still:
             self._say(said(found))
             self._behind, self._asked = book, time.monotonic()
@@ -199,14 +203,14 @@ class Restored:
 # The broker ---------------------------------------------------------------------------------
 
 
-async def _committed(kafka: str, partitions: int) -> dict[Place, tuple[int, int]]:
+async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place, tuple[int, int]]:
     """Return what each consumer has committed: (offset, incarnation)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka, request_timeout_ms=REQUEST_MS_MAX)
     try:
         await admin.start()
         answers = await asyncio.gather(
             *(
-                _of_group(admin, consumer, _partitions(topics, partitions))
+                _of_group(admin, consumer, _partitions(topics, partitions), seconds)
                 for consumer, topics in GROUPS.items()
             )
         )
@@ -221,11 +225,11 @@ def _partitions(topics: Iterable[str], partitions: int) -> list[TopicPartition]:
 
 
 async def _of_group(
-    admin: AIOKafkaAdminClient, consumer: str, asked: list[TopicPartition]
+    admin: AIOKafkaAdminClient, consumer: str, asked: list[TopicPartition], seconds: float
 ) -> dict[Place, tuple[int, int]]:
     """Ask for the offsets of one group, and again while its coordinator starts."""
     try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        async with asyncio.timeout(seconds):
             while True:
                 try:
                     told = await admin.list_consumer_group_offsets(
