@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 CAUSE = "restored"
 """The name under which /readyz says it."""
 REQUEST_MS_MAX = 5000
-ANSWER_SECONDS_MAX = 30.0
+ANSWER_SECONDS_MAX, WORKER_SECONDS_MAX = 30.0, 10.0
+"""How long a coordinator that starts is waited for: a worker tries again, and meanwhile must let a
+rebalance pass."""
 ASK_SECONDS = 1.0
 """While a book stands still the broker is asked again so often."""
 PREFIX = "incarnation="
@@ -87,12 +89,14 @@ def with_incarnation(
     return {p: OffsetAndMetadata(at, f"{PREFIX}{incarnation}") for p, at in positions.items()}
 
 
-async def look(connection: asyncpg.Connection, kafka: str) -> Found:
+async def look(
+    connection: asyncpg.Connection, kafka: str, seconds: float = ANSWER_SECONDS_MAX
+) -> Found:
     """Hold the broker's committed offsets against the positions in the book.
 
     KafkaError or OSError when the broker cannot be asked.
     """
-    committed = await _committed(kafka, await fleet.partitions(connection))
+    committed = await _committed(kafka, await fleet.partitions(connection), seconds)
     # The book is read last: what the broker was told by then, the book knew before.
     incarnation, offsets = await furthest(connection)
     odd = {
@@ -145,7 +149,7 @@ class Restored:
         if book == self._behind and time.monotonic() - self._asked < ASK_SECONDS:
             return True
         self._known = self._behind = None
-        found = await look(connection, self._kafka)
+        found = await look(connection, self._kafka, WORKER_SECONDS_MAX)
         if found.stands_still:
             self._say(said(found))
             self._behind, self._asked = book, time.monotonic()
@@ -170,14 +174,14 @@ class Restored:
 # The broker ---------------------------------------------------------------------------------
 
 
-async def _committed(kafka: str, partitions: int) -> dict[Place, tuple[int, int]]:
+async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place, tuple[int, int]]:
     """Return what each consumer has committed: (offset, incarnation)."""
     admin = clients.admin(kafka, request_timeout_ms=REQUEST_MS_MAX)
     try:
         await admin.start()
         answers = await asyncio.gather(
             *(
-                _of_group(admin, consumer, _partitions(consumer, partitions))
+                _of_group(admin, consumer, _partitions(consumer, partitions), seconds)
                 for consumer in sorted(set(CONSUMER_OF.values()))
             )
         )
@@ -196,11 +200,11 @@ def _partitions(consumer: str, partitions: int) -> list[TopicPartition]:
 
 
 async def _of_group(
-    admin: AIOKafkaAdminClient, consumer: str, asked: list[TopicPartition]
+    admin: AIOKafkaAdminClient, consumer: str, asked: list[TopicPartition], seconds: float
 ) -> dict[Place, tuple[int, int]]:
     """Ask for the offsets of one group, and again while its coordinator starts."""
     try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        async with asyncio.timeout(seconds):
             while True:
                 try:
                     told = await admin.list_consumer_group_offsets(

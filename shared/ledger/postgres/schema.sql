@@ -425,10 +425,11 @@ ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
 
 -- Positions move on. One that a person moves back remembers how far it was: the broker's
--- committed offset is ahead of it then, and nothing was restored.
+-- committed offset is ahead of it then, and nothing was restored. In a topic made anew it was nowhere.
 CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.furthest := greatest(OLD.furthest, OLD.next_offset);
+    NEW.furthest := CASE WHEN NEW.topic_id = OLD.topic_id OR OLD.topic_id IS NULL
+        THEN greatest(OLD.furthest, OLD.next_offset) ELSE 0 END;
     RETURN NEW;
 END $$;
 

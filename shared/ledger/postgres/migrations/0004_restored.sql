@@ -22,7 +22,8 @@ ALTER TABLE book.position ADD COLUMN furthest bigint NOT NULL DEFAULT 0;
 
 CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.furthest := greatest(OLD.furthest, OLD.next_offset);
+    NEW.furthest := CASE WHEN NEW.topic_id = OLD.topic_id OR OLD.topic_id IS NULL
+        THEN greatest(OLD.furthest, OLD.next_offset) ELSE 0 END;
     RETURN NEW;
 END $$;
 ALTER FUNCTION book.note_furthest() OWNER TO rollforward_owner;

@@ -1,13 +1,10 @@
 -- Lets a consumer read on from these offsets in the topics of now. Batches in hand are fenced.
--- How far it was in the same topic is kept: the broker knows that too (`furthest`).
 INSERT INTO book.position (consumer, topic, partition, next_offset, topic_id, cluster_id)
 SELECT $1, topic, partition, next_offset, topic_id, $6
 FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::uuid[])
     AS p (topic, partition, next_offset, topic_id)
 ON CONFLICT (consumer, topic, partition) DO UPDATE SET
     next_offset = excluded.next_offset,
-    furthest = CASE WHEN position.topic_id IS DISTINCT FROM excluded.topic_id THEN 0
-        ELSE greatest(position.furthest, position.next_offset) END,
     topic_id = excluded.topic_id,
     cluster_id = excluded.cluster_id,
     halted = NULL;
