@@ -11,7 +11,8 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from shared.ledger.commands import Ticked
-from shared.ledger.decide import Seen, judge_tick
+from shared.ledger.decide import judge_tick
+from shared.ledger.fold import Seen
 from shared.ledger.postgres import book, conflicts
 from shared.ledger.postgres.statements import sql
 from shared.runtime import inbox, metrics, outbox

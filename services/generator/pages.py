@@ -16,12 +16,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
-from shared.ledger.decide import Fold, references_asked
 from shared.ledger.errors import Unreadable
+from shared.ledger.fold import Fold
 from shared.ledger.postgres import book
 from shared.ledger.postgres.shape import BookDiffers
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_terms
+from shared.ledger.reach import references_asked
 from shared.runtime import metrics, outbox, trouble
 from shared.runtime.backoff import Backoff
 from shared.runtime.database import OF_DATA, PASSING, Database

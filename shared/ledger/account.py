@@ -1,7 +1,7 @@
 """One customer's account: terms, the latest line of each period, and how lines are appended.
 
 An account may hold only the end of its chain: `since` names the first label loaded, and
-what reaches further back must have been loaded so (`reach` in `decide`). Where postings are
+what reaches further back must have been loaded so (`reach.py`). Where postings are
 loaded they are those of every loaded period. Every method that appends takes the next seq,
 chains the hash, and keeps `due` rolling forward.
 """
@@ -15,8 +15,9 @@ from shared.ledger.charge import Bill, new_bill
 from shared.ledger.errors import Broken
 from shared.ledger.line import GENESIS, Line, sealed
 from shared.ledger.period import label_of, months_after, months_between
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.posting import By, Posting
 from shared.ledger.terms import Terms, Timeline
+from shared.ledger.world import World
 
 BEGINNING = ""
 """`since` of an account that is loaded whole."""
@@ -37,49 +38,6 @@ class Head(NamedTuple):
     period: str
     due: int
     coverage_to: date
-
-
-class By(NamedTuple):
-    """Why a line is appended: the command, its day, who and his reason."""
-
-    command_id: str
-    effective_on: date
-    actor: str | None = None
-    reason: str | None = None
-    reverses: str | None = None
-
-
-class Posting(NamedTuple):
-    """A payment, discount, adjustment, refund or reversal, as a later command finds it.
-
-    `before` is the period as it was; what the command did is the difference. `payment` is
-    the command id that a refund names, `method` and `reference` those of a payment.
-    """
-
-    line: Line
-    before: Line
-    payment: str | None = None
-    method: str | None = None
-    reference: str | None = None
-
-    @property
-    def paid(self) -> int:
-        return self.line.paid - self.before.paid
-
-
-@dataclass(slots=True)
-class World:
-    """What the rules know besides the account. Nothing in it is a clock.
-
-    `recorded_at` is the instant that the batch's lines will bear; `references` maps
-    (method, reference) to the live payment that holds it, as far as the batch may ask.
-    """
-
-    recorded_at: datetime
-    business_date: date = date.min
-    policy: Policy = NO_POLICY
-    policies: Mapping[int, Policy] = field(default_factory=lambda: {0: NO_POLICY})
-    references: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

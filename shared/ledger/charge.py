@@ -8,7 +8,7 @@ from typing import NamedTuple
 from shared.ledger.line import Line
 from shared.ledger.money import round_half_up, share
 from shared.ledger.period import anchor_in, cycles, label_of, months_after
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Package, Terms, value_on
 
 CYCLE_DAYS_LCM = 377_580

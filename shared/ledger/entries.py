@@ -10,7 +10,7 @@ from datetime import date
 from typing import NamedTuple
 
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 
 RECEIVABLE, INCOME = "assets:receivable", "income:service"
 DISCOUNTS, OPENING = "expenses:discounts", "equity:opening"

@@ -13,7 +13,7 @@ from shared.ledger.charge import Piece, charge, pieces
 from shared.ledger.commands import Changed, Command, SignedUp
 from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import Line
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.terms import Terms
 
 PRICED = ("bill", "skip", "extension", "proration")

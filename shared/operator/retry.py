@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.decide import WHOLE, Fold, references_asked
+from shared.ledger.fold import Fold
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
+from shared.ledger.reach import WHOLE, references_asked
 from shared.operator.servers import database
 from shared.runtime import outbox, trouble
 from shared.runtime.database import PASSING, WRITER, nobodys

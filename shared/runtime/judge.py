@@ -5,18 +5,22 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
 from aiokafka import ConsumerRecord
 
 from shared.kafka.buckets import bucket_of
-from shared.ledger.account import NEVER, World
-from shared.ledger.commands import SignedUp
-from shared.ledger.decide import Arrival, Fold, Reach, reach, references_asked
+from shared.ledger.account import NEVER
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command, SignedUp
 from shared.ledger.errors import Unreadable
+from shared.ledger.fold import Fold
 from shared.ledger.postgres import book, conflicts
 from shared.ledger.postgres.shape import expect_nobodys_fault
+from shared.ledger.reach import Reach, reach, references_asked
+from shared.ledger.world import World
 from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.loop import Observe
 from shared.schemas.inbound import command_of
@@ -40,11 +44,14 @@ class Judge:
         await outbox.put(connection, letters)
         return partial(_observe, records, fold, letters)
 
-    def _read(self, records: Iterable[ConsumerRecord]) -> tuple[list[Arrival], list[outbox.Row]]:
-        events, letters = inbox.read(records, self.zone)
-        return [Arrival(*event) for event in events], letters  # type: ignore[arg-type]
+    def _read(
+        self, records: Iterable[ConsumerRecord]
+    ) -> tuple[list[Arrival[Command]], list[outbox.Row]]:
+        return inbox.read(records, self.zone)
 
-    async def judge(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
+    async def judge(
+        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
+    ) -> Fold:
         """Judge arrivals within the transaction and save what came of them."""
         reaches = _reaches(arrivals)
         if not reaches:
@@ -68,7 +75,7 @@ class Judge:
         self,
         connection: asyncpg.Connection,
         fold: Fold,
-        arrivals: Sequence[Arrival],
+        arrivals: Sequence[Arrival[Command]],
         customers: Iterable[str],
     ) -> None:
         """Load what waits for customers who may get an account or a first period now."""
@@ -95,7 +102,7 @@ class Judge:
                 said = f"a parked {kind} cannot be read: {type(error).__name__}: {error}"
                 fold.set_apart({customer_id: Unreadable(said)})
                 continue
-            arrival = Arrival(kind, command, content, *event)  # type: ignore[arg-type]
+            arrival: Arrival[Any] = Arrival(kind, command, content, *event)
             fold.parked.setdefault(customer_id, []).append(arrival)
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
@@ -148,7 +155,7 @@ class Judge:
         return partial(_observe, [record], fold, [])
 
 
-def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
+def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:
     """Return how far back each customer's account must be loaded for all of his commands."""
     reaches: dict[str, Reach] = {}
     for arrival in arrivals:

@@ -13,12 +13,12 @@ import json
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from shared.ledger.commands import Command, Ticked
+from shared.ledger.arrival import Arrival
 from shared.schemas.envelope import CLOUDEVENT, JSON
 from shared.schemas.event import Event, Part
 from shared.schemas.inbound import MODELS
@@ -31,17 +31,6 @@ E = TypeVar("E", bound=Event)
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion")
 ATTRIBUTE_BYTES_MAX = 2000
 """A longer id or source would not fit beside the refusal that quotes it."""
-
-
-class Inbound(NamedTuple):
-    """One event that came in. Two are the same exactly when type and content are equal."""
-
-    type: str
-    command: Command | Ticked
-    content: str
-    """Canonical JSON of all that the event says; `inbound.command_of` reads it back."""
-    ce_id: str
-    ce_source: str
 
 
 class Envelope(Part):
@@ -76,9 +65,10 @@ _IN_STRUCTURED: dict[str, Read] = {
 
 def decode(
     topic: str, key: bytes | None, value: bytes | None, headers: Headers, zone: ZoneInfo
-) -> Inbound:
+) -> Arrival[Any]:
     """Read one record of an inbound topic; days are taken in the business zone.
 
+    The command is a `Ticked` on billing.ticks.v1, else one about a customer.
     Raises Malformed, and nothing else, whatever the bytes. Of a JSON key given twice the
     last counts, as JSON parsers do; of a header given twice neither does.
     """
@@ -105,7 +95,7 @@ def decode(
             json.loads(text, parse_constant=_refuse_constant)
     if key is None or key != getattr(event, event.key_field).encode():
         raise Malformed(_key_fault(key, event.key_field))
-    return Inbound(kind, command, event.content(), ce_id, ce_source)
+    return Arrival(kind, command, event.content(), ce_id, ce_source)
 
 
 def _binary(topic: str, value: bytes, named: dict[str, bytes]) -> tuple[str, str, str, Event]:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.ledger.charge import Piece, charge, coverage_end, new_bill, pieces, price
-from shared.ledger.policy import NO_POLICY, Policy, Staff, Tax
+from shared.ledger.policy.policy import NO_POLICY, Policy, Staff, Tax
 from shared.ledger.terms import Cycle, Package, Terms, always, said
 
 JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)

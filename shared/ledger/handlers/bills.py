@@ -2,12 +2,14 @@
 
 from datetime import date, timedelta
 
-from shared.ledger.account import Account, By, World
+from shared.ledger.account import Account
 from shared.ledger.charge import coverage_end, price, reprice
 from shared.ledger.commands import BillUpToSet, RebillRequested
 from shared.ledger.errors import Refused
 from shared.ledger.period import anchor_in, label_of, months_between
+from shared.ledger.posting import By
 from shared.ledger.terms import Cycle, value_on
+from shared.ledger.world import World
 
 AHEAD_MONTHS_MAX = 36
 """A bill-up-to that ends more months ahead is a mistake (contract §4, `too_many_periods`)."""

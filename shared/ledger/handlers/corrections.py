@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from shared.ledger.account import Account, By, Posting, World
+from shared.ledger.account import Account
 from shared.ledger.commands import CancellationRequested
 from shared.ledger.errors import Refused
 from shared.ledger.handlers.money import adjust, adjusted, check_credit, grant, granted, refunded
+from shared.ledger.posting import By, Posting
+from shared.ledger.world import World
 
 
 def on_cancellation(account: Account, event: CancellationRequested, world: World) -> None:

@@ -3,11 +3,13 @@
 from datetime import date
 from typing import Any
 
-from shared.ledger.account import Account, By, Contact, World
+from shared.ledger.account import Account, Contact
 from shared.ledger.charge import reprice
 from shared.ledger.commands import Changed, SignedUp
 from shared.ledger.errors import Refused
+from shared.ledger.posting import By
 from shared.ledger.terms import Cycle, Terms, always, said
+from shared.ledger.world import World
 
 BILLS_MAX = 36
 """More bills than this in one command are a mistake (contract §4, `too_many_periods`)."""

@@ -3,10 +3,12 @@
 from datetime import date
 from typing import Any
 
-from shared.ledger.account import Account, By, Posting, World
+from shared.ledger.account import Account
 from shared.ledger.commands import AdjustmentMade, DiscountGranted, PaymentReceived, RefundMade
 from shared.ledger.errors import Refused
 from shared.ledger.money import PPM, round_half_up
+from shared.ledger.posting import By, Posting
+from shared.ledger.world import World
 
 
 def on_payment(account: Account, event: PaymentReceived, world: World) -> None:

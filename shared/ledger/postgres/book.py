@@ -11,16 +11,19 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING, NEVER, Account, Head, Posting, World
-from shared.ledger.decide import Fold, Judged, Reach, Seen
+from shared.ledger.account import BEGINNING, NEVER, Account, Head
 from shared.ledger.errors import Unreadable
+from shared.ledger.fold import Fold, Judged, Seen
 from shared.ledger.line import GENESIS, Line
 from shared.ledger.period import label_of
-from shared.ledger.policy import NO_POLICY, Policy
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy.file import parse_policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import encode_contact, read_contact, read_terms
+from shared.ledger.posting import Posting
+from shared.ledger.reach import Reach
 from shared.ledger.terms import encode
+from shared.ledger.world import World
 
 COPY_FROM_ROWS = 40
 """From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.decide import Fold
+from shared.ledger.fold import Fold
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres import book
 from shared.ledger.postgres.statements import sql
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from shared.ledger.audit_terms import account_of, terms_after
+from shared.ledger.audit.effects import Moved
+from shared.ledger.audit.terms import account_of, terms_after
 from shared.ledger.charge import charge
 from shared.ledger.commands import (
     AdjustmentMade,
@@ -22,10 +23,9 @@ from shared.ledger.commands import (
     RefundMade,
     SignedUp,
 )
-from shared.ledger.effects import Moved
 from shared.ledger.line import Line
 from shared.ledger.period import anchor_in, label_of, months_after, months_between
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms, value_on
 
 BILLS_AT_ONCE_MAX = 36

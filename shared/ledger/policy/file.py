@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.ledger.errors import PolicyError
 from shared.ledger.money import PPM, parts_per_million
-from shared.ledger.policy import NO_POLICY, PERMISSIONS, Policy, Staff, Tax
-from shared.ledger.toml_lines import Path, line_of, lines_of_keys
+from shared.ledger.policy.policy import NO_POLICY, PERMISSIONS, Policy, Staff, Tax
+from shared.ledger.policy.toml_lines import Path, line_of, lines_of_keys
 
 CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 STAFF_ID_CHARACTERS_MAX = 500

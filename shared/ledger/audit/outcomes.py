@@ -9,13 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from shared.ledger.asked import Asked, Days, InTime
-from shared.ledger.commands import BillUpToSet, Changed, Command, PaymentReceived, SignedUp
-from shared.ledger.effects import Moved
-from shared.ledger.fault import Wrong
+from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.effects import Moved
+from shared.ledger.audit.fault import Fault, Wrong
+from shared.ledger.audit.refusals import WAITS, Known, not_allowed, reason_against
+from shared.ledger.commands import (
+    BillUpToSet,
+    Changed,
+    Command,
+    PaymentReceived,
+    SignedUp,
+    Ticked,
+)
+from shared.ledger.decide import judge_tick
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
-from shared.ledger.refusals import WAITS, Known, not_allowed, reason_against
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms
 
 REFERENCE = "reference_already_used"
@@ -138,3 +146,16 @@ def _differs(asked: Asked, wanted: str | None) -> Wrong:
 
 def or_accepted(reason: str | None) -> str:
     return "accepted" if reason is None else f"refused: {reason}"
+
+
+def ticks_fault(ticks: Sequence[tuple[Ticked, str, str | None]]) -> Fault | None:
+    """Judge the ticks again, as (tick, outcome, reason) in their order; return the first fault."""
+    business_date: date | None = None
+    for at, (tick, outcome, reason) in enumerate(ticks, 1):
+        wanted = judge_tick(tick, business_date)
+        if reason != wanted or (outcome == "accepted") != (wanted is None):
+            return Fault("-", at, f"the outcome of {tick.command_id}", or_accepted(reason),
+                         or_accepted(wanted))  # fmt: skip
+        if wanted is None:
+            business_date = max(business_date or tick.as_of, tick.as_of)
+    return None

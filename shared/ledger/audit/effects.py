@@ -22,7 +22,7 @@ from shared.ledger.commands import (
 )
 from shared.ledger.line import Line
 from shared.ledger.money import round_half_up
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms
 
 OWN: dict[str, type] = {

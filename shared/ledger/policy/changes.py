@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from shared.ledger.money import percent
-from shared.ledger.policy import Policy, Staff, Tax
+from shared.ledger.policy.policy import Policy, Staff, Tax
 
 
 class Change(NamedTuple):
