@@ -15,6 +15,7 @@ from shared.ledger.decide import judge_tick
 from shared.ledger.fold import Seen
 from shared.ledger.postgres import book, conflicts
 from shared.ledger.postgres.statements import sql
+from shared.ledger.reasons import FirstOutcome, Outcome
 from shared.runtime import inbox, metrics, outbox
 from shared.runtime.loop import Observe
 from shared.schemas.topics import TICKS
@@ -47,9 +48,10 @@ class TickJudge:
             seen = fold.seen.get(tick.command_id)
             if seen is None:
                 reason = judge_tick(tick, business_date)
-                outcome = "refused" if reason else "accepted"
-                seen = Seen(inbound.type, inbound.content, outcome, reason)
+                first: FirstOutcome = "refused" if reason else "accepted"
+                seen = Seen(inbound.type, inbound.content, first, reason)
                 fold.seen[tick.command_id] = seen
+                outcome: Outcome = first
                 judged.append((tick.command_id, None, *event, outcome, reason, at))
                 if reason:
                     told.append(outbox.refusal(inbound, tick.period, reason, None, at))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from shared.ledger.charge import Bill, new_bill
 from shared.ledger.errors import Broken
-from shared.ledger.line import GENESIS, Line, sealed
+from shared.ledger.line import GENESIS, Kind, Line, sealed
 from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.posting import By, Posting
 from shared.ledger.terms import Terms, Timeline
@@ -127,7 +127,7 @@ class Account:
     # Appending -----------------------------------------------------------------------------
 
     def post(
-        self, kind: str, by: By, changes: Mapping[int, Mapping[str, Any]], world: World
+        self, kind: Kind, by: By, changes: Mapping[int, Mapping[str, Any]], world: World
     ) -> None:
         """Append one line of `kind` for each changed period, and a restatement of every later
         period whose due moves, because each opens with what its neighbour closed.
@@ -150,7 +150,7 @@ class Account:
     def _followed(
         self,
         before: Line,
-        kind: str,
+        kind: Kind,
         by: By,
         own: Mapping[str, Any] | None,
         previous_due: int,
@@ -199,7 +199,7 @@ class Account:
 
     def post_one(
         self,
-        kind: str,
+        kind: Kind,
         by: By,
         index: int,
         changes: Mapping[str, Any],

@@ -27,6 +27,7 @@ from shared.ledger.handlers import HANDLERS
 from shared.ledger.handlers.customers import open_account
 from shared.ledger.line import Line
 from shared.ledger.period import label_of
+from shared.ledger.reasons import FirstOutcome, Reason, Waiting
 from shared.ledger.world import World
 
 GAP_DAYS_MAX = 45
@@ -41,11 +42,13 @@ PERMISSION = {
 
 
 class Decision(NamedTuple):
-    """`outcome` is accepted, refused, parked, duplicate or conflict; `account` what the
-    customer's account is after it (None: there is still none)."""
+    """What became of a command that was not seen before.
 
-    outcome: str
-    reason: str | None
+    `account` is the customer's account after it; None where they have not signed up yet.
+    """
+
+    outcome: FirstOutcome
+    reason: Reason | Waiting | None
     account: Account | None
     lines: Sequence[Line] = ()
 
@@ -95,7 +98,7 @@ def _check_permission(command: Command, world: World) -> None:
         raise Refused("not_permitted")
 
 
-def judge_tick(tick: Ticked, business_date: date | None) -> str | None:
+def judge_tick(tick: Ticked, business_date: date | None) -> Reason | None:
     """Return why a tick is refused, None when it is accepted (contract §4, tick)."""
     if label_of(tick.as_of) != tick.period:
         return "outside_period"

@@ -1,23 +1,22 @@
 """What a rule may say instead of yes; each class tells the person on call what to do."""
 
+from shared.ledger.reasons import Reason, Waiting
+
 
 class Refused(Exception):
-    """The business says no, and why. Trying the same command again will not help.
+    """The business says no, and why. Trying the same command again will not help."""
 
-    `reason` is one of the words of contract §4, such as `over_limit`.
-    """
-
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: Reason = reason
 
 
 class Parked(Exception):
     """The world is not ready: the command is kept and applied when it can be."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Waiting) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: Waiting = reason
 
 
 class Broken(Exception):

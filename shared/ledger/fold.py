@@ -7,13 +7,14 @@ clock and saves nothing.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from shared.ledger.account import Account
 from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command, SignedUp
 from shared.ledger.decide import Decision, decide
 from shared.ledger.line import Line
+from shared.ledger.reasons import FirstOutcome, Outcome, Reason, Waiting
 from shared.ledger.world import World
 
 
@@ -22,8 +23,8 @@ class Seen(NamedTuple):
 
     type: str
     content: str
-    outcome: str
-    reason: str | None
+    outcome: FirstOutcome
+    reason: Reason | Waiting | None
 
 
 class Judged(NamedTuple):
@@ -31,10 +32,17 @@ class Judged(NamedTuple):
     that it had been parked before."""
 
     arrival: Arrival[Command]
-    outcome: str
-    reason: str | None
+    outcome: Outcome
+    reason: Reason | Waiting | None
     seen: Seen | None = None
     waited: bool = False
+
+    @property
+    def refusal(self) -> Reason | None:
+        """Why the command was refused, `conflicting_duplicate` for a conflict; else None."""
+        if self.outcome == "conflict":
+            return "conflicting_duplicate"
+        return cast(Reason, self.reason) if self.outcome == "refused" else None
 
 
 @dataclass(slots=True)
@@ -66,7 +74,7 @@ class Fold:
             first = self.seen.get(arrival.command_id)
             if first is not None:
                 same = first[:2] == (arrival.type, arrival.content)
-                outcome = "duplicate" if same else "conflict"
+                outcome: Outcome = "duplicate" if same else "conflict"
                 self.judged.append(Judged(arrival, outcome, None, first))
                 continue
             customer_id = arrival.command.customer_id

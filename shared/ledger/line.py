@@ -3,11 +3,25 @@
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 GENESIS = bytes(32)
 """The predecessor's hash of a customer's first line."""
 ABSENT = "\\N"
+
+Kind = Literal[
+    "bill",
+    "skip",
+    "extension",
+    "proration",
+    "discount",
+    "adjustment",
+    "payment",
+    "refund",
+    "reversal",
+    "restatement",
+]
+"""What made a line (contract §6): a command; for a restatement the line of an earlier period."""
 
 
 class Line(NamedTuple):
@@ -23,7 +37,7 @@ class Line(NamedTuple):
     seq: int
     period: str
     revision: int
-    kind: str
+    kind: Kind
     previous_due: int
     charge: int
     discount: int

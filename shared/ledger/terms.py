@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from shared.ledger.money import PPM
 
@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 ALWAYS = date.min
 """The first day of every timeline: what is known of it counts from the beginning."""
-MODES = ("cumulative", "monthly")
-STATUSES = ("active", "suspended", "left")
-CYCLES = ("start_of_month", "anniversary", "custom")
+Mode = Literal["cumulative", "monthly"]
+Status = Literal["active", "suspended", "left"]
+CycleKind = Literal["start_of_month", "anniversary", "custom"]
+Language = Literal["en", "bn"]
 
 
 class Package(NamedTuple):
@@ -152,12 +153,12 @@ def _is_int(value: object, least: int, most: int | None = None) -> bool:
 
 FITS: dict[str, Callable[[Any], bool]] = {
     "package": lambda package: isinstance(package.code, str) and _is_int(package.price, 0),
-    "cycle": lambda cycle: cycle.kind in CYCLES and _is_int(cycle.day, 1, 31),
-    "mode": MODES.__contains__,
+    "cycle": lambda cycle: cycle.kind in get_args(CycleKind) and _is_int(cycle.day, 1, 31),
+    "mode": get_args(Mode).__contains__,
     "vip": lambda value: isinstance(value, bool),
     "discount_ppm": lambda value: _is_int(value, 0, PPM),
     "vat_exempt": lambda value: isinstance(value, bool),
-    "status": STATUSES.__contains__,
-    "shown": STATUSES.__contains__,
+    "status": get_args(Status).__contains__,
+    "shown": get_args(Status).__contains__,
 }
 """Whether a value can be one of a field."""

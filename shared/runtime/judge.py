@@ -124,12 +124,12 @@ class Judge:
             outbox.refusal(
                 judged.arrival,
                 judged.arrival.command.customer_id,
-                "conflicting_duplicate" if judged.seen else judged.reason or "",
+                reason,
                 judged.seen,
                 at,
             )
             for judged in fold.judged
-            if judged.outcome in ("refused", "conflict")
+            if (reason := judged.refusal) is not None
         ]
         told += [outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)]
         await outbox.put(connection, told)

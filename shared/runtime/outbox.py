@@ -13,6 +13,7 @@ from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command, Ticked
 from shared.ledger.fold import Seen
 from shared.ledger.postgres import book
+from shared.ledger.reasons import Reason
 from shared.ledger.sentences import sentence
 from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
@@ -52,7 +53,7 @@ def decode_headers(text: str) -> list[tuple[str, bytes | None]]:
 def refusal(
     event: Arrival[Command] | Arrival[Ticked],
     key: str,
-    reason: str,
+    reason: Reason,
     seen: Seen | None,
     at: datetime,
 ) -> Row:
@@ -65,7 +66,7 @@ def refusal(
         customer_id=customer_id,
         command_type=event.type,
         reason=reason,
-        first_outcome=seen.outcome if seen else None,  # type: ignore[arg-type]
+        first_outcome=seen.outcome if seen else None,
         first_reason=seen.reason if seen else None,
         event_id=event.ce_id,
         event_source=event.ce_source,

@@ -12,8 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from shared.ledger.line import Line
+from shared.ledger.line import Kind, Line
 from shared.ledger.money import decimal
+from shared.ledger.reasons import FirstOutcome, Reason
+from shared.ledger.terms import Language, Status
 from shared.schemas.envelope import Message, envelope, instant
 from shared.schemas.topics import TOPIC_OF_TYPE
 
@@ -43,7 +45,7 @@ class LineAppended(Told):
     seq: int
     period: str
     revision: int
-    kind: str
+    kind: Kind
     previous_due: Money
     charge: Money
     discount: Money
@@ -77,8 +79,8 @@ class CommandRefused(Told):
     command_id: str
     customer_id: str | None
     command_type: str
-    reason: str
-    first_outcome: Literal["accepted", "refused", "parked"] | None
+    reason: Reason
+    first_outcome: FirstOutcome | None
     first_reason: str | None
     event_id: str | None
     event_source: str | None
@@ -94,7 +96,7 @@ class NotificationRequested(Told):
     notice_id: str
     customer_id: str
     phone: str
-    language: Literal["en", "bn"]
+    language: Language
     kind: Literal["due", "receipt", "correction"]
     period: str
     amount: Money
@@ -110,7 +112,7 @@ class EntitlementChanged(Told):
 
     customer_id: str
     expires_on: date | None
-    status: Literal["active", "suspended", "left"]
+    status: Status
     seq: int
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from shared.ledger import commands, terms
 from shared.ledger.money import parts_per_million
+from shared.ledger.terms import Language, Mode, Status
 from shared.schemas.event import CustomerEvent, Part
 from shared.schemas.fields import (
     Amount,
@@ -22,10 +23,6 @@ from shared.schemas.fields import (
     minor_units,
     null_is,
 )
-
-Language = Literal["en", "bn"]
-Mode = Literal["cumulative", "monthly"]
-Status = Literal["active", "suspended", "left"]
 
 
 class Package(Part):

@@ -24,6 +24,7 @@ from shared.ledger.period import label_of
 from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.posting import Posting
 from shared.ledger.reach import WHOLE, Reach, reach, references_asked
+from shared.ledger.reasons import FirstOutcome
 from shared.ledger.terms import decode, encode
 from shared.ledger.world import World
 from tests.support.naive import ACCEPTED, CONFLICT, DUPLICATE, Outcome
@@ -86,7 +87,7 @@ class Rules(Books):
         if first is not None:
             return DUPLICATE if first.content == content else CONFLICT
         reason = judge_tick(tick, self.business_date)
-        outcome = "accepted" if reason is None else "refused"
+        outcome: FirstOutcome = "accepted" if reason is None else "refused"
         self.seen[tick.command_id] = Seen("Ticked", content, outcome, reason)
         if reason is None:
             self.business_date = max(self.business_date or tick.as_of, tick.as_of)
@@ -234,7 +235,7 @@ class StoredRules(Rules):
             self.kept[customer_id] = Kept(account, encode(account.terms), contact)
         for judged in fold.judged:
             arrival = judged.arrival
-            if judged.outcome in ("duplicate", "conflict"):
+            if judged.outcome == "duplicate" or judged.outcome == "conflict":
                 continue
             self.seen[arrival.command_id] = Seen(
                 arrival.type, arrival.content, judged.outcome, judged.reason

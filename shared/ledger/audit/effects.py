@@ -20,12 +20,12 @@ from shared.ledger.commands import (
     RebillRequested,
     RefundMade,
 )
-from shared.ledger.line import Line
+from shared.ledger.line import Kind, Line
 from shared.ledger.money import round_half_up
 from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms
 
-OWN: dict[str, type] = {
+OWN: dict[Kind, type] = {
     "payment": PaymentReceived,
     "discount": DiscountGranted,
     "adjustment": AdjustmentMade,

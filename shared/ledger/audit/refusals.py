@@ -6,7 +6,7 @@ before the command; what `verify` cannot know from one customer, who holds a ref
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from shared.ledger.audit.effects import Moved
 from shared.ledger.audit.terms import account_of, terms_after
@@ -24,14 +24,15 @@ from shared.ledger.commands import (
     SignedUp,
 )
 from shared.ledger.line import Line
+from shared.ledger.money import PPM
 from shared.ledger.period import anchor_in, label_of, months_after, months_between
 from shared.ledger.policy.policy import Policy
+from shared.ledger.reasons import Reason
 from shared.ledger.terms import Terms, value_on
 
 BILLS_AT_ONCE_MAX = 36
 MONTHS_AHEAD_MAX = 36
-WHOLE_PPM = 1_000_000
-WAITS = "parked"
+WAITS: Literal["parked"] = "parked"
 """Not refused and not accepted: the command waits for a signup or a first period."""
 RIGHTS = {
     DiscountGranted: "discount",
@@ -82,7 +83,7 @@ class Known(NamedTuple):
         return (by for by, moved in self.moved.items() if moved.line.reverses == command_id)
 
 
-def reason_against(command: Command, known: Known) -> str | None:
+def reason_against(command: Command, known: Known) -> Reason | Literal["parked"] | None:
     """Return the reason that a command is to be refused for, WAITS, or None: it is accepted."""
     signing_up = isinstance(command, SignedUp)
     if known.signup is None and not signing_up:
@@ -94,7 +95,7 @@ def reason_against(command: Command, known: Known) -> str | None:
     )
 
 
-def not_allowed(command: Command, policy: Policy) -> str | None:
+def not_allowed(command: Command, policy: Policy) -> Reason | None:
     """Return why the actor may not ask for this: what the policy alone tells."""
     rights, percent = set[str](), 0
     if isinstance(command, SignedUp | Changed):
@@ -114,7 +115,7 @@ def not_allowed(command: Command, policy: Policy) -> str | None:
 # Customers ----------------------------------------------------------------------------------
 
 
-def _signup(command: SignedUp, known: Known) -> str | None:
+def _signup(command: SignedUp, known: Known) -> Reason | None:
     if known.signup is not None:
         return "already_signed_up"
     until = max(known.business_date, command.signed_up_on)
@@ -122,7 +123,7 @@ def _signup(command: SignedUp, known: Known) -> str | None:
     return "too_many_periods" if bills > BILLS_AT_ONCE_MAX else None
 
 
-def _change(command: Changed, known: Known) -> str | None:
+def _change(command: Changed, known: Known) -> Reason | None:
     signup = known.signup
     assert signup is not None
     if command.effective_on < signup.joined_on:
@@ -153,11 +154,11 @@ def _next_anchor(terms: Terms, starts: date) -> tuple[date, int]:
 # Money --------------------------------------------------------------------------------------
 
 
-def _payment(command: PaymentReceived, known: Known) -> str | None:
+def _payment(command: PaymentReceived, known: Known) -> Reason | None:
     return "reference_already_used" if known.held and command.reference is not None else None
 
 
-def _discount(command: DiscountGranted, known: Known) -> str | None:
+def _discount(command: DiscountGranted, known: Known) -> Reason | None:
     line = _posting_period(command.period, command.granted_on, known)
     if line is None:
         return "unknown_period"
@@ -174,15 +175,15 @@ def _discount(command: DiscountGranted, known: Known) -> str | None:
         if granted.kind == "discount" and granted.actor == command.actor and on_this_bill:
             together += 0 if known.is_taken_back(command_id) else before.billed - granted.billed
     before_all = line.billed + line.granted_discount + line.granted_vat
-    return "over_limit" if together * WHOLE_PPM > member.discount_ppm_max * before_all else None
+    return "over_limit" if together * PPM > member.discount_ppm_max * before_all else None
 
 
-def _adjustment(command: AdjustmentMade, known: Known) -> str | None:
+def _adjustment(command: AdjustmentMade, known: Known) -> Reason | None:
     found = _posting_period(command.period, command.made_on, known)
     return "unknown_period" if found is None else None
 
 
-def _refund(command: RefundMade, known: Known) -> str | None:
+def _refund(command: RefundMade, known: Known) -> Reason | None:
     if command.payment_id is None:
         return _beyond_credit(command.amount, known)
     payment = f"payment/{command.payment_id}"
@@ -193,7 +194,7 @@ def _refund(command: RefundMade, known: Known) -> str | None:
     return "exceeds_payment" if command.amount > _left_of(payment, known) else None
 
 
-def _beyond_credit(amount: int, known: Known) -> str | None:
+def _beyond_credit(amount: int, known: Known) -> Reason | None:
     assert known.signup is not None
     came_in = sum(line.paid for line in known.heads.values()) - min(0, known.signup.opening_due)
     return "exceeds_credit" if amount > min(-known.last.due, came_in) else None
@@ -223,7 +224,7 @@ def _posting_period(label: str | None, day: date, known: Known) -> Line | None:
 # Corrections --------------------------------------------------------------------------------
 
 
-def _cancellation(command: CancellationRequested, known: Known) -> str | None:
+def _cancellation(command: CancellationRequested, known: Known) -> Reason | None:
     target = command.cancels
     if target.startswith("bill/"):
         return _against_no_bill(target, known)
@@ -240,7 +241,7 @@ def _cancellation(command: CancellationRequested, known: Known) -> str | None:
     return None
 
 
-def _against_no_bill(target: str, known: Known) -> str | None:
+def _against_no_bill(target: str, known: Known) -> Reason | None:
     assert known.signup is not None
     for label, line in known.heads.items():
         if target == f"bill/{known.signup.customer_id}/{label}":
@@ -251,7 +252,7 @@ def _against_no_bill(target: str, known: Known) -> str | None:
     return "unknown_target"
 
 
-def _against_undo(reversal: str, target: str, head: Line, known: Known) -> str | None:
+def _against_undo(reversal: str, target: str, head: Line, known: Known) -> Reason | None:
     """Why a cancellation of `target` may not be cancelled."""
     if target.startswith("cancellation/"):
         return "not_cancellable"
@@ -283,7 +284,7 @@ def _is_on(discount: Line, head: Line) -> bool:
 # Bills by hand ------------------------------------------------------------------------------
 
 
-def _bill_up_to(command: BillUpToSet, known: Known) -> str | None:
+def _bill_up_to(command: BillUpToSet, known: Known) -> Reason | None:
     ends, at = command.up_to + timedelta(days=1), known.billed_through
     if at >= ends:
         return "already_billed"
@@ -301,14 +302,14 @@ def _bill_up_to(command: BillUpToSet, known: Known) -> str | None:
     return "bill_cancelled" if months == 0 and cancelled else None
 
 
-def _rebill(command: RebillRequested, known: Known) -> str | None:
+def _rebill(command: RebillRequested, known: Known) -> Reason | None:
     line = known.heads.get(command.period)
     if line is None or line.bill_seq == 0:
         return "unknown_period"
     return "already_billed" if line.standing else None
 
 
-REASONS: dict[type, Callable[[Any, Known], str | None]] = {
+REASONS: dict[type, Callable[[Any, Known], Reason | None]] = {
     SignedUp: _signup,
     Changed: _change,
     PaymentReceived: _payment,

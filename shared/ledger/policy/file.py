@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.ledger.errors import PolicyError
 from shared.ledger.money import PPM, parts_per_million
-from shared.ledger.policy.policy import NO_POLICY, PERMISSIONS, Policy, Staff, Tax
+from shared.ledger.policy.policy import GRACE_DAYS, PERMISSIONS, Policy, Staff, Tax
 from shared.ledger.policy.toml_lines import Path, line_of, lines_of_keys
 
 CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -110,12 +110,12 @@ class _Reader:
         billing = tables.get("billing", {})
         if not isinstance(billing, dict):
             self._fault(("billing",), "must be a table, [billing]")
-            return NO_POLICY.grace_days
+            return GRACE_DAYS
         self._only(billing, ("billing",), required=(), optional=("grace_days",))
-        days = billing.get("grace_days", NO_POLICY.grace_days)
+        days = billing.get("grace_days", GRACE_DAYS)
         if type(days) is not int or not 0 <= days <= GRACE_DAYS_MAX:
             self._fault(("billing", "grace_days"), f"must be a number from 0 to {GRACE_DAYS_MAX}")
-            return NO_POLICY.grace_days
+            return GRACE_DAYS
         return days
 
     # What several components must keep together -------------------------------------------

@@ -12,6 +12,9 @@ PERMISSIONS = frozenset(
     {"discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"}
 )
 
+GRACE_DAYS = 10
+"""The days of grace where no policy says otherwise (contract §5)."""
+
 
 class Tax(NamedTuple):
     """One component: its rate in parts per million, in force on days [starts, ends)."""
@@ -37,7 +40,7 @@ class Policy:
     version: int = 0
     taxes: tuple[Tax, ...] = ()
     staff: MappingProxyType[str, Staff] = field(default_factory=lambda: MappingProxyType({}))
-    grace_days: int = 10
+    grace_days: int = GRACE_DAYS
 
     def permits(self, actor: str | None, permission: str) -> bool:
         return actor is not None and actor in self.staff and permission in self.staff[actor].may
