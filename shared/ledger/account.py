@@ -1,9 +1,9 @@
 """One customer's account: terms, the latest line of each period, and how lines are appended.
 
-An account may hold only the end of its chain: `since` names the first label loaded, and
-what reaches further back must have been loaded so (`reach.py`). Where postings are
-loaded they are those of every loaded period. Every method that appends takes the next seq,
-chains the hash, and keeps `due` rolling forward.
+An account may hold only its latest periods: `since` is the first label loaded. A command that
+reaches further back needs more of them loaded (`reach.py`). Postings, where loaded, are those of
+every loaded period. Every method that appends takes the next seq, chains the hash, and carries
+`due` forward.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,10 +22,11 @@ from shared.ledger.world import World
 BEGINNING = ""
 """`since` of an account that is loaded whole."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""`recorded_at` of an account without a line."""
 
 
 class Contact(NamedTuple):
-    """Who the customer is and how to reach him, dated by `effective_on`."""
+    """The customer's name, phone and language, dated by `effective_on`."""
 
     name: Timeline[str]
     phone: Timeline[str]
@@ -33,7 +34,7 @@ class Contact(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The end of a chain of periods, for those who only bill on: a page of a bill run."""
+    """The last period in short: all that a bill run needs to make the next one."""
 
     period: str
     due: int
@@ -157,18 +158,18 @@ class Account:
         world: World,
     ) -> Line:
         """Return the line that follows `before` in its period; a restatement without `own`."""
-        said = own or {}
-        charge = said.get("charge", before.charge)
-        discount = said.get("discount", before.discount)
-        vat = said.get("vat", before.vat)
-        paid = said.get("paid", before.paid)
+        fields = own or {}
+        charge = fields.get("charge", before.charge)
+        discount = fields.get("discount", before.discount)
+        vat = fields.get("vat", before.vat)
+        paid = fields.get("paid", before.paid)
         frozen: Iterable[Any] = before[FROZEN_AT:]
-        if not said.keys() <= TOTALS:
+        if not fields.keys() <= TOTALS:
             frozen = (
                 self.seq + 1 if value == BECOMES_BILL and name == "bill_seq" else value
                 for name, value in zip(
                     Line._fields[FROZEN_AT:],
-                    (said.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
+                    (fields.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
                     strict=True,
                 )
             )
@@ -185,13 +186,13 @@ class Account:
             paid,
             previous_due + charge - discount + vat - paid,
             before.coverage_from,
-            said.get("coverage_to", before.coverage_to),
+            fields.get("coverage_to", before.coverage_to),
             by.command_id,
             None if own is None else by.reverses,
             by.effective_on,
             by.actor,
             by.reason,
-            said.get("policy_version", before.bill_policy_version),
+            fields.get("policy_version", before.bill_policy_version),
             max(world.recorded_at, self.recorded_at),
             b"",
             *frozen,

@@ -31,6 +31,7 @@ from shared.ledger.reasons import FirstOutcome, Reason, Waiting
 from shared.ledger.world import World
 
 GAP_DAYS_MAX = 45
+"""A tick further past the business date needs `allow_gap` (contract §4, `gap_too_large`)."""
 PERMISSION = {
     DiscountGranted: "discount",
     AdjustmentMade: "adjust",

@@ -19,7 +19,7 @@ from shared.ledger.world import World
 
 
 class Seen(NamedTuple):
-    """A command that came before: what it asked, and what became of it so far."""
+    """A command that came before: its type and content, and what became of it so far."""
 
     type: str
     content: str
@@ -28,8 +28,8 @@ class Seen(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What became of an arrival. `seen` is what a duplicate or conflict met; `waited` tells
-    that it had been parked before."""
+    """What became of an arrival. `seen` is the earlier command of a duplicate or conflict;
+    `waited` is true where it had been parked before."""
 
     arrival: Arrival[Command]
     outcome: Outcome
@@ -47,12 +47,14 @@ class Judged(NamedTuple):
 
 @dataclass(slots=True)
 class Fold:
-    """A batch under judgement: the accounts and what is known of their commands, as loaded.
+    """A batch under judgement: the accounts and their earlier commands as loaded, and the results.
 
-    `seen` maps the command ids that may occur to their first coming; `parked` holds the
-    waiting arrivals of a customer, oldest first; `quarantined` the customers that wait for a
-    person. After folding, `judged`, `lines`, `opened`, `changed`, `claims` and `broken` say
-    what is to be saved.
+    Loaded: `seen` maps command ids to what became of them when they first came; `parked` holds a
+    customer's parked arrivals, oldest first; `quarantined` maps quarantined customers to the
+    reason. Results, to be saved: `judged` and `lines` in order; the customers `opened` and those
+    whose terms or contact `changed`; `claims`, references taken by a payment or set free (None);
+    `freed`, references that a cancellation set free, also where a later payment took them again;
+    `broken`, the errors of newly quarantined customers.
     """
 
     world: World
@@ -89,9 +91,9 @@ class Fold:
                     self.release(customer_id)
 
     def bill(self, customer_id: str, as_of: date) -> tuple[int, int] | None:
-        """Bill one customer's labels up to a day; return how many bills and skip rows.
+        """Bill one customer's labels up to a day; return the numbers of bills and skip rows.
 
-        None when the customer cannot be billed: he is quarantined and the run goes on.
+        None when the customer cannot be billed: they are quarantined and the run goes on.
         """
         if customer_id in self.quarantined:
             return None
@@ -102,7 +104,7 @@ class Fold:
         try:
             bills = account.bill_through(as_of, self.world)
         except Exception as broken:
-            # One customer's trouble stops one customer.
+            # An error with one customer stops that customer only.
             account.lines.clear()
             self._quarantine(customer_id, broken)
             return None
@@ -113,14 +115,14 @@ class Fold:
         return bills, skips
 
     def set_apart(self, broken: Mapping[str, Exception]) -> None:
-        """Quarantine customers before anything is judged; who is quarantined already stays so."""
+        """Quarantine customers before anything is judged; who is in quarantine keeps the reason."""
         for customer_id, error in broken.items():
             if customer_id not in self.quarantined:
                 self._quarantine(customer_id, error)
 
     def release(self, customer_id: str) -> None:
-        """Apply what is parked, oldest first. Where one of them makes the first period, those
-        parked before it go next, then the rest (contract §4)."""
+        """Apply a customer's parked commands, oldest first. Where one of them makes the first
+        period, those parked before it go next, then the rest (contract §4)."""
         waiting = self.parked.get(customer_id, [])
         at = 0
         while at < len(waiting) and customer_id not in self.quarantined:
@@ -147,7 +149,7 @@ class Fold:
         try:
             decision = decide(account, arrival.command, self.world)
         except Exception as broken:
-            # Skipping money is worse than waiting.
+            # Money is never skipped: the command waits until a person has looked.
             self._quarantine(customer_id, broken)
             return Decision("parked", "quarantined", account)
         if decision.outcome == "accepted":

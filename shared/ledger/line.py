@@ -6,8 +6,9 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 GENESIS = bytes(32)
-"""The predecessor's hash of a customer's first line."""
+"""The previous hash of a customer's first line."""
 ABSENT = "\\N"
+"""An absent text in the canonical form, as in PostgreSQL's COPY."""
 
 Kind = Literal[
     "bill",
@@ -134,7 +135,7 @@ def chained(line: Line, previous_hash: bytes) -> bytes:
 
 
 def rechained(form: bytes, previous_hash: bytes) -> bytes:
-    """Return the hash of a line whose canonical form is at hand."""
+    """Return the hash of a line from its canonical form."""
     return sha256(previous_hash + form).digest()
 
 

@@ -7,7 +7,7 @@ from shared.ledger.line import Line
 
 
 class By(NamedTuple):
-    """Why a line is appended: the command, its day, who and his reason."""
+    """Why a line is appended: the command, its day, the actor and their reason."""
 
     command_id: str
     effective_on: date
@@ -17,10 +17,10 @@ class By(NamedTuple):
 
 
 class Posting(NamedTuple):
-    """A payment, discount, adjustment, refund or reversal, as a later command finds it.
+    """A payment, discount, adjustment, refund or reversal, kept for later commands.
 
-    `before` is the period as it was; what the command did is the difference. `payment` is
-    the command id that a refund names, `method` and `reference` those of a payment.
+    `before` is the period as it was before `line`; the difference is what the command did.
+    `payment` is the command id that a refund names, `method` and `reference` those of a payment.
     """
 
     line: Line

@@ -25,11 +25,11 @@ from shared.ledger.period import label_of, months_after
 class Reach(NamedTuple):
     """How far back an account must be loaded for a command.
 
-    Every period from label `since` on, or from the one that covers `day` where a day is given;
-    with neither the last one is enough. The last period is always loaded, however far behind
-    `since` or `day` the books are: it is what a command of a later day is decided on. With
-    `postings` the payments, discounts and corrections of all loaded periods too, with `contact`
-    the dated name, phone and language.
+    Every period from label `since` on is loaded, or from the one that covers `day` where a day is
+    given; with neither, only the last period. The last one is always loaded, even where it ends
+    before `since` or `day`: a command of a later day posts to it. With `postings` the payments,
+    discounts and corrections of all loaded periods are loaded too, with `contact` the dated name,
+    phone and language.
     """
 
     since: str | None = None
@@ -52,12 +52,11 @@ class Reach(NamedTuple):
 
 
 WHOLE = Reach(BEGINNING, postings=True, contact=True)
-"""All that there is of an account."""
+"""The whole account."""
 
 
 def reach(command: Command) -> Reach:
-    """Return what a command reads: an everyday one the head, one that reaches back no more
-    than it reaches."""
+    """Return how far back a command reads; most read the last period alone."""
     match command:
         case PaymentReceived():
             return _covering(command.received_on)
@@ -86,8 +85,8 @@ def _covering(day: date) -> Reach:
 def references_asked(
     arrivals: Iterable[Arrival[Command]], accounts: Iterable[Account]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the references whose holder the batch must know: those of its payments, and of
-    payments that a cancellation may restore."""
+    """Yield the (method, reference) pairs whose holder the batch must know: those of its
+    payments, and of payments that an undo may restore."""
     for arrival in arrivals:
         command = arrival.command
         if isinstance(command, PaymentReceived) and command.reference is not None:

@@ -1,6 +1,6 @@
 """What can become of a command, and why: the words of contract §4, which programs compare.
 
-`sentences.py` says each reason to people.
+`sentences.py` explains each reason to people.
 """
 
 from typing import Literal
@@ -33,7 +33,7 @@ Reason = Literal[
     "unknown_period",
     "unknown_target",
 ]
-"""Why a command is refused; the last word on it."""
+"""Why a command is refused; the same command is not judged again."""
 
 Waiting = Literal["not_signed_up", "no_period_yet", "quarantined"]
 """Why a command is parked: kept, and judged again once that has changed."""

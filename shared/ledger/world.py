@@ -9,10 +9,11 @@ from shared.ledger.policy.policy import NO_POLICY, Policy
 
 @dataclass(slots=True)
 class World:
-    """What the rules know besides the account. Nothing in it is a clock.
+    """What the rules know besides the account; none of it is read from a clock.
 
-    `recorded_at` is the instant that the batch's lines will bear; `references` maps
-    (method, reference) to the live payment that holds it, as far as the batch may ask.
+    `recorded_at` is the instant of the batch, written on its lines; `policies` are the versions
+    by number. `references` maps (method, reference) to the command id of the live payment that
+    holds it, for all references that the batch may ask for.
     """
 
     recorded_at: datetime

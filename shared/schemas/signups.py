@@ -129,7 +129,7 @@ class Changed(CustomerEvent):
 
     @model_validator(mode="after")
     def leave_out_the_default_of_prorate(self) -> "Changed":
-        # Saying the default aloud is the same content as leaving it out (contract §4).
+        # A default that is written out is the same content as one left out (contract §4).
         defaults = {True} if self.package else set()
         if self.status:
             defaults.add(self.status == "active")

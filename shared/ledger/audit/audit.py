@@ -1,6 +1,6 @@
 """The audit: every line of a customer recomputed from the commands about them.
 
-Nothing that a line says of itself is trusted. What each kind of line may do to its period, what
+Nothing in a line is trusted. What each kind of line may do to its period, what
 commands make of the terms, and what is refused are written a second time (`effects`, `terms`,
 `refusals`). Shared with the rules are rounding, months, how terms are read on a day, the price of a
 coverage, the tax of a policy and the hash.
@@ -36,8 +36,8 @@ from shared.ledger.policy.policy import Policy
 class Audit:
     """Checks one customer's lines: `fault` for each in the order of seq, then `end`.
 
-    `asked` are all commands about the customer in the order they were judged; `versions` says
-    which policy was known when.
+    `asked` are all commands about the customer in the order they were judged; `versions` are the
+    policies in time.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Audit:
         )
 
     def fault(self, line: Line, xid: int, canonical: bytes | None = None) -> Fault | None:
-        """Check the next line against all before it; `canonical` is its canonical form, where
-        that is at hand already."""
+        """Check the next line against all before it; return the first fault. `canonical` is the
+        line's canonical form, where the caller has it already."""
         before = self._heads.get(line.period)
         digest = (
             chained(line, self._hash) if canonical is None else rechained(canonical, self._hash)
@@ -109,7 +109,7 @@ class Audit:
     # Lines ------------------------------------------------------------------------------------
 
     def _place(self, line: Line, before: Line | None) -> Wrong | None:
-        """Where the line stands, and the sum that every line must give."""
+        """Check the line's place in the chain, and the sum that every line must give."""
         last = self._last
         seq, not_before = (last.seq + 1, last.recorded_at) if last else (1, NEVER)
         neighbour = self._heads.get(months_after(line.period, -1))
@@ -139,13 +139,13 @@ class Audit:
     def _refusals_before(self, line: Line, before: Line | None, xid: int) -> Wrong | None:
         """Judge what was refused before the line was written."""
         if line.kind == "restatement":
-            return None  # half a cascade is no place to judge at
+            return None  # a command is never judged in the middle of a cascade
         at = None if before is None else self._asked.get(line.command_id)
         return self._outcomes.before_line(at, xid, self._books)
 
     def _begins(self, line: Line, xid: int) -> Wrong | None:
-        """A period's first line: a bill or skip row that goes on where the one before it ends,
-        priced by the terms as they were known."""
+        """Check a period's first line: a bill or skip row that starts where the period before it
+        ends, priced by the terms as they were known."""
         account, last = self._replay.account, self._replay.head
         if account is None:
             return "the signup", "not in the book", "accepted"
@@ -162,8 +162,11 @@ class Audit:
         )
 
     def _price(self, line: Line, xid: int) -> Wrong | None:
-        """Price the coverage by the terms of its moment: those of earlier transactions, and of as
-        many commands of its own transaction as must have come before it."""
+        """Check the price of a first line against the terms known when it was written.
+
+        Those of earlier transactions were known. Of the commands of its own transaction as many
+        are applied, one after another, as must have come before it.
+        """
         policy = self._policies.get(line.policy_version)
         if policy is None or line.policy_version < self._bill_version:
             return "policy_version", str(line.policy_version), f"one from {self._bill_version} on"
@@ -183,7 +186,7 @@ class Audit:
         return None if agrees(line, bill) else unlike(line, bill)
 
     def _bill_header(self, line: Line, xid: int) -> Wrong | None:
-        """What a bill says of its making: who asked for it, if anyone did."""
+        """Check what a bill states about its command, and the actor if there is one."""
         if line.actor is not None and not self._asked_by(line.actor, xid):
             return "actor", line.actor, "who asked for the bill, or nobody"
         command_id = f"bill/{self._customer_id}/{line.period}"
@@ -193,7 +196,7 @@ class Audit:
         return None
 
     def _billed_up_to(self, line: Line, xid: int) -> Wrong | None:
-        """With the last bill of a bill-up-to, the anchor moves."""
+        """The last bill of a bill-up-to moves the anchor: apply that to the terms."""
         later = self._replay.next_of(xid)
         if isinstance(later, BillUpToSet) and line.coverage_to == day_after(later.up_to):
             self._heads[line.period] = line
@@ -206,7 +209,7 @@ class Audit:
         )
 
     def _bill(self, line: Line, xid: int, policy: Policy) -> Bill | None:
-        """Price the coverage by the terms at hand; None when these make no period."""
+        """Price the coverage by the terms applied so far; None where these make no period."""
         terms = self._replay.terms
         if terms.left_for_good_on(line.coverage_from):
             return None
@@ -218,7 +221,7 @@ class Audit:
         return bill
 
     def _follows(self, line: Line, before: Line, xid: int) -> Wrong | None:
-        """A later line of a period: what its command does to it, or a restatement."""
+        """Check a later line of a period: its command's own line, or a restatement."""
         if line.kind == "restatement":
             return self._restates(line, before)
         at = self._asked.get(line.command_id)
@@ -238,7 +241,7 @@ class Audit:
         )
 
     def _does(self, line: Line, before: Line, command: Command) -> Wrong | None:
-        """A command's own line."""
+        """Check a command's own line against what the command does to the period."""
         policy = self._policies.get(line.policy_version)
         if policy is None:
             return "policy_version", str(line.policy_version), "one in the book"
@@ -267,7 +270,7 @@ class Audit:
         return wrong
 
     def _restates(self, line: Line, before: Line) -> Wrong | None:
-        """A restatement: the cascade of the line before it, in a later period."""
+        """Check a restatement: part of the cascade of the line before it, in a later period."""
         last = self._last
         assert last is not None
         header = (
@@ -283,7 +286,7 @@ class Audit:
         return compared(line, before, header)
 
     def _behind(self) -> Wrong | None:
-        """Whoever can be billed was billed by the last run that is done."""
+        """Every customer who can be billed was billed by the last run that is done."""
         account, billed_to = self._replay.closed(), self._days.billed_to
         if account is None or billed_to is None:
             return None

@@ -1,7 +1,7 @@
-"""Whether a command was to be refused, and why: contract §4 written a second time, for the audit.
+"""Whether a command must be refused, and why: contract §4 written a second time, for the audit.
 
-Nothing here is shared with the handlers. What is known of the customer comes from the lines
-before the command; what `verify` cannot know from one customer, who holds a reference, is given.
+Nothing here is shared with the handlers. What is known of the customer comes from the lines before
+the command. Who holds a payment reference cannot be known from one customer, so that is given.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ from shared.ledger.terms import Terms, value_on
 BILLS_AT_ONCE_MAX = 36
 MONTHS_AHEAD_MAX = 36
 WAITS: Literal["parked"] = "parked"
-"""Not refused and not accepted: the command waits for a signup or a first period."""
+"""Neither refused nor accepted: the command waits for a signup or a first period."""
 RIGHTS = {
     DiscountGranted: "discount",
     AdjustmentMade: "adjust",
@@ -50,8 +50,8 @@ class Known(NamedTuple):
     """What was known when a command was judged.
 
     `signup` is the accepted one, None before it. `heads` are the latest lines by label, ascending;
-    `moved` what each command did; `commands` every command of the customer by id. `terms` are
-    those at that place. `held` says whether another payment held the reference that is asked for.
+    `moved` what each command did; `commands` every command of the customer by id. `terms` returns
+    the terms at that place. `held` is true where another payment held the payment's reference.
     """
 
     signup: SignedUp | None
@@ -84,7 +84,7 @@ class Known(NamedTuple):
 
 
 def reason_against(command: Command, known: Known) -> Reason | Literal["parked"] | None:
-    """Return the reason that a command is to be refused for, WAITS, or None: it is accepted."""
+    """Return the reason to refuse a command, `WAITS` to park it, or None to accept it."""
     signing_up = isinstance(command, SignedUp)
     if known.signup is None and not signing_up:
         return WAITS
@@ -96,7 +96,7 @@ def reason_against(command: Command, known: Known) -> Reason | Literal["parked"]
 
 
 def not_allowed(command: Command, policy: Policy) -> Reason | None:
-    """Return why the actor may not ask for this: what the policy alone tells."""
+    """Return why the actor lacks the permission for this; the policy alone decides."""
     rights, percent = set[str](), 0
     if isinstance(command, SignedUp | Changed):
         percent = command.discount_ppm or 0
@@ -137,7 +137,7 @@ def _change(command: Changed, known: Known) -> Reason | None:
 
 
 def _bills(terms: Terms, starts: date, until: date) -> tuple[int, date]:
-    """Count the bills, months without service aside, from a day to one; and the day after all."""
+    """Count the bills due from `starts` to `until`, not skip rows; return the coverage end too."""
     count = 0
     while starts <= until and not terms.left_for_good_on(starts):
         ends, anchor = _next_anchor(terms, starts)
@@ -201,7 +201,7 @@ def _beyond_credit(amount: int, known: Known) -> Reason | None:
 
 
 def _left_of(payment: str, known: Known) -> int:
-    """What of a payment was not paid back."""
+    """Return the part of a payment that was not refunded."""
     before, line = known.moved[payment]
     return line.paid - before.paid - sum(_live_refunds(payment, known))
 
@@ -253,7 +253,7 @@ def _against_no_bill(target: str, known: Known) -> Reason | None:
 
 
 def _against_undo(reversal: str, target: str, head: Line, known: Known) -> Reason | None:
-    """Why a cancellation of `target` may not be cancelled."""
+    """Return why the cancellation of `target` may not be cancelled."""
     if target.startswith("cancellation/"):
         return "not_cancellable"
     if known.was_ever_taken_back(reversal):

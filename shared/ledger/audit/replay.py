@@ -14,9 +14,9 @@ from shared.ledger.terms import FIELDS, Terms
 
 
 class Replay:
-    """Applies signup, changes and bills ahead to an account, as the lines are read.
+    """Applies signup, changes and bills ahead to an account while the lines are read.
 
-    `heads` are the latest lines by label, ascending; who reads the lines keeps them up to date.
+    `heads` are the latest lines by label, ascending; the audit keeps them up to date.
     """
 
     def __init__(self, asked: Sequence[Asked], heads: dict[str, Line], days: Days) -> None:

@@ -1,4 +1,4 @@
-"""Policy: which taxes are in force, who may do what, how many days of grace."""
+"""One version of the policy: taxes, permissions of staff, days of grace (contract §5)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +17,10 @@ GRACE_DAYS = 10
 
 
 class Tax(NamedTuple):
-    """One component: its rate in parts per million, in force on days [starts, ends)."""
+    """One component: its rate in parts per million, in force on days [starts, ends).
+
+    `on` are the codes of components that are part of its base, besides the net amount.
+    """
 
     code: str
     rate_ppm: int
@@ -27,7 +30,7 @@ class Tax(NamedTuple):
 
 
 class Staff(NamedTuple):
-    """What one member of staff may do; no limit on discounts when `discount_ppm_max` is None."""
+    """What one member of staff may do; `discount_ppm_max` None means no limit on discounts."""
 
     may: frozenset[str]
     discount_ppm_max: int | None = None
