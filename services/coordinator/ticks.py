@@ -10,11 +10,13 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from shared.ledger.commands import Ticked
-from shared.ledger.decide import Seen, judge_tick
+from shared.ledger.decide import judge_tick
+from shared.ledger.fold import Seen
 from shared.ledger.postgres import conflicts, fleet, outgoing, runs
 from shared.ledger.postgres.folding import Policies, open_fold
 from shared.ledger.postgres.locks import lock_fleet
 from shared.ledger.postgres.save import COMMAND, insert
+from shared.ledger.reasons import FirstOutcome, Outcome
 from shared.runtime import inbox, metrics, outbox
 from shared.runtime.committing import Observe
 from shared.schemas.topics import TICKS
@@ -47,9 +49,10 @@ class TickJudge:
             seen = fold.seen.get(tick.command_id)
             if seen is None:
                 reason = judge_tick(tick, business_date)
-                outcome = "refused" if reason else "accepted"
-                seen = Seen(inbound.type, inbound.content, outcome, reason)
+                first: FirstOutcome = "refused" if reason else "accepted"
+                seen = Seen(inbound.type, inbound.content, first, reason)
                 fold.seen[tick.command_id] = seen
+                outcome: Outcome = first
                 judged.append((tick.command_id, None, *event, outcome, reason, at))
                 if reason:
                     told.append(outbox.refusal(inbound, tick.period, reason, None, at))

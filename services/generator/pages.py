@@ -19,8 +19,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
-from shared.ledger.decide import Fold
 from shared.ledger.errors import Unreadable
+from shared.ledger.fold import Fold
 from shared.ledger.postgres import accounts, outgoing, runs
 from shared.ledger.postgres.locks import lock_buckets, lock_run
 from shared.ledger.postgres.shape import BookDiffers

@@ -1,9 +1,9 @@
 """One customer's account: terms, the latest line of each period, and how lines are appended.
 
-An account may hold only the end of its chain: `since` names the first label loaded, and
-what reaches further back must have been loaded so (`reach` in `decide`). Where postings are
-loaded they are those of every loaded period. Every method that appends takes the next seq,
-chains the hash, and keeps `due` rolling forward.
+An account may hold only its latest periods: `since` is the first label loaded. A command that
+reaches further back needs more of them loaded (`reach.py`). Postings, where loaded, are those of
+every loaded period. Every method that appends takes the next seq, chains the hash, and carries
+`due` forward.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 
 from shared.ledger.charge import Bill, new_bill
 from shared.ledger.errors import Broken
-from shared.ledger.line import GENESIS, Line, sealed
+from shared.ledger.line import GENESIS, Kind, Line, sealed
 from shared.ledger.period import label_of, months_after, months_between
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.posting import By, Posting
 from shared.ledger.terms import Terms, Timeline
+from shared.ledger.world import World
 
 BEGINNING = ""
 """`since` of an account that is loaded whole."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""`recorded_at` of an account without a line."""
 
 
 class Contact(NamedTuple):
-    """Who the customer is and how to reach him, dated by `effective_on`."""
+    """The customer's name, phone and language, dated by `effective_on`."""
 
     name: Timeline[str]
     phone: Timeline[str]
@@ -32,54 +34,11 @@ class Contact(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The end of a chain of periods, for those who only bill on: a page of a bill run."""
+    """The last period in short: all that a bill run needs to make the next one."""
 
     period: str
     due: int
     coverage_to: date
-
-
-class By(NamedTuple):
-    """Why a line is appended: the command, its day, who and his reason."""
-
-    command_id: str
-    effective_on: date
-    actor: str | None = None
-    reason: str | None = None
-    reverses: str | None = None
-
-
-class Posting(NamedTuple):
-    """A payment, discount, adjustment, refund or reversal, as a later command finds it.
-
-    `before` is the period as it was; what the command did is the difference. `payment` is
-    the command id that a refund names, `method` and `reference` those of a payment.
-    """
-
-    line: Line
-    before: Line
-    payment: str | None = None
-    method: str | None = None
-    reference: str | None = None
-
-    @property
-    def paid(self) -> int:
-        return self.line.paid - self.before.paid
-
-
-@dataclass(slots=True)
-class World:
-    """What the rules know besides the account. Nothing in it is a clock.
-
-    `recorded_at` is the instant that the batch's lines will bear; `references` maps
-    (method, reference) to the live payment that holds it, as far as the batch may ask.
-    """
-
-    recorded_at: datetime
-    business_date: date = date.min
-    policy: Policy = NO_POLICY
-    policies: Mapping[int, Policy] = field(default_factory=lambda: {0: NO_POLICY})
-    references: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -169,7 +128,7 @@ class Account:
     # Appending -----------------------------------------------------------------------------
 
     def post(
-        self, kind: str, by: By, changes: Mapping[int, Mapping[str, Any]], world: World
+        self, kind: Kind, by: By, changes: Mapping[int, Mapping[str, Any]], world: World
     ) -> None:
         """Append one line of `kind` for each changed period, and a restatement of every later
         period whose due moves, because each opens with what its neighbour closed.
@@ -192,25 +151,25 @@ class Account:
     def _followed(
         self,
         before: Line,
-        kind: str,
+        kind: Kind,
         by: By,
         own: Mapping[str, Any] | None,
         previous_due: int,
         world: World,
     ) -> Line:
         """Return the line that follows `before` in its period; a restatement without `own`."""
-        said = own or {}
-        charge = said.get("charge", before.charge)
-        discount = said.get("discount", before.discount)
-        vat = said.get("vat", before.vat)
-        paid = said.get("paid", before.paid)
+        fields = own or {}
+        charge = fields.get("charge", before.charge)
+        discount = fields.get("discount", before.discount)
+        vat = fields.get("vat", before.vat)
+        paid = fields.get("paid", before.paid)
         frozen: Iterable[Any] = before[FROZEN_AT:]
-        if not said.keys() <= TOTALS:
+        if not fields.keys() <= TOTALS:
             frozen = (
                 self.seq + 1 if value == BECOMES_BILL and name == "bill_seq" else value
                 for name, value in zip(
                     Line._fields[FROZEN_AT:],
-                    (said.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
+                    (fields.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
                     strict=True,
                 )
             )
@@ -227,13 +186,13 @@ class Account:
             paid,
             previous_due + charge - discount + vat - paid,
             before.coverage_from,
-            said.get("coverage_to", before.coverage_to),
+            fields.get("coverage_to", before.coverage_to),
             by.command_id,
             None if own is None else by.reverses,
             by.effective_on,
             by.actor,
             by.reason,
-            said.get("policy_version", before.bill_policy_version),
+            fields.get("policy_version", before.bill_policy_version),
             max(world.recorded_at, self.recorded_at),
             b"",
             *frozen,
@@ -241,7 +200,7 @@ class Account:
 
     def post_one(
         self,
-        kind: str,
+        kind: Kind,
         by: By,
         index: int,
         changes: Mapping[str, Any],

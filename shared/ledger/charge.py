@@ -8,12 +8,13 @@ from typing import NamedTuple
 from shared.ledger.line import Line
 from shared.ledger.money import round_half_up, share
 from shared.ledger.period import anchor_in, cycles, label_of, months_after
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Package, Terms, value_on
 
 CYCLE_DAYS_LCM = 377_580
 """The least common multiple of 28, 29, 30 and 31, the lengths that a cycle can have."""
 PRICED_MAX = 256
+"""How many priced bills one `Terms` remembers."""
 
 
 class Piece(NamedTuple):
@@ -82,9 +83,9 @@ def coverage_end(terms: Terms, starts: date) -> date:
 def new_bill(terms: Terms, starts: date, policy: Policy, ends: date | None = None) -> Bill:
     """Price the bill whose coverage starts on a day, under the terms and policy known now.
 
-    `ends` is for a bill that was told where to end (bill up to); else the coverage rule says.
-    Equal questions under the same terms are answered from memory: tens of thousands of
-    customers share a package, and a bill run asks once for all of them.
+    `ends` is where a bill-up-to ends the coverage; without it the cycle decides. Equal prices
+    under the same terms are computed once: tens of thousands of customers share a package, so
+    a bill run prices it once for all of them.
     """
     key = (starts, ends, policy.taxes)
     bill: Bill | None = terms.priced.get(key)

@@ -135,4 +135,4 @@ Command = (
     | BillUpToSet
     | RebillRequested
 )
-"""Every command about one customer; a tick (`Ticked`) is about the fleet."""
+"""Every command about one customer; a tick (`Ticked`) concerns all of them."""

@@ -1,7 +1,8 @@
 """Double entry: what each line moves between accounts, minor units, debits above zero.
 
 Each line is one balanced entry: the receivable of the customer against income, each tax
-payable, discounts allowed, and cash by method. No account of cash gives out what it never got.
+payable, discounts allowed, and cash by method. A refund never takes more from a cash account than
+the customer paid into it.
 """
 
 from collections import Counter
@@ -10,13 +11,13 @@ from datetime import date
 from typing import NamedTuple
 
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 
 RECEIVABLE, INCOME = "assets:receivable", "income:service"
 DISCOUNTS, OPENING = "expenses:discounts", "equity:opening"
 TAX, CASH = "liabilities:tax", "assets:cash"
 UNKNOWN = "unknown"
-"""The method of money whose payment is not in the book: somebody tampered with it."""
+"""The method where the payment is not in the book, because somebody tampered with it."""
 
 Money = Counter[str]
 """Amounts by account, minor units; entries of 0 do not matter."""
@@ -33,21 +34,21 @@ class Entry(NamedTuple):
 
 
 class Entries:
-    """Makes one customer's entries from his lines in the order of seq."""
+    """Makes one customer's entries from their lines in the order of seq."""
 
     def __init__(self, policies: Mapping[int, Policy], customer_id: str) -> None:
         self._policies = policies
         self._receivable = f"{RECEIVABLE}:{customer_id}"
         self._heads: dict[str, Line] = {}
         self._billed: dict[str, Taxes] = {}
-        """The tax of each period's bill, less what granted discounts took of it."""
+        """The tax of each period's bill, less the tax share of granted discounts."""
         self._whole: dict[str, Taxes] = {}
-        """The tax of each period, adjustments included: what a discount has its share of."""
+        """The tax of each period, adjustments included: a discount takes its share of this."""
         self._moved: dict[str, Taxes] = {}
         self._money: dict[str, Money] = {}
-        """What each command moved, by account of cash."""
+        """What each command moved, by cash account."""
         self._held: Money = Counter()
-        """What each account of cash holds of the customer's money, the latest paid into last."""
+        """What each cash account holds of the customer's money, the last paid into at the end."""
 
     def opening(self, day: date, due: int) -> Entry:
         return Entry(day, "opening due", {self._receivable: due, OPENING: -due})
@@ -82,11 +83,12 @@ class Entries:
         return Entry(line.effective_on, what, moved) if moved else None
 
     def _cash(self, line: Line, paid: int, method: str | None, payment_id: str | None) -> Money:
-        """The accounts that money came into or went out of, as the change of `paid`.
+        """Return what a line moves on each cash account; it adds up to the change of `paid`.
 
-        A refund goes out of the account that its payment came into, or, of credit, out of those
-        that hold the customer's money, the latest first; what none of them holds was the opening
-        credit. A reversal is the opposite of what it reverses.
+        A refund of a payment comes from the account that the payment went into. A refund of
+        credit comes from the accounts that hold the customer's money, the last paid into first,
+        and what exceeds them from the opening credit. A reversal moves the opposite of what it
+        reverses.
         """
         target = line.reverses if payment_id is None else f"payment/{payment_id}"
         if line.kind == "payment":
@@ -116,7 +118,7 @@ class Entries:
         return Money({account: taken for account, taken in moved.items() if taken})
 
     def _tax(self, line: Line, was: Line) -> Taxes:
-        """What a line moves of each tax. A discount takes its share of each."""
+        """Return what a line moves of each tax. A discount takes its share of each."""
         billed = self._billed.setdefault(line.period, Counter())
         if line.kind == "adjustment":
             net = line.adjusted_charge - was.adjusted_charge
@@ -162,7 +164,7 @@ def _add(taxes: Taxes, more: Taxes) -> None:
 
 
 def _shared_out(amount: int, taxes: Taxes) -> Taxes:
-    """Share an amount out in proportion to taxes; the largest takes what is left over."""
+    """Share an amount out in proportion to taxes; the largest one takes the remainder."""
     total = sum(taxes.values())
     if not amount or not total:
         return Counter()

@@ -1,33 +1,33 @@
-"""What a rule may say instead of yes; each class tells the person on call what to do."""
+"""The errors of the rules; each docstring tells the person on call what to do."""
+
+from shared.ledger.reasons import Reason, Waiting
 
 
 class Refused(Exception):
-    """The business says no, and why. Trying the same command again will not help.
+    """The rules forbid this command, for `reason`. Sending it again will not help."""
 
-    `reason` is one of the words of contract §4, such as `over_limit`.
-    """
-
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: Reason = reason
 
 
 class Parked(Exception):
-    """The world is not ready: the command is kept and applied when it can be."""
+    """The command cannot apply yet, for `reason`; it is kept and applied when it can be."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Waiting) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: Waiting = reason
 
 
 class Broken(Exception):
-    """An invariant that we rely on does not hold. Stop, and let a person look."""
+    """An invariant does not hold. The customer is quarantined until a person has looked."""
 
 
 class Unreadable(Exception):
-    """What the book keeps of one customer cannot be read: somebody changed it by hand. Set that
-    customer apart until a person has mended the row; `verify` names what should be there."""
+    """A row of one customer cannot be read, because somebody changed it by hand. The customer is
+    quarantined. Mend the row (`verify` names what should be there), then
+    `rollforward quarantine retry` them."""
 
 
 class PolicyError(ValueError):
-    """A policy file is wrong; it is refused whole, and the message says where."""
+    """A policy file is wrong. It is refused whole; the message names line and reason."""

@@ -1,7 +1,7 @@
-"""Why a period is what it is: each of its lines taken apart, in the order they were written.
+"""Why a period has its amounts: each of its lines with its command and its price, oldest first.
 
-The terms are not in the lines; they are found again from the customer's own signup and
-changes, and believed only where they give the very charge that the line has.
+The lines do not hold the terms; these are found again by replaying the customer's signup and
+changes. They are accepted as the explanation only where they give the charge of the line.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from shared.ledger.charge import Piece, charge, pieces
 from shared.ledger.commands import Changed, Command, SignedUp
 from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import Line
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.terms import Terms
 
 PRICED = ("bill", "skip", "extension", "proration")
@@ -29,7 +29,7 @@ class TaxPart(NamedTuple):
 
 
 class Pricing(NamedTuple):
-    """How a recurring charge comes about. `agrees` says whether `pieces`, added up and rounded
+    """How a recurring charge is computed. `agrees` is true where `pieces`, added up and rounded
     once, give the line's charge: then the terms found are those it was priced with."""
 
     pieces: Sequence[Piece]
@@ -43,8 +43,8 @@ class Pricing(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One line of the period: what it was before (None: nothing), what made it, and, where it
-    was priced, how; an adjustment has `taxes` of its own."""
+    """One line of the period: the line before it (None for the first), its command, and its
+    pricing where it was priced. `taxes` are those of an adjustment."""
 
     line: Line
     before: Line | None
@@ -68,8 +68,8 @@ def explain(
 ) -> list[Step]:
     """Return the steps of a period, oldest first.
 
-    `lines` are all of the customer's, in the order of seq; `accepted` his accepted commands in
-    the order in which they took effect, his signup among them.
+    `lines` are all lines of the customer in the order of seq; `accepted` are their accepted
+    commands, the signup included, in the order in which they took effect.
     """
     everything = list(lines)
     known = _terms_known(everything, accepted)
@@ -91,7 +91,7 @@ def explain(
 
 
 class _Known(NamedTuple):
-    """The terms as a command left them, from when on."""
+    """The terms after a command, and when that was written."""
 
     command_id: str
     recorded_at: datetime
@@ -99,7 +99,7 @@ class _Known(NamedTuple):
 
 
 def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_Known]:
-    """Replay signup and changes; every version of the terms, oldest first."""
+    """Replay signup and changes; return every version of the terms, oldest first."""
     known: list[_Known] = []
     account: Account | None = None
     for command, recorded_at in accepted:
@@ -120,8 +120,9 @@ def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_K
 def _pricing(line: Line, known: Sequence[_Known], policies: Mapping[int, Policy]) -> Pricing | None:
     """Price the line's coverage under the terms known when it was written.
 
-    A batch writes several commands at one instant, so that the last version known then may
-    be a later one: of those that can be meant, the latest that gives the line's charge counts.
+    All commands of a batch have one instant, so the last version of that instant may be newer
+    than the line. Of the versions that are possible, the latest that gives the line's charge is
+    taken.
     """
     own = [each for each in known if each.command_id == line.command_id]
     earlier = [each for each in known if each.recorded_at <= line.recorded_at]

@@ -3,11 +3,26 @@
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 GENESIS = bytes(32)
-"""The predecessor's hash of a customer's first line."""
+"""The previous hash of a customer's first line."""
 ABSENT = "\\N"
+"""An absent text in the canonical form, as in PostgreSQL's COPY."""
+
+Kind = Literal[
+    "bill",
+    "skip",
+    "extension",
+    "proration",
+    "discount",
+    "adjustment",
+    "payment",
+    "refund",
+    "reversal",
+    "restatement",
+]
+"""What made a line (contract §6): a command; for a restatement the line of an earlier period."""
 
 
 class Line(NamedTuple):
@@ -23,7 +38,7 @@ class Line(NamedTuple):
     seq: int
     period: str
     revision: int
-    kind: str
+    kind: Kind
     previous_due: int
     charge: int
     discount: int
@@ -120,7 +135,7 @@ def chained(line: Line, previous_hash: bytes) -> bytes:
 
 
 def rechained(form: bytes, previous_hash: bytes) -> bytes:
-    """Return the hash of a line whose canonical form is at hand."""
+    """Return the hash of a line from its canonical form."""
     return sha256(previous_hash + form).digest()
 
 

@@ -7,6 +7,7 @@ Amounts are integers. A percentage is an integer too, in parts per million:
 import re
 
 PPM = 1_000_000
+PPM_PER_PERCENT = PPM // 100
 AMOUNT = re.compile(r"-?(0|[1-9]\d*)(\.\d{1,2})?", re.ASCII)
 PERCENT = re.compile(r"(0|[1-9]\d{0,2})(\.\d{1,4})?", re.ASCII)
 
@@ -47,10 +48,10 @@ def parts_per_million(text: str) -> int:
     if not PERCENT.fullmatch(text):
         raise ValueError("a percentage is a string of digits with at most four decimals")
     whole, _, fraction = text.partition(".")
-    return int(whole) * 10_000 + int(fraction.ljust(4, "0"))
+    return int(whole) * PPM_PER_PERCENT + int(fraction.ljust(4, "0"))
 
 
 def percent(ppm: int) -> str:
     """Write parts per million as a percentage: 125_000 is "12.5"."""
-    whole, fraction = divmod(ppm, 10_000)
+    whole, fraction = divmod(ppm, PPM_PER_PERCENT)
     return f"{whole}.{fraction:04d}".rstrip("0").rstrip(".")

@@ -1,9 +1,9 @@
 """Refusals in plain words: what happened, what it means, what to do next.
 
-The reasons are the words of contract §4, which programs compare; these sentences are for people.
+Programs compare the reasons themselves (`reasons.py`); these sentences are for people.
 """
 
-WHY = {
+WHY: dict[str, str] = {
     "already_billed": "the period, or the days asked for, are billed already",
     "already_cancelled": "it was cancelled before, and the first cancellation stands",
     "already_signed_up": "this customer exists already, under another signup id."

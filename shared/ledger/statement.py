@@ -1,7 +1,7 @@
 """What a customer is asked for: open items, the amount to pay, until when they are served.
 
 Money settles the opening due first, then the periods oldest first, in both modes; the mode only
-says what is asked for (contract §6, `invoice` and `customer`). Amounts are minor units.
+decides how much is asked for (contract §6, `invoice` and `customer`). Amounts are minor units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,13 +38,13 @@ class Statement(NamedTuple):
 
     @property
     def money(self) -> int:
-        """What there is to settle with: payments, bills below zero and opening credit."""
+        """The money that settles what is due: payments, bills below zero and opening credit."""
         came_in = sum(line.paid + max(0, -line.billed) for line in self.periods)
         return max(0, came_in + max(0, -self.opening_due))
 
     @property
     def opening_open(self) -> int:
-        """What of the opening due is not settled."""
+        """The part of the opening due that is not settled."""
         return max(0, max(0, self.opening_due) - self.money)
 
     def items(self) -> Iterator[Item]:
@@ -72,7 +72,7 @@ class Statement(NamedTuple):
 
     def expires_on(self, grace_days: int) -> date | None:
         """Return the first day on which the customer is no longer served; None with no period
-        yet. Who is a VIP is for the caller to know: their service never expires."""
+        yet. VIPs are served for ever; the caller checks that."""
         if not self.periods:
             return None
         day = self.open_from() or self.periods[-1].coverage_to
@@ -80,8 +80,8 @@ class Statement(NamedTuple):
 
 
 def newest_open(billed: int, due: int) -> int:
-    """Return what of the newest period is open, from its own figures alone: money settles what is
-    oldest first, so of all that is due the newest bill is the last to be settled."""
+    """Return the open part of the newest period, given its `billed` and `due`: money settles the
+    oldest first, so the newest bill is the last to be settled."""
     return min(max(0, billed), max(0, due))
 
 

@@ -1,4 +1,4 @@
-"""A customer's terms, dated: what was agreed, and from which day it counts.
+"""A customer's terms, dated: what was agreed, and from which day it counts (contract §4).
 
 Each field is a timeline, ((day, value), ...) in ascending order, whose first day is
 `ALWAYS`. A change replaces all that was known about its fields from its day on.
@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from shared.ledger.money import PPM
 
 T = TypeVar("T")
 
 ALWAYS = date.min
-"""The first day of every timeline: what is known of it counts from the beginning."""
-MODES = ("cumulative", "monthly")
-STATUSES = ("active", "suspended", "left")
-CYCLES = ("start_of_month", "anniversary", "custom")
+"""The first day of every timeline: its first value counts from the beginning."""
+Mode = Literal["cumulative", "monthly"]
+Status = Literal["active", "suspended", "left"]
+CycleKind = Literal["start_of_month", "anniversary", "custom"]
+Language = Literal["en", "bn"]
 
 
 class Package(NamedTuple):
@@ -54,8 +55,8 @@ def value_on(timeline: Timeline[T], day: date) -> T:
     raise AssertionError("a timeline starts at ALWAYS")
 
 
-def said(timeline: Timeline[T], day: date, value: T) -> Timeline[T]:
-    """Return the timeline after a change: all known from its day on is replaced."""
+def replaced_from(timeline: Timeline[T], day: date, value: T) -> Timeline[T]:
+    """Return the timeline with all that it holds from a day on replaced by a value."""
     return (*(entry for entry in timeline if entry[0] < day), (day, value))
 
 
@@ -63,8 +64,8 @@ def said(timeline: Timeline[T], day: date, value: T) -> Timeline[T]:
 class Terms:
     """The dated terms of one customer; equal texts decode to the same object.
 
-    `status` is the one that charging counts; `shown` the one that views and
-    entitlements show, which follows `effective_on` alone (contract §4, changed).
+    `status` decides what is charged; `shown` is what views and entitlements show, which
+    follows `effective_on` alone (contract §4, changed).
     """
 
     package: Timeline[Package]
@@ -76,7 +77,7 @@ class Terms:
     status: Timeline[str] = ACTIVE
     shown: Timeline[str] = ACTIVE
     priced: dict[Any, Any] = field(default_factory=dict, repr=False)
-    """Bills already priced under these terms, kept by `charge`; never part of their meaning."""
+    """A cache of `charge`: bills already priced under these terms. No part of their value."""
 
     def changed(self, **timelines: Any) -> "Terms":
         return replace(self, priced={}, **timelines)
@@ -90,7 +91,7 @@ class Terms:
         )
 
     def next_change_after(self, day: date) -> date | None:
-        """Return the next day on which what is shown of the customer changes, if one is known."""
+        """Return the next day on which the shown status, VIP, mode or cycle changes, if any."""
         timelines: Sequence[Timeline[Any]] = (self.shown, self.vip, self.mode, self.cycle)
         return min((start for line in timelines for start, _ in line if start > day), default=None)
 
@@ -118,8 +119,8 @@ def encode(terms: Terms) -> str:
 def decode(text: str) -> Terms:
     """Read terms from JSON. Cached by text: customers on one package share one value.
 
-    Raises an exception (ValueError or TypeError mostly) for what `encode` never wrote: a value
-    of another type would be found far from here, where it stops more than one customer.
+    Raises an exception (mostly ValueError or TypeError) for what `encode` never wrote. Checked
+    here, because a wrong value found later would stop more than this one customer.
     """
     timelines: dict[str, Any] = {
         name: read_timeline(
@@ -152,12 +153,12 @@ def _is_int(value: object, least: int, most: int | None = None) -> bool:
 
 FITS: dict[str, Callable[[Any], bool]] = {
     "package": lambda package: isinstance(package.code, str) and _is_int(package.price, 0),
-    "cycle": lambda cycle: cycle.kind in CYCLES and _is_int(cycle.day, 1, 31),
-    "mode": MODES.__contains__,
+    "cycle": lambda cycle: cycle.kind in get_args(CycleKind) and _is_int(cycle.day, 1, 31),
+    "mode": get_args(Mode).__contains__,
     "vip": lambda value: isinstance(value, bool),
     "discount_ppm": lambda value: _is_int(value, 0, PPM),
     "vat_exempt": lambda value: isinstance(value, bool),
-    "status": STATUSES.__contains__,
-    "shown": STATUSES.__contains__,
+    "status": get_args(Status).__contains__,
+    "shown": get_args(Status).__contains__,
 }
-"""Whether a value can be one of a field."""
+"""For each field, whether it can hold a value."""

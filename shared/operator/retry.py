@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.decide import Fold
+from shared.ledger.fold import Fold
 from shared.ledger.postgres import fleet, outgoing, quarantine
 from shared.ledger.postgres.locks import lock_buckets
 from shared.ledger.postgres.roles import WRITER

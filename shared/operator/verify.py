@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.fault import Fault
+from shared.ledger.audit.fault import Fault
+from shared.ledger.audit.seal import Seal
 from shared.ledger.postgres.sealing import broken_seal
 from shared.ledger.postgres.verifying import (
     Checked,
@@ -23,7 +24,6 @@ from shared.ledger.postgres.verifying import (
     join_snapshot,
     references_fault,
 )
-from shared.ledger.seal import Seal
 from shared.operator.servers import not_connected
 from shared.runtime.connecting import NotLetIn, connect
 from shared.schemas.inbound import command_of

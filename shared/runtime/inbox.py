@@ -1,17 +1,19 @@
 """What comes in: records of Kafka to events, and what cannot be read to dead letters."""
 
 from collections.abc import Iterable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiokafka import ConsumerRecord
 
+from shared.ledger.arrival import Arrival
 from shared.ledger.postgres.outgoing import Row
 from shared.runtime import outbox
-from shared.schemas.codec import Inbound, decode
+from shared.schemas.codec import decode
 from shared.schemas.malformed import Malformed
 
 
-def read(records: Iterable[ConsumerRecord], zone: ZoneInfo) -> tuple[list[Inbound], list[Row]]:
+def read(records: Iterable[ConsumerRecord], zone: ZoneInfo) -> tuple[list[Arrival[Any]], list[Row]]:
     """Return the events in the order they came, and the dead letters of the others."""
     events, letters = [], []
     for record in records:

@@ -11,7 +11,9 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from shared.kafka.buckets import bucket_of
-from shared.ledger.decide import Arrival, Fold
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command
+from shared.ledger.fold import Fold
 from shared.ledger.postgres import conflicts, outgoing
 from shared.ledger.postgres.folding import Folding
 from shared.ledger.postgres.save import save
@@ -39,11 +41,14 @@ class Judge:
         await outgoing.put(connection, letters)
         return partial(_observe, records, fold, letters)
 
-    def _read(self, records: Iterable[ConsumerRecord]) -> tuple[list[Arrival], list[outgoing.Row]]:
-        events, letters = inbox.read(records, self.zone)
-        return [Arrival(*event) for event in events], letters  # type: ignore[arg-type]
+    def _read(
+        self, records: Iterable[ConsumerRecord]
+    ) -> tuple[list[Arrival[Command]], list[outgoing.Row]]:
+        return inbox.read(records, self.zone)
 
-    async def judge(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
+    async def judge(
+        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
+    ) -> Fold:
         """Judge arrivals within the transaction and save what came of them."""
         fold = await self.folding.of_batch(connection, arrivals)
         fold.take(arrivals)
@@ -70,12 +75,12 @@ class Judge:
             outbox.refusal(
                 judged.arrival,
                 judged.arrival.command.customer_id,
-                "conflicting_duplicate" if judged.seen else judged.reason or "",
+                reason,
                 judged.seen,
                 at,
             )
             for judged in fold.judged
-            if judged.outcome in ("refused", "conflict")
+            if (reason := judged.refusal) is not None
         ]
         told += [outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)]
         await outgoing.put(connection, told)

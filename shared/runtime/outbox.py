@@ -8,11 +8,12 @@ from functools import lru_cache
 
 from aiokafka import ConsumerRecord
 
-from shared.ledger.commands import Ticked
-from shared.ledger.decide import Arrival, Seen
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command, Ticked
+from shared.ledger.fold import Seen
 from shared.ledger.postgres.outgoing import Row
+from shared.ledger.reasons import Reason
 from shared.ledger.sentences import sentence
-from shared.schemas.codec import Inbound
 from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
 from shared.schemas.outbound import CommandRefused, command_refused
@@ -46,7 +47,11 @@ def decode_headers(text: str) -> list[tuple[str, bytes | None]]:
 
 
 def refusal(
-    event: Arrival | Inbound, key: str, reason: str, seen: Seen | None, at: datetime
+    event: Arrival[Command] | Arrival[Ticked],
+    key: str,
+    reason: Reason,
+    seen: Seen | None,
+    at: datetime,
 ) -> Row:
     """Return the message that tells of a refused command, or of a conflicting duplicate of one
     that was `seen`. The key is the customer's id, for a tick its period."""
@@ -57,7 +62,7 @@ def refusal(
         customer_id=customer_id,
         command_type=event.type,
         reason=reason,
-        first_outcome=seen.outcome if seen else None,  # type: ignore[arg-type]
+        first_outcome=seen.outcome if seen else None,
         first_reason=seen.reason if seen else None,
         event_id=event.ce_id,
         event_source=event.ce_source,

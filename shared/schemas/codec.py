@@ -5,20 +5,20 @@ CloudEvents 1.0 in both modes of its Kafka binding. The content type decides whi
 do not count; the data stands in `data` or, as base64 of its JSON text, in `data_base64`);
 `application/json`, with or without parameters such as a charset, is binary
 (the attributes are `ce_*` headers). A record without a content type is read as binary, for
-the binding does not require one; then the `ce_*` headers must say all that is required.
-Anything else, batches included, is malformed. Attributes are never invented.
+the binding does not require one; then the required `ce_*` headers must all be there.
+Anything else, batches included, is malformed. Missing attributes are never made up.
 """
 
 import json
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from shared.ledger.commands import Command, Ticked
+from shared.ledger.arrival import Arrival
 from shared.schemas.envelope import CLOUDEVENT, JSON
 from shared.schemas.event import Event, Part
 from shared.schemas.inbound import MODELS
@@ -30,22 +30,11 @@ E = TypeVar("E", bound=Event)
 
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion")
 ATTRIBUTE_BYTES_MAX = 2000
-"""A longer id or source would not fit beside the refusal that quotes it."""
-
-
-class Inbound(NamedTuple):
-    """One event that came in. Two are the same exactly when type and content are equal."""
-
-    type: str
-    command: Command | Ticked
-    content: str
-    """Canonical JSON of all that the event says; `inbound.command_of` reads it back."""
-    ce_id: str
-    ce_source: str
+"""A longer id or source would not fit into the refusal that repeats it."""
 
 
 class Envelope(Part):
-    """The attributes of a structured event; `data` is read apart, once its type is known."""
+    """The attributes of a structured event; `data` is read afterwards, when its type is known."""
 
     specversion: str
     id: str
@@ -76,11 +65,12 @@ _IN_STRUCTURED: dict[str, Read] = {
 
 def decode(
     topic: str, key: bytes | None, value: bytes | None, headers: Headers, zone: ZoneInfo
-) -> Inbound:
+) -> Arrival[Any]:
     """Read one record of an inbound topic; days are taken in the business zone.
 
-    Raises Malformed, and nothing else, whatever the bytes. Of a JSON key given twice the
-    last counts, as JSON parsers do; of a header given twice neither does.
+    The command is a `Ticked` on billing.ticks.v1, else one about a customer.
+    Raises Malformed, and nothing else, whatever the bytes are. Of a JSON key given twice the
+    last counts; a `ce_*` or content-type header given twice is malformed.
     """
     if value is None:
         raise Malformed("the value is missing: an event cannot be deleted")
@@ -90,9 +80,9 @@ def decode(
     if len(named) != len(headers):
         _refuse_repeated(headers)
     try:
-        said = value
+        text = value
         if _is_structured(named.get("content-type")):
-            kind, ce_id, ce_source, event, said = _structured(topic, value)
+            kind, ce_id, ce_source, event, text = _structured(topic, value)
         else:
             kind, ce_id, ce_source, event = _binary(topic, value, named)
         command = event.command(zone)
@@ -100,12 +90,12 @@ def decode(
         raise Malformed(_not_utf8(value) or why(error)) from error
     except ValueError as error:
         raise Malformed(str(error)) from error
-    for text in {value, said}:
-        if b"NaN" in text or b"Infinity" in text:
-            json.loads(text, parse_constant=_refuse_constant)
+    for each in {value, text}:
+        if b"NaN" in each or b"Infinity" in each:
+            json.loads(each, parse_constant=_refuse_constant)
     if key is None or key != getattr(event, event.key_field).encode():
         raise Malformed(_key_fault(key, event.key_field))
-    return Inbound(kind, command, event.content(), ce_id, ce_source)
+    return Arrival(kind, command, event.content(), ce_id, ce_source)
 
 
 def _binary(topic: str, value: bytes, named: dict[str, bytes]) -> tuple[str, str, str, Event]:
@@ -124,7 +114,7 @@ def _binary(topic: str, value: bytes, named: dict[str, bytes]) -> tuple[str, str
 
 
 def _structured(topic: str, value: bytes) -> tuple[str, str, str, Event, bytes]:
-    """Return type, id, source and event, and the JSON text that says the event's data."""
+    """Return type, id, source and event, and the JSON text that the event was read from."""
     envelope: Envelope = Envelope.__pydantic_validator__.validate_json(value)
     for name in ("id", "source", "type", "specversion"):
         if not getattr(envelope, name):
@@ -136,16 +126,16 @@ def _structured(topic: str, value: bytes) -> tuple[str, str, str, Event, bytes]:
     if envelope.datacontenttype and _media_type(envelope.datacontenttype) != JSON:
         raise Malformed(f"datacontenttype: must be {JSON}")
     if envelope.data_base64 is None:
-        event, said = _IN_STRUCTURED[envelope.type](value).data, value
+        event, text = _IN_STRUCTURED[envelope.type](value).data, value
     else:
-        said = data_of(json.loads(value))
-        event = _in_base64(_IN_BINARY[topic][envelope.type.encode()][1], said)
+        text = data_of(json.loads(value))
+        event = _in_base64(_IN_BINARY[topic][envelope.type.encode()][1], text)
     return (
         envelope.type,
         _attribute("id", envelope.id.encode()),
         _attribute("source", envelope.source.encode()),
         event,
-        said,
+        text,
     )
 
 
@@ -165,11 +155,11 @@ def data_of(event: Mapping[str, Any]) -> bytes:
         raise Malformed("data_base64: is not base64") from None
 
 
-def _in_base64(read: Read, said: bytes) -> Any:
+def _in_base64(read: Read, text: bytes) -> Any:
     try:
-        return read(said)
+        return read(text)
     except ValidationError as error:
-        raise Malformed(f"data_base64: {_not_utf8(said) or why(error)}") from error
+        raise Malformed(f"data_base64: {_not_utf8(text) or why(error)}") from error
 
 
 @lru_cache(maxsize=64)
@@ -199,7 +189,7 @@ def _attribute(name: str, raw: bytes) -> str:
 
 
 def _refuse_repeated(headers: Headers) -> None:
-    """Refuse a header that decides something and is there twice: who knows which one counts."""
+    """Refuse a `ce_*` or content-type header given twice: which one is meant is unknown."""
     names = [name.lower() for name, _ in headers]
     for name in names:
         if names.count(name) > 1 and (name.startswith("ce_") or name == "content-type"):

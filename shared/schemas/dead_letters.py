@@ -1,4 +1,4 @@
-"""Dead letters: the record as it came, and five headers more that say whence and why."""
+"""Dead letters: the record as it came, and five more headers: where it was, what is wrong."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,12 +15,12 @@ NAMES = (
 
 
 REPLAY_OF = "dlq_replay_of"
-"""Added to a record that is sent again though it cannot be read: the letter that it was, as
-TOPIC/OFFSET. So the letter that it comes back as is known."""
+"""Added to an unreadable record that is sent again: the dead letter that it was, as TOPIC/OFFSET.
+When it becomes a dead letter again, the two can be matched."""
 
 
 class DeadLetter(NamedTuple):
-    """What the added headers say; `timestamp` is Kafka's, in milliseconds since 1970."""
+    """The added headers; `timestamp` is Kafka's, in milliseconds since 1970."""
 
     topic: str
     partition: int
@@ -33,20 +33,20 @@ def dead_letter_headers(
     headers: Headers, topic: str, partition: int, offset: int, timestamp: int, error: str
 ) -> list[tuple[str, bytes]]:
     """Return the original headers, untouched and in their order, followed by ours."""
-    told = (topic, partition, offset, timestamp, error)
+    values = (topic, partition, offset, timestamp, error)
     return [
         *headers,
-        *((name, str(said).encode()) for name, said in zip(NAMES, told, strict=True)),
+        *((name, str(value).encode()) for name, value in zip(NAMES, values, strict=True)),
     ]
 
 
 def read_dead_letter(headers: Headers) -> tuple[DeadLetter, list[tuple[str, bytes]]]:
-    """Part a dead letter's headers into what we added and the original ones, for a replay.
+    """Split a dead letter's headers into the added and the original ones, for a replay.
 
     ValueError when the last five headers are not ours: then the record is no dead letter.
     """
     original, added = list(headers[: -len(NAMES)]), headers[-len(NAMES) :]
-    if tuple(name for name, _ in added) != NAMES or any(said is None for _, said in added):
+    if tuple(name for name, _ in added) != NAMES or any(value is None for _, value in added):
         raise ValueError("the record does not end with the headers of a dead letter")
-    topic, partition, offset, timestamp, error = (said.decode() for _, said in added)
+    topic, partition, offset, timestamp, error = (value.decode() for _, value in added)
     return DeadLetter(topic, int(partition), int(offset), int(timestamp), error), original

@@ -36,9 +36,9 @@ def envelope(
 ) -> list[tuple[str, bytes]]:
     """Return the headers of an event of ours in binary mode.
 
-    `ce_id` comes from what the event says, never from chance or a clock, so that an event
-    sent twice can be dropped by its id; `time` is when what it tells was recorded. `incarnation`
-    is an extension attribute: of two events that tell of one thing, the higher one counts (§16).
+    `ce_id` is made from the content, never from chance or a clock, so that readers can drop an
+    event sent twice by its id. `time` is when the content was recorded. `incarnation` is an
+    extension attribute: of two events about the same thing, the higher one counts (contract §16).
     """
     headers = [
         *_CONSTANT,

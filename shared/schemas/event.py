@@ -16,7 +16,7 @@ class Part(BaseModel):
 
 
 class Event(Part):
-    """One inbound event's data. `key_field` names the field that the record's key repeats."""
+    """One inbound event's data. `key_field` names the field that the record's key must equal."""
 
     type: ClassVar[str]
     key_field: ClassVar[str] = "customer_id"

@@ -1,8 +1,8 @@
-"""The fields of inbound events: what each accepts, and the one text that it is kept as.
+"""The fields of inbound events: what each accepts, and its canonical text.
 
 A field is read into its canonical text ("10.0" becomes "10.00", every instant is in UTC),
-so that two events say the same exactly when their texts are equal (contract §4). Patterns
-are checked by pydantic; what a pattern cannot say follows in a function.
+so that two events are the same exactly when their texts are equal (contract §4). Pydantic
+checks the patterns; a function checks what a pattern cannot express.
 """
 
 from datetime import UTC, date, datetime
@@ -80,7 +80,7 @@ def _day(text: str) -> str:
 
 
 def _utc(text: str) -> str:
-    """Write an instant in UTC; what is finer than a microsecond is dropped."""
+    """Write an instant in UTC; digits beyond microseconds are dropped."""
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except OverflowError:

@@ -1,9 +1,9 @@
 """The events that come in (contract §4), each type with its strict model.
 
 A model holds the canonical text of each field, so its JSON is the event's content: equal
-exactly when two events say the same. `command` turns it into the value that the rules take.
+exactly when two events are the same. `command` turns it into the value that the rules take.
 Null and left out are the same; unknown fields are dropped; of a key given twice the last
-counts, as JSON parsers do.
+counts.
 """
 
 from zoneinfo import ZoneInfo
@@ -43,7 +43,7 @@ MODELS: dict[str, type[Event]] = {model.type: model for model in _ALL}
 
 
 def command_of(event_type: str, content: str, zone: ZoneInfo) -> Command | Ticked:
-    """Return the command that a canonical content stands for: parked events, audits.
+    """Return the command of a canonical content, as kept for parked events and the audit.
 
     Contents are events like any other, so this reads them as `decode` does and gives the
     same command. KeyError for a type that does not come in; Malformed when not a content.

@@ -1,4 +1,4 @@
-"""What cannot be read, and one clear line that says why."""
+"""`Malformed`, the error of an event that cannot be read, and its one line of reason."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ WORDS_OF_ERROR = {
 class Malformed(Exception):
     """This record cannot be read as an event. It is in the dead-letter topic with its bytes intact.
 
-    Correct it at its source and publish it again; when the reader was wrong, mend the
-    reader and replay it (`rollforward dlq replay`). `reason` is one line that names the
+    Correct it at its source and publish it again. Where the mistake is ours, fix the code and
+    replay the record (`rollforward dlq replay`). `reason` is one line that names the
     field, without control characters and at most `REASON_CHARACTERS_MAX` long.
     """
 

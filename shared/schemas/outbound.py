@@ -12,8 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from shared.ledger.line import Line
+from shared.ledger.line import Kind, Line
 from shared.ledger.money import decimal
+from shared.ledger.reasons import FirstOutcome, Reason
+from shared.ledger.terms import Language, Status
 from shared.schemas.envelope import Message, envelope, instant
 from shared.schemas.topics import TOPIC_OF_TYPE
 
@@ -21,7 +23,7 @@ Money = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)\.[0-9]{2}$
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Told(BaseModel):
+class Outbound(BaseModel):
     """One outbound event's data; every field is always written, absent ones as null."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -29,12 +31,12 @@ class Told(BaseModel):
     type: ClassVar[str]
 
 
-class LineAppended(Told):
+class LineAppended(Outbound):
     """One committed ledger line, as `report.ledger` shows it; (customer_id, seq) is unique.
 
-    The attribute `incarnation` of its event rises when the book was restored to an earlier hour:
-    from the first line of a higher one on, lines of a lower one with this seq or a later one
-    count no more.
+    The event's attribute `incarnation` rises when the book is restored from a backup. From a
+    customer's first line of a higher incarnation on, lines of lower ones with that seq or a later
+    one no longer count.
     """
 
     type: ClassVar[str] = "billing.ledger.line_appended.v1"
@@ -43,7 +45,7 @@ class LineAppended(Told):
     seq: int
     period: str
     revision: int
-    kind: str
+    kind: Kind
     previous_due: Money
     charge: Money
     discount: Money
@@ -63,13 +65,13 @@ class LineAppended(Told):
     hash: Hash
 
 
-class CommandRefused(Told):
-    """A command that changed nothing, and why.
+class CommandRefused(Outbound):
+    """A command that was refused and changed nothing, and why.
 
-    `customer_id` is null for a tick. With the reason `conflicting_duplicate` the command id was
-    seen before with other content: `first_outcome` (accepted, refused, parked) stands.
-    `event_id` and `event_source` name the event that brought the command, `said` is all that it
-    said, and `sentence` tells a person what happened and what to do.
+    `customer_id` is null for a tick. With the reason `conflicting_duplicate` the command id came
+    before with other content, and `first_outcome` stands. `event_id` and `event_source` name the
+    event that brought the command, `said` is its data, and `sentence` explains to a person what
+    happened and what to do.
     """
 
     type: ClassVar[str] = "billing.command.refused.v1"
@@ -77,8 +79,8 @@ class CommandRefused(Told):
     command_id: str
     customer_id: str | None
     command_type: str
-    reason: str
-    first_outcome: Literal["accepted", "refused", "parked"] | None
+    reason: Reason
+    first_outcome: FirstOutcome | None
     first_reason: str | None
     event_id: str | None
     event_source: str | None
@@ -86,15 +88,15 @@ class CommandRefused(Told):
     said: dict[str, Any]
 
 
-class NotificationRequested(Told):
-    """One text to send; `notice_id` is sent once, in whichever `incarnation` it comes again."""
+class NotificationRequested(Outbound):
+    """One text. A `notice_id` is sent once, even if it comes again with another `incarnation`."""
 
     type: ClassVar[str] = "billing.notification.requested.v1"
 
     notice_id: str
     customer_id: str
     phone: str
-    language: Literal["en", "bn"]
+    language: Language
     kind: Literal["due", "receipt", "correction"]
     period: str
     amount: Money
@@ -102,19 +104,20 @@ class NotificationRequested(Told):
     segments: int
 
 
-class EntitlementChanged(Told):
-    """Until when a customer is served, null for ever; of two, the higher `incarnation` (an
-    attribute of the event) counts, and within one the higher `seq`."""
+class EntitlementChanged(Outbound):
+    """The first day on which a customer is no longer served, null for ever. Of two events, the one
+    with the higher `incarnation` (an attribute of the event) counts; of equal ones, the higher
+    `seq`."""
 
     type: ClassVar[str] = "billing.entitlement.changed.v1"
 
     customer_id: str
     expires_on: date | None
-    status: Literal["active", "suspended", "left"]
+    status: Status
     seq: int
 
 
-OUTBOUND_MODELS: dict[str, type[Told]] = {
+OUTBOUND_MODELS: dict[str, type[Outbound]] = {
     model.type: model
     for model in (LineAppended, CommandRefused, NotificationRequested, EntitlementChanged)
 }
@@ -124,8 +127,8 @@ def line_appended(line: Line, incarnation: int) -> Message:
     """Encode a committed line; its `ce_id` is CUSTOMER/SEQ. The incarnation is that of the book
     in which the line was written.
 
-    Written by hand, for the relay sends every line there is. Ids, labels and kinds need no
-    escape: their characters were checked when they came in.
+    Formatted here without pydantic, because the relay sends every line and this is faster. Ids,
+    labels and kinds need no escapes: their characters were checked when they came in.
     """
     customer_id = line.customer_id
     value = (
@@ -150,8 +153,8 @@ def command_refused(
 ) -> Message:
     """Encode a refusal; the key is that of the refused event (customer, for a tick the period).
 
-    The `ce_id` is refused/COMMAND_ID; a conflicting duplicate's names the `content` that
-    conflicts too, for one command id may meet several.
+    The `ce_id` is refused/COMMAND_ID; for a conflicting duplicate it has a hash of `content` too,
+    because one command id may come with several contents.
     """
     ce_id = f"refused/{refusal.command_id}"
     if refusal.first_outcome is not None:

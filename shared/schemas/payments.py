@@ -1,4 +1,4 @@
-"""The events of billing.payments.v1: what is done to the periods of a customer."""
+"""The events of billing.payments.v1: money and corrections in a customer's periods."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -26,7 +26,7 @@ def _none_if_empty(text: str | None) -> str | None:
 
 
 class PaymentReceived(CustomerEvent):
-    """Money came in. An empty reference is none: two of them are not the same reference."""
+    """Money came in. An empty reference counts as none, so it never conflicts with another."""
 
     type: ClassVar[str] = "billing.payment.received.v1"
 

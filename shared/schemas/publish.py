@@ -1,7 +1,7 @@
-"""Inbound events as messages, for whoever publishes: `rollforward publish`, ticks, tests.
+"""Inbound events as messages, for publishers: `rollforward publish`, ticks, tests.
 
-Only what routing needs is looked at here, so that an event with faults reaches its topic as
-it is; reading it is the worker's part.
+Only what routing needs is checked here. An event with other faults reaches its topic as it is, and
+the worker makes a dead letter of it.
 """
 
 import json
@@ -31,7 +31,7 @@ def from_line(line: str | bytes) -> Message:
 
 
 def _data(event: dict[str, Any]) -> Any:
-    """Return the data of a structured event, whichever of its two forms it has."""
+    """Return the data of a structured event, from `data` or `data_base64`."""
     if event.get("data_base64") is None:
         return event.get("data")
     try:
@@ -76,6 +76,6 @@ def route(event_type: Any, data: Any) -> tuple[str, bytes]:
         raise Malformed(f"data.{field}: holds half a surrogate pair") from None
 
 
-def _json(said: dict[str, Any]) -> str:
-    # Escaped, so that even half a surrogate pair can be sent (and is refused by its reader).
-    return json.dumps(said, separators=(",", ":"))
+def _json(event: dict[str, Any]) -> str:
+    # ASCII with escapes, so that even half a surrogate pair can be sent; its reader refuses it.
+    return json.dumps(event, separators=(",", ":"))

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from shared.ledger import commands, terms
 from shared.ledger.money import parts_per_million
+from shared.ledger.terms import Language, Mode, Status
 from shared.schemas.event import CustomerEvent, Part
 from shared.schemas.fields import (
     Amount,
@@ -22,10 +23,6 @@ from shared.schemas.fields import (
     minor_units,
     null_is,
 )
-
-Language = Literal["en", "bn"]
-Mode = Literal["cumulative", "monthly"]
-Status = Literal["active", "suspended", "left"]
 
 
 class Package(Part):
@@ -132,7 +129,7 @@ class Changed(CustomerEvent):
 
     @model_validator(mode="after")
     def leave_out_the_default_of_prorate(self) -> "Changed":
-        # Saying the default aloud is the same content as leaving it out (contract §4).
+        # A default that is written out is the same content as one left out (contract §4).
         defaults = {True} if self.package else set()
         if self.status:
             defaults.add(self.status == "active")

@@ -1,7 +1,7 @@
 """The topics: their names, how many partitions each has, and which event types it carries.
 
 Topics are created once, with these counts, never by auto-creation: a customer's partition
-is also the bucket under whose lock the customer is written, so a count never changes later.
+is also the bucket whose lock protects the customer's rows, so a count never changes later.
 """
 
 from typing import NamedTuple
@@ -10,12 +10,12 @@ MAX_VALUE_BYTES = 256 * 1024
 """A larger value is malformed ("oversized")."""
 
 PARTITIONS = 12
-"""The count of a topic that does not name its own, unless the fleet is set up with another."""
+"""The count of a topic without one of its own, unless the fleet is set up with another."""
 
 DEAD_LETTER_BYTES_MAX = 4 * 1024 * 1024
 """The largest record of a dead-letter topic: above any record that a broker takes by default
-(1 MiB), because a dead letter carries its original whole and some headers more. What was larger
-before it was compressed is compressed here too."""
+(1 MiB), because a dead letter holds the whole original and some more headers. An original that was
+compressed is compressed here too."""
 
 SIGNUPS = "billing.signups.v1"
 PAYMENTS = "billing.payments.v1"
@@ -67,7 +67,7 @@ OUTBOUND = (
 )
 
 INTERNAL = (
-    # Key = the period: the runs of one month meet one agent, one after the other.
+    # The key is the period, so one agent handles the runs of a month one after another.
     Topic(RUNS, partitions=1),
     Topic(PAGES),
     Topic(RECHECKS),
@@ -75,11 +75,11 @@ INTERNAL = (
 
 
 def dead_letters_of(topic: str) -> str:
-    """Return the topic that takes what could not be read: `billing.payments.v1.dlq`."""
+    """Return the dead-letter topic of a topic: `billing.payments.v1.dlq`."""
     return f"{topic}.dlq"
 
 
-# One partition: dead letters are few, and a person reads them in the order they came.
+# One partition: dead letters are few, and people read them in order.
 DEAD_LETTERS = tuple(
     Topic(
         dead_letters_of(topic.name),

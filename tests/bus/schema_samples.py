@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.schemas.codec import Inbound, decode
+from shared.ledger.arrival import Arrival
+from shared.schemas.codec import decode
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary
 
@@ -30,7 +31,7 @@ def message(kind: str, **changes: Any) -> Message:
     return binary(kind, sample(kind, **changes), "e-1", "/crm")
 
 
-def read(message: Message) -> Inbound:
+def read(message: Message) -> Arrival[Any]:
     return decode(message.topic, message.key, message.value, message.headers, DHAKA)
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from shared.embedded import Kafka
 from shared.kafka.buckets import bucket_of
+from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Ticked
-from shared.schemas.codec import Inbound, decode
+from shared.schemas.codec import decode
 from shared.schemas.dead_letters import read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.inbound import command_of
@@ -28,7 +29,7 @@ BURST = 400
 BUCKETS = 12
 
 
-def answer(message: Message) -> Inbound | Malformed:
+def answer(message: Message) -> Arrival[Any] | Malformed:
     try:
         return decode(message.topic, message.key, message.value, message.headers, DHAKA)
     except Malformed as malformed:
@@ -49,7 +50,7 @@ def test_a_hostile_event_is_read_or_malformed_in_one_line(request: pytest.Fixtur
             assert "\0" not in told.content, seed
             again = command_of(told.type, told.content, DHAKA)
             assert again == told.command, seed
-    assert min(answers["Inbound"], answers["Malformed"]) > count / 10, answers
+    assert min(answers["Arrival"], answers["Malformed"]) > count / 10, answers
 
 
 def signup(customer_id: str, **more: Any) -> Message:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy.file import parse_policy
 from shared.operator.settle import NotSettled
 from shared.schemas.envelope import Message
 from tests.faults.checker import judge

@@ -12,7 +12,7 @@ import asyncpg
 
 from shared.ledger.commands import Ticked
 from shared.ledger.money import minor
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.operator.verify import verify
 from shared.runtime.positions import CONSUMER_OF
 from shared.schemas.topics import INBOUND, TICKS

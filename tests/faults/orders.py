@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from tests.support.naive import PARKED, Naive, Outcome
 from tests.support.naive_account import Line, Words
 

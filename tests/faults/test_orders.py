@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.ledger import commands as c
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from tests.faults.orders import Case, disagreement
 from tests.support.histories import telling
 from tests.support.naive import Naive

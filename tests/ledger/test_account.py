@@ -4,10 +4,12 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from shared.ledger.account import Account, World
+from shared.ledger.account import Account
 from shared.ledger.commands import DiscountGranted, PaymentReceived
-from shared.ledger.decide import WHOLE, Reach, decide, reach
+from shared.ledger.decide import decide
 from shared.ledger.errors import Broken
+from shared.ledger.reach import WHOLE, Reach, reach
+from shared.ledger.world import World
 from tests.support.rules import StoredRules
 from tests.support.tell import tell
 

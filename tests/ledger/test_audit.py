@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.ledger.account import Account, World
+from shared.ledger.account import Account
 from shared.ledger.commands import (
     AdjustmentMade,
     BillUpToSet,
@@ -22,6 +22,7 @@ from shared.ledger.errors import Refused
 from shared.ledger.handlers import HANDLERS, bills, corrections, customers, money
 from shared.ledger.line import Line
 from shared.ledger.terms import always
+from shared.ledger.world import World
 from tests.ledger.test_histories import REASONS
 from tests.support.audited import Recorded, rehashed
 from tests.support.far import far

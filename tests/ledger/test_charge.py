@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.ledger.charge import Piece, charge, coverage_end, new_bill, pieces, price
-from shared.ledger.policy import NO_POLICY, Policy, Staff, Tax
-from shared.ledger.terms import Cycle, Package, Terms, always, said
+from shared.ledger.policy.policy import NO_POLICY, Policy, Staff, Tax
+from shared.ledger.terms import Cycle, Package, Terms, always, replaced_from
 
 JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)
 VAT = Tax("VAT", 50_000, date(2020, 1, 1))
@@ -50,14 +50,18 @@ def test_a_coverage_is_rounded_once_not_by_day_or_cycle() -> None:
 
 
 def test_each_day_has_the_price_of_that_day() -> None:
-    dearer = said(always(Package("home", 310_000)), date(2026, 1, 22), Package("fast", 620_000))
+    dearer = replaced_from(
+        always(Package("home", 310_000)), date(2026, 1, 22), Package("fast", 620_000)
+    )
 
     assert charge(terms(package=dearer), JANUARY, FEBRUARY, 1) == (410_000, True)
 
 
 def test_days_not_active_are_not_charged() -> None:
-    status = said(said(always("active"), date(2026, 1, 11), "suspended"), date(2026, 1, 31), "left")
-    back = said(status, date(2026, 2, 10), "active")
+    status = replaced_from(
+        replaced_from(always("active"), date(2026, 1, 11), "suspended"), date(2026, 1, 31), "left"
+    )
+    back = replaced_from(status, date(2026, 2, 10), "active")
 
     assert charge(terms(310_000, status=status), JANUARY, FEBRUARY, 1) == (100_000, True)
     assert charge(terms(310_000, status=status), date(2026, 1, 11), FEBRUARY, 1) == (0, False)
@@ -69,7 +73,7 @@ def test_a_free_package_has_active_days_all_the_same() -> None:
 
 
 def test_pieces_tile_the_coverage() -> None:
-    dearer = said(always(Package("home", 1)), date(2026, 1, 22), Package("fast", 2))
+    dearer = replaced_from(always(Package("home", 1)), date(2026, 1, 22), Package("fast", 2))
 
     found = list(pieces(terms(anchor=10, package=dearer), JANUARY, FEBRUARY, 10))
 
@@ -82,7 +86,7 @@ def test_pieces_tile_the_coverage() -> None:
 
 
 def test_the_coverage_ends_on_next_months_anchor_in_force_on_its_first_day() -> None:
-    cycle = said(always(Cycle("custom", 31)), date(2026, 2, 1), Cycle("custom", 5))
+    cycle = replaced_from(always(Cycle("custom", 31)), date(2026, 2, 1), Cycle("custom", 5))
 
     assert coverage_end(terms(cycle=cycle), date(2026, 1, 31)) == date(2026, 2, 28)
     assert coverage_end(terms(cycle=cycle), date(2026, 2, 28)) == date(2026, 3, 5)
@@ -100,7 +104,8 @@ def test_the_discount_by_terms_is_rounded_and_vat_taken_on_the_rest() -> None:
 def test_percent_exemption_and_rates_are_those_of_the_first_day() -> None:
     day = date(2026, 1, 2)
     changing = terms(
-        discount_ppm=said(always(0), day, 500_000), vat_exempt=said(always(False), day, True)
+        discount_ppm=replaced_from(always(0), day, 500_000),
+        vat_exempt=replaced_from(always(False), day, True),
     )
     policy = Policy(1, (VAT._replace(ends=day), Tax("VAT", 200_000, day)))
 

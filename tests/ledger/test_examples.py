@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.ledger.money import decimal
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from tests.support.examples import BESIDE, COPIED, Example, examples
 from tests.support.naive import Naive
 from tests.support.naive_views import expires_on

@@ -11,7 +11,7 @@ import pytest
 from services.console.story import as_values, told
 from shared.ledger.explain import PRICED, Accepted, explain
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Package
 from tests.postgres.booked import change, signup, tick
 from tests.stories.grammar import Told, understood
@@ -131,8 +131,8 @@ def test_of_terms_that_price_alike_those_of_the_line_s_own_command_explain_it() 
 def test_of_terms_that_price_alike_the_last_known_before_the_line_explain_it() -> None:
     told = priced_by(
         signup("rahim", "2026-01-01"),
-        package("h-1", "2026-02-01", "fast"),
-        package("h-2", "2026-02-01", "fibre"),
+        package("h-1", "2026-02-01", "fast")._replace(changed_on=date(2026, 1, 20)),
+        package("h-2", "2026-02-01", "fibre")._replace(changed_on=date(2026, 1, 20)),
         tick("2026-02-01"),
         package("h-3", "2026-02-01", "last"),
     )

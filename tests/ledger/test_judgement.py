@@ -2,9 +2,10 @@
 
 from datetime import UTC, date, datetime
 
-from shared.ledger.account import World
-from shared.ledger.commands import PaymentReceived
-from shared.ledger.decide import Arrival, Fold
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command, PaymentReceived
+from shared.ledger.fold import Fold
+from shared.ledger.world import World
 from tests.support.rules import Rules
 from tests.support.tell import tell
 
@@ -202,7 +203,7 @@ def test_a_quarantined_customers_commands_wait_and_others_go_on() -> None:
     assert list(fold.broken) == ["broken"]
 
 
-def _paid(payment_id: str, customer_id: str) -> Arrival:
+def _paid(payment_id: str, customer_id: str) -> Arrival[Command]:
     day = date(2026, 1, 2)
     command = PaymentReceived(
         f"payment/{payment_id}", customer_id, 100, "cash", "field", day, None, "field-1"

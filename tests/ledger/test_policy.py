@@ -3,7 +3,7 @@
 from datetime import date
 from types import MappingProxyType
 
-from shared.ledger.policy import NO_POLICY, Policy, Staff, Tax
+from shared.ledger.policy.policy import NO_POLICY, Policy, Staff, Tax
 
 OLD, NEW = date(2025, 12, 31), date(2026, 1, 1)
 SD = Tax("SD", 100_000, NEW)

@@ -1,7 +1,7 @@
 """What a policy changes is said in plain words, and what it takes away is marked."""
 
-from shared.ledger.policy_changes import changes
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy.changes import changes
+from shared.ledger.policy.file import parse_policy
 
 BEFORE = """
 [[tax]]

@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from shared.ledger.errors import PolicyError
-from shared.ledger.policy import NO_POLICY, Staff, Tax
-from shared.ledger.policy_file import parse_new, parse_policy
+from shared.ledger.policy.file import parse_new, parse_policy
+from shared.ledger.policy.policy import NO_POLICY, Staff, Tax
 
 CONTRACT = """\
 [[tax]]

@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import shared.ledger
+from shared.ledger.reasons import Reason
 from shared.ledger.sentences import WHY, sentence
 
 RULES = Path(shared.ledger.__file__).parent
@@ -13,7 +15,7 @@ REASON = re.compile(r'Refused\((?:[^()]*?)"([a-z_]+)"(?: if [^()]*? else "([a-z_
 def test_every_reason_of_the_rules_has_a_sentence() -> None:
     reasons = {
         reason
-        for file in RULES.glob("*.py")
+        for file in RULES.rglob("*.py")
         for found in REASON.findall(file.read_text("utf-8"))
         for reason in found
         if reason
@@ -22,6 +24,10 @@ def test_every_reason_of_the_rules_has_a_sentence() -> None:
     assert len(reasons) > 15
     assert reasons - set(WHY) == set()
     assert {"outside_period", "gap_too_large", "conflicting_duplicate"} <= set(WHY)
+
+
+def test_sentences_and_the_published_reasons_are_the_same() -> None:
+    assert set(WHY) == set(get_args(Reason))
 
 
 def test_a_sentence_says_what_happened_what_it_means_and_what_to_do() -> None:

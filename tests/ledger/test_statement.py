@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.statement import Statement, newest_open
 from tests.postgres.booked import signup
 from tests.support.histories import history

@@ -10,7 +10,7 @@ from shared.ledger.terms import (
     always,
     decode,
     encode,
-    said,
+    replaced_from,
     value_on,
 )
 
@@ -26,28 +26,31 @@ TERMS = Terms(
 
 
 def test_a_word_counts_from_its_day_on() -> None:
-    timeline = said(always("a"), FEBRUARY, "b")
+    timeline = replaced_from(always("a"), FEBRUARY, "b")
 
     assert value_on(timeline, date(2026, 1, 31)) == "a"
     assert value_on(timeline, FEBRUARY) == "b"
 
 
 def test_the_last_word_replaces_all_that_was_known_from_its_day_on() -> None:
-    timeline = said(said(always("a"), MARCH, "c"), FEBRUARY, "b")
+    timeline = replaced_from(replaced_from(always("a"), MARCH, "c"), FEBRUARY, "b")
 
     assert timeline == ((ALWAYS, "a"), (FEBRUARY, "b"))
 
 
 def test_a_word_for_the_same_day_replaces_the_earlier_one() -> None:
-    assert said(said(always("a"), MARCH, "b"), MARCH, "c") == ((ALWAYS, "a"), (MARCH, "c"))
+    assert replaced_from(replaced_from(always("a"), MARCH, "b"), MARCH, "c") == (
+        (ALWAYS, "a"),
+        (MARCH, "c"),
+    )
 
 
 def test_terms_are_read_back_as_they_were_written() -> None:
     terms = TERMS.changed(
-        package=said(TERMS.package, MARCH, Package("fast", 0)),
-        status=said(TERMS.status, FEBRUARY, "left"),
-        cycle=said(TERMS.cycle, MARCH, Cycle("anniversary", 5)),
-        vip=said(TERMS.vip, MARCH, True),
+        package=replaced_from(TERMS.package, MARCH, Package("fast", 0)),
+        status=replaced_from(TERMS.status, FEBRUARY, "left"),
+        cycle=replaced_from(TERMS.cycle, MARCH, Cycle("anniversary", 5)),
+        vip=replaced_from(TERMS.vip, MARCH, True),
     )
 
     again = decode(encode(terms))
@@ -66,8 +69,8 @@ def test_equal_texts_are_one_value_and_changed_terms_another() -> None:
 
 
 def test_who_left_is_gone_unless_a_return_is_known() -> None:
-    gone = TERMS.changed(status=said(TERMS.status, FEBRUARY, "left"))
-    back = gone.changed(status=said(gone.status, MARCH, "suspended"))
+    gone = TERMS.changed(status=replaced_from(TERMS.status, FEBRUARY, "left"))
+    back = gone.changed(status=replaced_from(gone.status, MARCH, "suspended"))
 
     assert not gone.left_for_good_on(JANUARY)
     assert gone.left_for_good_on(FEBRUARY)
@@ -77,7 +80,8 @@ def test_who_left_is_gone_unless_a_return_is_known() -> None:
 
 def test_the_next_change_is_that_of_what_is_shown() -> None:
     terms = TERMS.changed(
-        shown=said(TERMS.shown, MARCH, "left"), discount_ppm=said(TERMS.discount_ppm, FEBRUARY, 1)
+        shown=replaced_from(TERMS.shown, MARCH, "left"),
+        discount_ppm=replaced_from(TERMS.discount_ppm, FEBRUARY, 1),
     )
 
     assert terms.next_change_after(JANUARY) == MARCH

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shared.ledger.account import World
 from shared.ledger.commands import Ticked
-from shared.ledger.decide import Fold, judge_tick
+from shared.ledger.decide import judge_tick
+from shared.ledger.fold import Fold
+from shared.ledger.world import World
 from tests.support.rules import Rules
 from tests.support.tell import tell
 

@@ -14,12 +14,12 @@ import asyncpg
 
 from shared.kafka.buckets import bucket_of
 from shared.ledger import commands as c
-from shared.ledger.account import World
-from shared.ledger.decide import Fold
+from shared.ledger.fold import Fold
 from shared.ledger.period import label_of
-from shared.ledger.policy import PERMISSIONS, Policy, Staff
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.postgres.save import save
 from shared.ledger.terms import Cycle, Package
+from shared.ledger.world import World
 from tests.support.naive import Outcome
 from tests.support.rules import Rules
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from services.coordinator.ticks import TickJudge
 from services.generator.pages import Pages
-from shared.ledger.decide import Arrival
+from shared.ledger.arrival import Arrival
 from shared.ledger.postgres import reports, runs
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge

@@ -7,7 +7,7 @@ import pytest
 from shared.ledger.account import NEVER
 from shared.ledger.commands import Ticked
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres import reports
 from tests.postgres.kept import Kept
 from tests.support.events import event_of, toml_of

@@ -161,9 +161,8 @@ async def test_a_batch_whose_topic_is_not_confirmed_is_not_committed(database: s
     async def work() -> Any:
         return lambda: None
 
-    record = SimpleNamespace(offset=8)
+    batch = {TopicPartition(*AT): [SimpleNamespace(offset=8)]}
     with pytest.raises(positions.Fenced, match="made anew"):
-        batch = {TopicPartition(*AT): [record]}
         await collector._committer.commit(connection, batch, work, same_topics)
     assert await kept(connection) == Held(0, OLD, "here")
     await connection.close()

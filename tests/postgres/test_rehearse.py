@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy.file import parse_policy
 from shared.ledger.postgres.rehearsing import Difference, rehearse
 from tests.postgres.kept import Kept, signup
 

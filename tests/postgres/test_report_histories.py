@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.statement import Statement
 from tests.postgres.booked import Booked
 from tests.support.histories import history

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Package
 from tests.postgres.booked import (
     BOSS,

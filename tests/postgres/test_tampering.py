@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
+from shared.ledger.audit.seal import Seal, as_json, read_seal
 from shared.ledger.line import GENESIS, Line, chained
 from shared.ledger.postgres import reports, sealing
 from shared.ledger.postgres.auditing import copy_csv
 from shared.ledger.postgres.statements import sql
-from shared.ledger.seal import Seal, as_json, read_seal
 from shared.operator.verify import verify
 from tests.postgres.kept import (
     Kept,

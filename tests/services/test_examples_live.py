@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from shared.embedded import Kafka
-from shared.ledger.fault import Fault
+from shared.ledger.audit.fault import Fault
 from shared.operator.verify import verify
 from tests.support.examples import COPIED
 from tests.support.live import Live, live

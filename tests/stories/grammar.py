@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from shared.ledger import commands as c
 from shared.ledger.money import decimal, minor, parts_per_million
-from shared.ledger.policy import PERMISSIONS, Policy, Staff, Tax
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff, Tax
 from shared.ledger.terms import Cycle, Package
 
 EVENT = re.compile(r"(\d{4}-\d\d-\d\d)\s+([a-z]+)\s+(.*?)(?:\s+=>\s+(.*))?")

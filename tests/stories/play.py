@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from shared.ledger.money import decimal
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from tests.stories.grammar import Books, Story, Told
 
 COLUMNS = {"previous": "previous_due", "ask": "amount_to_pay"}

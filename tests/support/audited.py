@@ -4,14 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.ledger.account import World
-from shared.ledger.asked import Asked, Days, InTime
-from shared.ledger.audit import Audit, Opened
+from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.audit import Audit
+from shared.ledger.audit.closing import Opened
+from shared.ledger.audit.fault import Fault
 from shared.ledger.commands import Ticked
-from shared.ledger.decide import Fold
-from shared.ledger.fault import Fault
+from shared.ledger.fold import Fold
 from shared.ledger.line import GENESIS, Line, chained
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.world import World
 from tests.support.naive import ACCEPTED, Outcome
 from tests.support.rules import STARTS_AT, Rules
 

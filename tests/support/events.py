@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.ledger import commands as c
 from shared.ledger.money import decimal
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Cycle, Package
 
 Event = tuple[str, dict[str, Any]]

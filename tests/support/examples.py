@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from shared.ledger import commands as c
 from shared.ledger.money import minor, parts_per_million
-from shared.ledger.policy import Policy, Staff, Tax
+from shared.ledger.policy.policy import Policy, Staff, Tax
 from shared.ledger.terms import Cycle, Package
 
 BESIDE = Path(__file__).parents[3] / "shared" / "examples"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.ledger import commands as c
-from shared.ledger.policy import PERMISSIONS, Policy, Staff
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from tests.support.histories import TAXES, Maker, Telling, made_by
 
 FAR = (-4000, -900, -400, -95, -62, -31, 31, 45, 62, 95, 200, 400, 900)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from shared.ledger import commands as c
-from shared.ledger.policy import PERMISSIONS, Policy, Staff, Tax
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff, Tax
 from shared.ledger.terms import Cycle, Package
 from tests.support.naive import Naive, Outcome
 from tests.support.naive_account import Account, Period

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from shared.ledger import commands as c
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.terms import Cycle
 from tests.support.naive_account import (
     Account,

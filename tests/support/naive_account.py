@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from shared.ledger.commands import SignedUp
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from tests.support.naive_prices import charge_for, percent_of, vat_on
 
 KNOWN_FROM_THE_START = date.min

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from functools import cache
 
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 
 ONE_DAY = timedelta(days=1)
 

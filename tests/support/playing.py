@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from shared.ledger.account import NEVER
-from shared.ledger.commands import PaymentReceived, Ticked
-from shared.ledger.decide import Arrival
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command, PaymentReceived, Ticked
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from tests.support.histories import Telling, telling
 from tests.support.naive import Outcome
 from tests.support.rules import Rules, StoredRules
@@ -48,7 +48,7 @@ def play_in_batches(
 ) -> list[Outcome]:
     """Play steps, those between two ticks in batches; return what came of each at once."""
     outcomes: list[Outcome] = []
-    batch: list[Arrival] = []
+    batch: list[Arrival[Command]] = []
 
     def flush() -> None:
         if batch:
@@ -89,7 +89,7 @@ def books(rules: Rules) -> dict[str, list[Line]]:
     }
 
 
-def arrival_of(command: Any) -> Arrival:
+def arrival_of(command: Any) -> Arrival[Command]:
     return Arrival(type(command).__name__, command, repr(command))
 
 

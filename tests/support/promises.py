@@ -16,7 +16,7 @@ from shared.ledger import commands as c
 from shared.ledger.account import Account
 from shared.ledger.line import GENESIS, Line, chained
 from shared.ledger.period import label_of, months_between
-from shared.ledger.policy import PERMISSIONS, Policy, Staff
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.terms import encode
 from tests.support import naive_views
 from tests.support.histories import STARTS

@@ -14,22 +14,19 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from shared.ledger.account import BEGINNING, Account, Contact, Head, Posting, World
-from shared.ledger.commands import PaymentReceived, RefundMade, SignedUp, Ticked
-from shared.ledger.decide import (
-    WHOLE,
-    Arrival,
-    Fold,
-    Reach,
-    Seen,
-    judge_tick,
-    reach,
-    references_asked,
-)
+from shared.ledger.account import BEGINNING, Account, Contact, Head
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command, PaymentReceived, RefundMade, SignedUp, Ticked
+from shared.ledger.decide import judge_tick
+from shared.ledger.fold import Fold, Seen
 from shared.ledger.line import Line
 from shared.ledger.period import label_of
-from shared.ledger.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.posting import Posting
+from shared.ledger.reach import WHOLE, Reach, reach, references_asked
+from shared.ledger.reasons import FirstOutcome
 from shared.ledger.terms import decode, encode
+from shared.ledger.world import World
 from tests.support.naive import ACCEPTED, CONFLICT, DUPLICATE, Outcome
 from tests.support.rules_views import Books
 
@@ -48,7 +45,7 @@ class Rules(Books):
         self.accounts: dict[str, Account] = {}
         self.references: dict[tuple[str, str], str] = {}
         self.seen: dict[str, Seen] = {}
-        self.parked: dict[str, list[Arrival]] = {}
+        self.parked: dict[str, list[Arrival[Command]]] = {}
         self.stored: dict[str, list[Line]] = {}
         """Every line of a customer, in seq order."""
 
@@ -64,7 +61,7 @@ class Rules(Books):
             return self._tick(command, said)
         return self.take([Arrival(type(command).__name__, command, said)])[0]
 
-    def take(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+    def take(self, arrivals: Sequence[Arrival[Command]]) -> list[Outcome]:
         """Judge one batch of commands about customers; return what came of each at once."""
         fold = self._fold(arrivals)
         fold.take(arrivals)
@@ -90,7 +87,7 @@ class Rules(Books):
         if first is not None:
             return DUPLICATE if first.content == content else CONFLICT
         reason = judge_tick(tick, self.business_date)
-        outcome = "accepted" if reason is None else "refused"
+        outcome: FirstOutcome = "accepted" if reason is None else "refused"
         self.seen[tick.command_id] = Seen("Ticked", content, outcome, reason)
         if reason is None:
             self.business_date = max(self.business_date or tick.as_of, tick.as_of)
@@ -112,7 +109,7 @@ class Rules(Books):
             self.references,
         )
 
-    def _fold(self, arrivals: Sequence[Arrival]) -> Fold:
+    def _fold(self, arrivals: Sequence[Arrival[Command]]) -> Fold:
         return Fold(self._world(), self.accounts, self.seen, self.parked)
 
     def _page(self) -> Fold:
@@ -143,7 +140,7 @@ class StoredRules(Rules):
         self.paid: dict[str, Any] = {}
         """The payments and refunds accepted, by command id: what their contents say."""
 
-    def _fold(self, arrivals: Sequence[Arrival]) -> Fold:
+    def _fold(self, arrivals: Sequence[Arrival[Command]]) -> Fold:
         reaches = _reaches(arrivals)
         fold = Fold(self._world(), seen=self._seen(a.command_id for a in arrivals))
         signed_up = {a.command.customer_id for a in arrivals if isinstance(a.command, SignedUp)}
@@ -171,7 +168,7 @@ class StoredRules(Rules):
         self._hold(fold, [each for parked in fold.parked.values() for each in parked])
         return fold
 
-    def _hold(self, fold: Fold, arrivals: Iterable[Arrival]) -> None:
+    def _hold(self, fold: Fold, arrivals: Iterable[Arrival[Command]]) -> None:
         asked = references_asked(arrivals, fold.accounts.values())
         held = {key: self.references[key] for key in asked if key in self.references}
         fold.world.references = held
@@ -238,7 +235,7 @@ class StoredRules(Rules):
             self.kept[customer_id] = Kept(account, encode(account.terms), contact)
         for judged in fold.judged:
             arrival = judged.arrival
-            if judged.outcome in ("duplicate", "conflict"):
+            if judged.outcome == "duplicate" or judged.outcome == "conflict":
                 continue
             self.seen[arrival.command_id] = Seen(
                 arrival.type, arrival.content, judged.outcome, judged.reason
@@ -260,7 +257,7 @@ class StoredRules(Rules):
         }
 
 
-def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
+def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:
     """Return how far back each customer's account must be loaded for all of his commands."""
     reaches: dict[str, Reach] = {}
     for arrival in arrivals:

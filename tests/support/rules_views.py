@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from shared.ledger.account import Account
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Timeline, value_on
 from tests.support.naive import Naive
 from tests.support.naive_account import Row

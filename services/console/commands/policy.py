@@ -28,7 +28,7 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     makes no version. Bills made so far keep the version that they name.
     """
     from shared.ledger.errors import PolicyError
-    from shared.ledger.policy_file import parse_new
+    from shared.ledger.policy.file import parse_new
     from shared.ledger.postgres import reports
     from shared.schemas.topics import RECHECKS
 
@@ -74,7 +74,7 @@ def _text(file: Path) -> str:
 @json_option
 def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
     """Show the policy in force, as it was applied."""
-    from shared.ledger.policy_file import parse_policy
+    from shared.ledger.policy.file import parse_policy
     from shared.ledger.postgres import reports
 
     row = ask(find(data), lambda connection: reports.policy_row(connection, version))

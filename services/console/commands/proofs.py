@@ -16,7 +16,7 @@ from services.console.problems import Problem
 from shared.operator.printing import Counter, print_json
 
 if TYPE_CHECKING:
-    from shared.ledger.seal import Seal
+    from shared.ledger.audit.seal import Seal
 
 
 HEADS = "the end of each customer's chain, a row a customer, whose SHA-256 the seal holds"
@@ -80,7 +80,7 @@ def verify(
 
 def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None, Heads | None]":
     """Read the seal that was kept, and the listing that goes with it."""
-    from shared.ledger.seal import read_seal
+    from shared.ledger.audit.seal import read_seal
 
     if sealed is None:
         if heads is not None:
@@ -136,8 +136,8 @@ def seal(out: Path, heads: Path | None, data: Path | None) -> None:
     The seal is appended to the book and printed as JSON. Keep it where nobody who can reach the
     database can change it: on paper, signed, with someone else. The coordinator makes one a day.
     """
+    from shared.ledger.audit.seal import as_json
     from shared.ledger.postgres import sealing
-    from shared.ledger.seal import as_json
 
     servers = find(data)
     with ExitStack() as files:

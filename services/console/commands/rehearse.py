@@ -30,7 +30,7 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
     or on its way is not in it.
     """
     from shared.ledger.errors import PolicyError
-    from shared.ledger.policy_file import parse_policy
+    from shared.ledger.policy.file import parse_policy
     from shared.ledger.postgres.rehearsing import rehearse as rehearsed
 
     policy = None

@@ -1,4 +1,4 @@
-"""What each command does, one function a command, in the words of contract §4.
+"""What each command does, one function a command (contract §4).
 
 A handler gets a fork of the account that it may change freely: when it raises `Refused`,
 the fork is dropped and with it every bill made on the way.
@@ -7,7 +7,7 @@ the fork is dropped and with it every bill made on the way.
 from collections.abc import Callable
 from typing import Any
 
-from shared.ledger.account import Account, World
+from shared.ledger.account import Account
 from shared.ledger.commands import (
     AdjustmentMade,
     BillUpToSet,
@@ -23,6 +23,7 @@ from shared.ledger.handlers.bills import on_bill_up_to, on_rebill
 from shared.ledger.handlers.corrections import on_cancellation
 from shared.ledger.handlers.customers import on_changed, on_signed_up
 from shared.ledger.handlers.money import on_adjustment, on_discount, on_payment, on_refund
+from shared.ledger.world import World
 
 HANDLERS: dict[type, Callable[[Account, Any, World], None]] = {
     SignedUp: on_signed_up,

@@ -1,13 +1,15 @@
-"""Bills asked for by hand: ahead, or anew in the place of a cancelled one (contract §4)."""
+"""Bills that staff ask for: ahead, or in place of a cancelled one (contract §4)."""
 
 from datetime import date, timedelta
 
-from shared.ledger.account import Account, By, World
+from shared.ledger.account import Account
 from shared.ledger.charge import coverage_end, price, reprice
 from shared.ledger.commands import BillUpToSet, RebillRequested
 from shared.ledger.errors import Refused
 from shared.ledger.period import anchor_in, label_of, months_between
+from shared.ledger.posting import By
 from shared.ledger.terms import Cycle, value_on
+from shared.ledger.world import World
 
 AHEAD_MONTHS_MAX = 36
 """A bill-up-to that ends more months ahead is a mistake (contract §4, `too_many_periods`)."""
@@ -33,8 +35,8 @@ def on_bill_up_to(account: Account, event: BillUpToSet, world: World) -> None:
 
 
 def _starts_on_the_way(account: Account, ends: date) -> list[date]:
-    """Return the first day of each label to be made; the last one ends in the month of `ends`,
-    so that the label after it starts in its own month. At least the present coverage end."""
+    """Return the first day of each label to bill, at least the present end of coverage. The last
+    one ends in the month of `ends`, so that the label after it starts in its own month."""
     starts = [account.billed_through]
     while months_between(label_of(starts[-1]), label_of(ends)) > 1:
         starts.append(coverage_end(account.terms, starts[-1]))
@@ -42,7 +44,7 @@ def _starts_on_the_way(account: Account, ends: date) -> list[date]:
 
 
 def _extend(account: Account, event: BillUpToSet, ends: date, world: World) -> None:
-    """Grow the last period, re-priced over its longer coverage."""
+    """Extend the last period, re-priced over its longer coverage."""
     index = len(account.periods) - 1
     line = account.periods[index]
     if line.cancelled:
@@ -53,7 +55,7 @@ def _extend(account: Account, event: BillUpToSet, ends: date, world: World) -> N
 
 
 def move_anchor(account: Account, ends: date) -> None:
-    """Let a custom cycle take the new day as its anchor; a change planned for later stands."""
+    """Make the new day the anchor of a custom cycle; a change planned for later stands."""
     timeline = account.terms.cycle
     cycle = value_on(timeline, ends)
     if cycle.kind != "custom" or anchor_in(label_of(ends), cycle.day) == ends:
@@ -65,8 +67,8 @@ def move_anchor(account: Account, ends: date) -> None:
 
 
 def on_rebill(account: Account, event: RebillRequested, world: World) -> None:
-    """Make a new bill in the place of a cancelled one: same coverage and anchor, all else as
-    known now and read on the days of that coverage."""
+    """Make a new bill in place of a cancelled one: same coverage and anchor; terms, prices and
+    policy as known now, on the days of that coverage."""
     index = account.index_of(event.period)
     if index is None or not account.periods[index].bill_seq:
         raise Refused("unknown_period")

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from shared.ledger.account import Account, By, Posting, World
+from shared.ledger.account import Account
 from shared.ledger.commands import CancellationRequested
 from shared.ledger.errors import Refused
 from shared.ledger.handlers.money import adjust, adjusted, check_credit, grant, granted, refunded
+from shared.ledger.posting import By, Posting
+from shared.ledger.world import World
 
 
 def on_cancellation(account: Account, event: CancellationRequested, world: World) -> None:
-    """Append one reversal in the target's own period: the exact opposite of what it did."""
+    """Append one reversal in the target's own period: the exact opposite of what the target did."""
     if event.cancels.startswith("bill/"):
         index, changes = _without_bill(account, event.cancels)
     else:
@@ -28,7 +30,7 @@ def on_cancellation(account: Account, event: CancellationRequested, world: World
 
 
 def _without_bill(account: Account, target: str) -> tuple[int, dict[str, Any]]:
-    """Take a period's recurring charge, discount, VAT and live granted discounts to zero."""
+    """Cancel a bill: recurring charge, discount, VAT and live granted discounts become zero."""
     customer_id, _, label = target.removeprefix("bill/").rpartition("/")
     index = account.index_of(label) if _is_label(label) else None
     if customer_id != account.customer_id or index is None:
@@ -70,7 +72,7 @@ def _opposite(account: Account, index: int, target: Posting) -> dict[str, Any]:
 
 
 def _undo(account: Account, index: int, reversal: Posting, world: World) -> dict[str, Any]:
-    """Cancel a cancellation: restore what it took as it was, not re-priced."""
+    """Cancel a cancellation: restore what it took back as it was, not re-priced."""
     line, target = account.periods[index], reversal.line.reverses
     assert target is not None
     if target.startswith("cancellation/"):

@@ -3,14 +3,16 @@
 from datetime import date
 from typing import Any
 
-from shared.ledger.account import Account, By, Contact, World
+from shared.ledger.account import Account, Contact
 from shared.ledger.charge import reprice
 from shared.ledger.commands import Changed, SignedUp
 from shared.ledger.errors import Refused
-from shared.ledger.terms import Cycle, Terms, always, said
+from shared.ledger.posting import By
+from shared.ledger.terms import Cycle, Terms, always, replaced_from
+from shared.ledger.world import World
 
 BILLS_MAX = 36
-"""More bills than this in one command are a mistake (contract §4, `too_many_periods`)."""
+"""More bills than this in one command are refused (contract §4, `too_many_periods`)."""
 
 
 def open_account(event: SignedUp) -> Account:
@@ -40,7 +42,7 @@ def on_signed_up(account: Account, event: SignedUp, world: World) -> None:
 
 
 def on_changed(account: Account, event: Changed, world: World) -> None:
-    """Bill what was due under the terms before, take the new ones, prorate, bill on."""
+    """Bill what is due under the old terms, apply the new ones, prorate, bill what is due then."""
     if event.effective_on < account.joined_on:
         raise Refused("before_joining")
     until = max(world.business_date, event.changed_on)
@@ -54,8 +56,8 @@ def on_changed(account: Account, event: Changed, world: World) -> None:
 
 
 def take_terms(account: Account, event: Changed) -> bool:
-    """Replace what was known about each named field from its day on; tell whether charging
-    is to reach back into periods already billed."""
+    """Replace each field that the change names from its day on. Return whether the change reaches
+    back into periods that are billed already (contract §4, `prorate`)."""
     terms, day = account.terms, event.effective_on
     for_bills = max(event.effective_on, event.changed_on)
     unbilled = max(event.effective_on, account.billed_through)
@@ -63,27 +65,29 @@ def take_terms(account: Account, event: Changed) -> bool:
     reaches_back = False
     if event.package is not None:
         back = event.prorate is not False
-        timelines["package"] = said(terms.package, day if back else unbilled, event.package)
+        timelines["package"] = replaced_from(
+            terms.package, day if back else unbilled, event.package
+        )
         reaches_back |= back
     if event.status is not None:
         back = event.status == "active" if event.prorate is None else event.prorate
-        timelines["status"] = said(terms.status, day if back else unbilled, event.status)
-        timelines["shown"] = said(terms.shown, day, event.status)
+        timelines["status"] = replaced_from(terms.status, day if back else unbilled, event.status)
+        timelines["shown"] = replaced_from(terms.shown, day, event.status)
         reaches_back |= back
     if event.cycle is not None:
         cycle = _anchored(event.cycle, account.joined_on)
-        timelines["cycle"] = said(terms.cycle, for_bills, cycle)
+        timelines["cycle"] = replaced_from(terms.cycle, for_bills, cycle)
     for name in ("mode", "vip", "discount_ppm", "vat_exempt"):
         value = getattr(event, name)
         if value is not None:
-            timelines[name] = said(getattr(terms, name), for_bills, value)
+            timelines[name] = replaced_from(getattr(terms, name), for_bills, value)
     if timelines:
         account.terms = terms.changed(**timelines)
     if event.name is not None or event.phone is not None or event.language is not None:
         assert account.contact is not None
         account.contact = Contact(
             *(
-                line if value is None else said(line, day, value)
+                line if value is None else replaced_from(line, day, value)
                 for line, value in zip(
                     account.contact, (event.name, event.phone, event.language), strict=True
                 )

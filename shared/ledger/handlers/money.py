@@ -3,14 +3,16 @@
 from datetime import date
 from typing import Any
 
-from shared.ledger.account import Account, By, Posting, World
+from shared.ledger.account import Account
 from shared.ledger.commands import AdjustmentMade, DiscountGranted, PaymentReceived, RefundMade
 from shared.ledger.errors import Refused
 from shared.ledger.money import PPM, round_half_up
+from shared.ledger.posting import By, Posting
+from shared.ledger.world import World
 
 
 def on_payment(account: Account, event: PaymentReceived, world: World) -> None:
-    """Raise what was paid of the period that covers the day it was received."""
+    """Raise `paid` of the period that covers the day on which the money was received."""
     if event.reference is not None:
         if (event.method, event.reference) in world.references:
             raise Refused("reference_already_used")
@@ -28,7 +30,7 @@ def on_payment(account: Account, event: PaymentReceived, world: World) -> None:
 
 
 def on_discount(account: Account, event: DiscountGranted, world: World) -> None:
-    """Lower the billed of a period by exactly the amount; VAT bears its share."""
+    """Lower `billed` of a period by exactly the amount, of which VAT takes its share."""
     index = _period(account, event.period, event.granted_on)
     line = account.periods[index]
     if not line.standing:
@@ -61,7 +63,7 @@ def on_adjustment(account: Account, event: AdjustmentMade, world: World) -> None
 
 
 def on_refund(account: Account, event: RefundMade, world: World) -> None:
-    """Lower what was paid: of a named payment, or of the customer's credit."""
+    """Lower `paid`: money of a named payment, or of the customer's credit, goes back."""
     payment = None if event.payment_id is None else f"payment/{event.payment_id}"
     if payment is None:
         check_credit(account, event.amount)
@@ -110,7 +112,7 @@ def refunded(account: Account, payment: str) -> int:
 
 
 def check_credit(account: Account, amount: int) -> None:
-    """Refuse to give out money that is not owed back, or that never came in."""
+    """Refuse a refund of more than the credit, or of more than came in."""
     came_in = sum(line.paid for line in account.periods) + max(0, -account.opening_due)
     if amount > -account.due or amount > came_in:
         raise Refused("exceeds_credit")

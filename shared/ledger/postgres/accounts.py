@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING, NEVER, Account, Head, Posting
-from shared.ledger.decide import Reach
+from shared.ledger.account import BEGINNING, NEVER, Account, Head
 from shared.ledger.errors import Unreadable
 from shared.ledger.line import GENESIS, Line
 from shared.ledger.period import label_of
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_contact, read_terms
+from shared.ledger.posting import Posting
+from shared.ledger.reach import Reach
 
 LINE_WIDTH = len(Line._fields)
 ACCOUNT_WIDTH = 9

@@ -10,16 +10,19 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.account import NEVER, World
-from shared.ledger.commands import SignedUp
-from shared.ledger.decide import WHOLE, Arrival, Fold, Reach, Seen, reach, references_asked
+from shared.ledger.account import NEVER
+from shared.ledger.arrival import Arrival
+from shared.ledger.commands import Command, SignedUp
 from shared.ledger.errors import Unreadable
-from shared.ledger.policy import NO_POLICY, Policy
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.fold import Fold, Seen
+from shared.ledger.policy.file import parse_policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.postgres.accounts import accounts, bill_page
 from shared.ledger.postgres.locks import lock_buckets
 from shared.ledger.postgres.save import BucketOf
 from shared.ledger.postgres.statements import sql
+from shared.ledger.reach import WHOLE, Reach, reach, references_asked
+from shared.ledger.world import World
 
 CommandOf = Callable[[str, str], Any]
 """Reads the command of a (type, content); any exception: it cannot be read."""
@@ -72,7 +75,9 @@ class Folding:
         self._command_of = command_of
         self._policies = Policies()
 
-    async def of_batch(self, connection: asyncpg.Connection, arrivals: Sequence[Arrival]) -> Fold:
+    async def of_batch(
+        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
+    ) -> Fold:
         """Lock and load the customers of arrivals, each as far back as their commands ask. The
         parked commands of who may get an account or a first period now are loaded too."""
         reaches = _reaches(arrivals)
@@ -109,7 +114,11 @@ class Folding:
         return fold
 
     async def of_broken(
-        self, connection: asyncpg.Connection, arrival: Arrival, error: Exception, reason: str
+        self,
+        connection: asyncpg.Connection,
+        arrival: Arrival[Command],
+        error: Exception,
+        reason: str,
     ) -> Fold:
         """Lock the customer of an arrival and set them apart for an error; nothing is loaded but
         what came before of the command."""
@@ -125,7 +134,7 @@ class Folding:
         connection: asyncpg.Connection,
         fold: Fold,
         customers: Sequence[str],
-        arrivals: Iterable[Arrival] = (),
+        arrivals: Iterable[Arrival[Command]] = (),
     ) -> None:
         """Load what is parked for customers, and who holds the references that all may ask for."""
         if customers:
@@ -155,7 +164,7 @@ def _is_new(fold: Fold, customer_id: str) -> bool:
     return customer_id in fold.accounts and fold.accounts[customer_id].head is None
 
 
-def _reaches(arrivals: Iterable[Arrival]) -> dict[str, Reach]:
+def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:
     """Return how far back each customer's account must be loaded for all of their commands."""
     reaches: dict[str, Reach] = {}
     for arrival in arrivals:

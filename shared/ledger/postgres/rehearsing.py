@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.decide import Fold
+from shared.ledger.fold import Fold
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres.accounts import bill_page
 from shared.ledger.postgres.fleet import partitions
 from shared.ledger.postgres.folding import Policies, open_fold

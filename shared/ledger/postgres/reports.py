@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import asyncpg
 
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
-from shared.ledger.policy_changes import changes
-from shared.ledger.policy_file import parse_new, parse_policy
+from shared.ledger.policy.changes import changes
+from shared.ledger.policy.file import parse_new, parse_policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.locks import lock_policy
 from shared.ledger.postgres.outgoing import ask_for_rechecks

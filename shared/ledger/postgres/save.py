@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.decide import Fold, Judged
+from shared.ledger.fold import Fold, Judged
 from shared.ledger.line import Line
 from shared.ledger.postgres.quarantine import quarantine
 from shared.ledger.postgres.statements import sql

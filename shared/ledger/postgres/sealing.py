@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 
+from shared.ledger.audit.seal import Seal, Sealing, chain_fault, difference, new_seal
 from shared.ledger.postgres.incarnations import opened
 from shared.ledger.postgres.locks import lock_seal
 from shared.ledger.postgres.statements import sql
-from shared.ledger.seal import Seal, Sealing, chain_fault, difference, new_seal
 
 SECONDS_MAX = 3600
 """A worker's connection is less patient than the listing of a large book is long."""

@@ -14,13 +14,15 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.asked import Asked, Days, InTime
-from shared.ledger.audit import Audit, Opened, ticks_fault
+from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.audit import Audit
+from shared.ledger.audit.closing import Opened
+from shared.ledger.audit.fault import Fault
+from shared.ledger.audit.outcomes import ticks_fault
 from shared.ledger.errors import PolicyError, Unreadable
-from shared.ledger.fault import Fault
 from shared.ledger.line import Line, canonical
-from shared.ledger.policy import NO_POLICY, Policy
-from shared.ledger.policy_file import parse_policy
+from shared.ledger.policy.file import parse_policy
+from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_contact, read_terms
 

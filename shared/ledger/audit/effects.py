@@ -1,7 +1,7 @@
 """What each command does to the period that its own line is in, written a second time.
 
 The audit compares every line with this. Nothing here is shared with the handlers, so that a
-mistake of theirs is not repeated; money that moves between periods is the cascade's affair.
+mistake of theirs is not repeated. Later periods are not covered here: the audit checks the cascade.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ from shared.ledger.commands import (
     RebillRequested,
     RefundMade,
 )
-from shared.ledger.line import Line
+from shared.ledger.line import Kind, Line
 from shared.ledger.money import round_half_up
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms
 
-OWN: dict[str, type] = {
+OWN: dict[Kind, type] = {
     "payment": PaymentReceived,
     "discount": DiscountGranted,
     "adjustment": AdjustmentMade,
@@ -36,20 +36,20 @@ OWN: dict[str, type] = {
     "bill": RebillRequested,
     "skip": RebillRequested,
 }
-"""The command whose own line is of a kind; a period's first line has none."""
+"""The command that makes a line of each kind; a period's first line is made by no command."""
 
 
 class Moved(NamedTuple):
-    """What a command did: its line, and the period before it."""
+    """What a command did: its line, and the period's line before it."""
 
     before: Line
     line: Line
 
 
 Header = tuple[Any, ...]
-"""What a line says of its command: id, reverses, effective on, actor, reason, policy version."""
+"""A line's command: id, reverses, effective on, actor, reason, policy version."""
 Effect = tuple[Line, Header]
-"""The period as it should be (`due` and what follows from it aside), and the header."""
+"""The period as it should be (not `due`, which follows from the rest), and the header."""
 
 
 class Case(NamedTuple):
@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
     `terms` are as its command knew them; `policy` is the version that the line names, and
     `bill_policy` that of the bill in the period. `moved` is what earlier commands did. `first`
-    and `last` tell where the period is: money finds its period by its day.
+    and `last` are true for the first and the last period, to which all earlier and later days post.
     """
 
     line: Line
@@ -71,7 +71,8 @@ class Case(NamedTuple):
 
 
 def expected(command: Command, case: Case) -> Effect | str:
-    """Return what a command's own line should be, or the period that it should be in, as words."""
+    """Return what a command's own line should be, or, where it is in the wrong period, the right
+    one in words."""
     effect: Callable[[Any, Case], Effect | str] = EFFECTS[type(command)]
     return effect(command, case)
 
@@ -186,7 +187,7 @@ def _covering(day: date) -> str:
 def _added(
     before: Line, charge: int = 0, discount: int = 0, adjusted_vat: int = 0, granted_vat: int = 0
 ) -> Line:
-    """The period with an adjustment or a granted discount more."""
+    """Return the period with an adjustment or a granted discount added."""
     return before._replace(
         charge=before.charge + charge,
         adjusted_charge=before.adjusted_charge + charge,
@@ -199,8 +200,8 @@ def _added(
 
 
 def _priced(before: Line, bill: Bill, seq: int) -> Line:
-    """The period with its recurring part priced anew; what was added by hand stays. A skip row
-    that gets an active day is the period's bill from here on."""
+    """Return the period with its recurring part priced anew; adjustments and granted discounts
+    stay. A skip row that gets an active day becomes the period's bill."""
     becomes = bill.active and not before.bill_seq
     return before._replace(
         coverage_to=bill.coverage_to,
@@ -213,7 +214,7 @@ def _priced(before: Line, bill: Bill, seq: int) -> Line:
 
 
 def _reversed(cancels: str, case: Case) -> Line | str:
-    """The period without what a command did to it, or with what its cancellation took."""
+    """Return the period without what the cancelled command did to it."""
     before, target = case.before, case.moved.get(cancels)
     if cancels.startswith("bill/"):
         if cancels != f"bill/{before.customer_id}/{before.period}":

@@ -1,8 +1,8 @@
 """The seal: one hash over all that the book holds at a moment, chained to the seal before it.
 
 A hash in the book proves nothing against someone who can rewrite the whole book. A seal that was
-printed, signed or stored elsewhere does: no line, outcome or policy version that it covers
-can be changed or removed without its root becoming another.
+printed, signed or stored elsewhere does: whoever changes or removes a line, outcome or policy
+version that it covers changes a root.
 """
 
 import json
@@ -17,7 +17,8 @@ class Seal(NamedTuple):
     """What is sealed: the rows of all transactions before `cursor` (an xid, as text).
 
     `heads_root` is the SHA-256 of the listing of heads, a row a customer; `policies_root`
-    that of the listing of policy versions. The counts are for people: roots say the same.
+    that of the listing of policy versions. The counts are informational: the roots already commit
+    to them.
     """
 
     number: int
@@ -34,7 +35,7 @@ class Seal(NamedTuple):
 
 
 class Sealing(NamedTuple):
-    """What there is to seal, or to compare with a seal."""
+    """What the book holds now: to be sealed, or compared with a seal."""
 
     customers: int
     lines: int
@@ -60,21 +61,23 @@ def hash_of(seal: Seal) -> bytes:
 
 def as_json(seal: Seal) -> dict[str, Any]:
     """Return a seal as a document: hashes in hex, the instant in UTC."""
-    said: dict[str, Any] = {
+    document: dict[str, Any] = {
         name: value.hex() if isinstance(value, bytes) else value
         for name, value in seal._asdict().items()
     }
-    return said | {"sealed_at": seal.sealed_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    return document | {
+        "sealed_at": seal.sealed_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    }
 
 
 def read_seal(text: str) -> Seal:
-    """Read a seal from its document; ValueError when it is none, or was changed."""
+    """Read a seal from its document; ValueError when it is not a seal, or was changed."""
     try:
-        said = json.loads(text)
-        said["sealed_at"] = datetime.fromisoformat(said["sealed_at"])
+        document = json.loads(text)
+        document["sealed_at"] = datetime.fromisoformat(document["sealed_at"])
         for name in ("heads_root", "policies_root", "previous", "hash"):
-            said[name] = bytes.fromhex(said[name])
-        seal = Seal(*(said[name] for name in Seal._fields))
+            document[name] = bytes.fromhex(document[name])
+        seal = Seal(*(document[name] for name in Seal._fields))
         fits = hash_of(seal) == seal.hash
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a seal: {error!r}") from error
@@ -84,7 +87,7 @@ def read_seal(text: str) -> Seal:
 
 
 def difference(seal: Seal, found: Sealing) -> str | None:
-    """Say what the book no longer holds as it was sealed; None when it does."""
+    """Say what in the book differs from what was sealed; None when nothing does."""
     for name in ("customers", "lines", "commands", "policies"):
         was, now = getattr(seal, name), getattr(found, name)
         if was != now:

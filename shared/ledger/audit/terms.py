@@ -1,4 +1,4 @@
-"""What signups, changes and bills ahead make of a customer's terms, written a second time.
+"""What signups, changes and bills ahead do to a customer's terms, written a second time.
 
 The audit replays with this; nothing here is shared with the handlers. Both use the same plain
 values: a timeline is ((day, value), ...), ascending, its first day `ALWAYS` (contract §4).
@@ -19,7 +19,7 @@ OF_THE_CONTACT = ("name", "phone", "language")
 
 
 def account_of(event: SignedUp) -> Account:
-    """The account right after its signup: every field holds from the beginning."""
+    """Return the account right after its signup: every field counts from the beginning."""
     whole: dict[str, Any] = {
         name: ((ALWAYS, getattr(event, name)),) for name in ("package", *BY_THE_BILL)
     }
@@ -36,7 +36,7 @@ def account_of(event: SignedUp) -> Account:
 
 
 def terms_after(terms: Terms, event: Changed, joined_on: date, billed_through: date) -> Terms:
-    """The terms after a change, whose customer's coverage is billed up to a day."""
+    """Return the terms after a change; `billed_through` is the first day not billed yet."""
     news: dict[str, Timeline[Any]] = {}
     later_of_both = max(event.effective_on, event.changed_on)
     for name in BY_THE_BILL:
@@ -64,8 +64,8 @@ def contact_after(contact: Contact, event: Changed) -> Contact:
 
 
 def terms_billed_up_to(terms: Terms, day: date) -> Terms:
-    """The terms after a bill ahead whose coverage ends before a day: a custom cycle in force on
-    it takes it as its anchor, unless it is the anchor's day in that month already."""
+    """Return the terms after a bill ahead whose coverage ends before a day. A custom cycle in force
+    on that day takes it as its anchor, unless it is the anchor's day in that month already."""
     in_force = max(entry for entry in terms.cycle if entry[0] <= day)[1]
     in_this_month = min(in_force.day, days_in_month(day.year, day.month))
     if in_force.kind != "custom" or in_this_month == day.day:
@@ -75,8 +75,8 @@ def terms_billed_up_to(terms: Terms, day: date) -> Terms:
 
 
 def _charged_from(event: Changed, billed_through: date, by_itself: bool) -> date:
-    """The day from which charging counts a change: its own where it reaches back (asked for, or
-    by itself), else no day that is billed already."""
+    """Return the day from which a change is charged: its own where it reaches back (`prorate`, or
+    by default), else no day that is billed already."""
     reaches_back = by_itself if event.prorate is None else event.prorate
     return event.effective_on if reaches_back else max(event.effective_on, billed_through)
 
@@ -87,7 +87,7 @@ def _with_its_day(cycle: Cycle, joined_on: date) -> Cycle:
 
 
 def _from(line: Timeline[Any], day: date, value: Any) -> Timeline[Any]:
-    """The last word wins: from a day on nothing but this value is known."""
+    """Return the timeline with all that it holds from a day on replaced by a value."""
     by_day = {start: known for start, known in line if start < day}
     by_day[day] = value
     return tuple(by_day.items())

@@ -1,4 +1,4 @@
-"""Policy: which taxes are in force, who may do what, how many days of grace."""
+"""One version of the policy: taxes, permissions of staff, days of grace (contract §5)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,9 +12,15 @@ PERMISSIONS = frozenset(
     {"discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"}
 )
 
+GRACE_DAYS = 10
+"""The days of grace where no policy says otherwise (contract §5)."""
+
 
 class Tax(NamedTuple):
-    """One component: its rate in parts per million, in force on days [starts, ends)."""
+    """One component: its rate in parts per million, in force on days [starts, ends).
+
+    `on` are the codes of components that are part of its base, besides the net amount.
+    """
 
     code: str
     rate_ppm: int
@@ -24,7 +30,7 @@ class Tax(NamedTuple):
 
 
 class Staff(NamedTuple):
-    """What one member of staff may do; no limit on discounts when `discount_ppm_max` is None."""
+    """What one member of staff may do; `discount_ppm_max` None means no limit on discounts."""
 
     may: frozenset[str]
     discount_ppm_max: int | None = None
@@ -37,7 +43,7 @@ class Policy:
     version: int = 0
     taxes: tuple[Tax, ...] = ()
     staff: MappingProxyType[str, Staff] = field(default_factory=lambda: MappingProxyType({}))
-    grace_days: int = 10
+    grace_days: int = GRACE_DAYS
 
     def permits(self, actor: str | None, permission: str) -> bool:
         return actor is not None and actor in self.staff and permission in self.staff[actor].may

@@ -1,4 +1,4 @@
-"""What the audit is given besides lines: outcomes in their order, and what was known when."""
+"""What the audit is given besides lines: commands and outcomes, and what was known when."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from shared.ledger.commands import Command
 T = TypeVar("T")
 
 IN_FLIGHT = timedelta(minutes=10)
-"""No transaction of the fleet lasts longer: what was written so long ago was known."""
+"""No transaction of the fleet lasts longer, so what was written that long ago was known."""
 
 
 class Asked(NamedTuple):
-    """A command as the book keeps it: what became of it, the transaction that judged it (an xid)
-    and its instant."""
+    """A command as the book keeps it: its outcome, the transaction that judged it (an xid) and
+    the instant of that. Nothing here is trusted, so outcome and reason are plain texts."""
 
     command: Command
     outcome: str
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
 
 
 class InTime(Generic[T]):
-    """Values that followed one another: `first`, then each from its (xid, instant) on."""
+    """Successive values: `first`, then each from its (xid, instant) on."""
 
     def __init__(self, first: T, later: Sequence[tuple[int, datetime, T]] = ()) -> None:
         self._xids = [xid for xid, _, _ in later]
@@ -35,15 +35,16 @@ class InTime(Generic[T]):
         self._values = [first, *(value for _, _, value in later)]
 
     def known(self, xid: int, at: datetime) -> list[T]:
-        """Return what a transaction can have known, the newest first. Of values that were written
-        while it may have been under way, the book does not tell whether it saw them."""
+        """Return the values that a transaction can have known, the newest first. There are several
+        where values were written while it may have been running: the book does not record which
+        of those it saw."""
         newest = max(bisect_left(self._xids, xid), bisect_right(self._instants, at))
         oldest = min(bisect_left(self._xids, xid), bisect_left(self._instants, at - IN_FLIGHT))
         return self._values[oldest : newest + 1][::-1]
 
 
 class Days:
-    """The business date: what each transaction could know of it, and how far runs have billed.
+    """The business date as each transaction could know it, and how far runs have billed.
 
     `ticks` are the accepted ones as (xid, instant, as_of) in the order of judgement; `billed_to`
     is the latest `as_of` of a run that is done.

@@ -1,31 +1,40 @@
 """Every outcome of a customer judged again, each at its place among the lines.
 
-A refused command leaves no line, so its place is found: after the lines of what was judged
-before it, before those of what was judged after. Where a bill of its own transaction may lie on
-either side, both are tried.
+A refused command leaves no line, so its place must be found: after the lines of commands judged
+before it, before those of commands judged after it. A bill of the same transaction may come before
+or after it; then both places are tried.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from shared.ledger.asked import Asked, Days, InTime
-from shared.ledger.commands import BillUpToSet, Changed, Command, PaymentReceived, SignedUp
-from shared.ledger.effects import Moved
-from shared.ledger.fault import Wrong
+from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.effects import Moved
+from shared.ledger.audit.fault import Fault, Wrong
+from shared.ledger.audit.refusals import WAITS, Known, not_allowed, reason_against
+from shared.ledger.commands import (
+    BillUpToSet,
+    Changed,
+    Command,
+    PaymentReceived,
+    SignedUp,
+    Ticked,
+)
+from shared.ledger.decide import judge_tick
 from shared.ledger.line import Line
-from shared.ledger.policy import Policy
-from shared.ledger.refusals import WAITS, Known, not_allowed, reason_against
+from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms
 
 REFERENCE = "reference_already_used"
 MAKERS = (SignedUp, Changed, BillUpToSet)
-"""Commands that bill first and have no single line to be judged before."""
+"""Commands that bill first, so that no single line marks their place."""
 
 
 class Books(NamedTuple):
-    """The books of a customer at one place: latest lines by label, what commands did, the terms
-    before one of `asked`, by its place, and the newest policy version that a line names."""
+    """The books of a customer at one place among the lines: the latest lines by label, what
+    commands did, the terms before the command at a place in `asked`, and the newest policy
+    version that a line names so far."""
 
     heads: dict[str, Line]
     moved: Mapping[str, Moved]
@@ -42,9 +51,9 @@ class Outcomes:
         self._days = days
         self.refusals = [at for at, each in enumerate(asked) if each.outcome != "accepted"]
         self._settled = 0
-        """How many of the refused were found right."""
+        """How many of `refusals` are checked and right."""
         self._right: set[int] = set()
-        """Which later ones were found right at a place that may be theirs."""
+        """Later refusals that were right at a place that may be theirs."""
         self._commands: dict[str, Command] = {}
         self._signup: SignedUp | None = None
         self._signed_up = len(asked)
@@ -56,8 +65,9 @@ class Outcomes:
                     self._signup, self._signed_up = command, at
 
     def before_line(self, at: int | None, xid: int, books: Books) -> Wrong | None:
-        """Judge the refusals before a line: that of the command `at`, or, with None, a bill that
-        some command or a run of the transaction made. Call it for no restatement."""
+        """Judge the refusals that come before a line, which is that of the command at place `at`;
+        with None it is a bill made by a run or a command of the transaction. Not for
+        restatements."""
         for place in range(self._settled, len(self.refusals)):
             one = self.refusals[place]
             if one < at if at is not None else self._asked[one].xid < xid:
@@ -72,15 +82,16 @@ class Outcomes:
         return None
 
     def accepted(self, at: int, books: Books) -> Wrong | None:
-        """Judge the acceptance of a command by its line, which is the next one; of a change or a
-        bill ahead, which bills first, `end` does. Not for payments: nothing that the customer's
-        own rows tell is against one."""
+        """Judge whether a command was rightly accepted, just before its line. Changes and bills
+        ahead bill first, so `end` judges those. Payments need no call: nothing in the customer's
+        own rows can forbid one."""
         if isinstance(self._asked[at].command, Changed | BillUpToSet):
             return None
         return self._wrong(at, books)
 
     def end(self, books: Books) -> Wrong | None:
-        """Judge the refusals after the last line, and what a policy alone tells of the rest."""
+        """Judge the refusals after the last line, and of accepted signups, changes and bills ahead
+        what the policy alone decides."""
         for one in self.refusals[self._settled :]:
             if (wrong := self._wrong(one, books)) is not None:
                 return wrong
@@ -122,7 +133,7 @@ class Outcomes:
         return _differs(asked, wanted[0])
 
     def _policies(self, asked: Asked, books: Books) -> list[Policy]:
-        """The versions that may have been known: none older than what an earlier line names."""
+        """Return the versions that may have been known: none older than an earlier line names."""
         known = self._versions.known(asked.xid, asked.recorded_at)
         return [each for each in known if each.version >= books.version()] or known
 
@@ -138,3 +149,16 @@ def _differs(asked: Asked, wanted: str | None) -> Wrong:
 
 def or_accepted(reason: str | None) -> str:
     return "accepted" if reason is None else f"refused: {reason}"
+
+
+def ticks_fault(ticks: Sequence[tuple[Ticked, str, str | None]]) -> Fault | None:
+    """Judge all ticks again, given as (tick, outcome, reason) in order; return the first fault."""
+    business_date: date | None = None
+    for at, (tick, outcome, reason) in enumerate(ticks, 1):
+        wanted = judge_tick(tick, business_date)
+        if reason != wanted or (outcome == "accepted") != (wanted is None):
+            return Fault("-", at, f"the outcome of {tick.command_id}", or_accepted(reason),
+                         or_accepted(wanted))  # fmt: skip
+        if wanted is None:
+            business_date = max(business_date or tick.as_of, tick.as_of)
+    return None

@@ -1,4 +1,4 @@
-"""A fault that the audit finds, and how a line is compared with what it should be."""
+"""Faults, and how a line is compared with what it should be."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from shared.ledger.line import Line
 from shared.ledger.money import decimal
 
 Wrong = tuple[str, str, str]
-"""What is wrong, what was found, what was expected."""
+"""A fault before its place is known: what is wrong, what was found, what was expected."""
 AMOUNTS = (
     "previous_due", "charge", "discount", "vat", "paid", "due", "adjusted_charge", "adjusted_vat",
     "granted_discount", "granted_vat",
@@ -16,9 +16,9 @@ AMOUNTS = (
 
 
 class Fault(NamedTuple):
-    """The first thing wrong with a customer's book: where, what was found, what was expected.
+    """The first fault in a customer's lines: where, what was found, what was expected.
 
-    `seq` is that of the line, or of the line that should follow where one is missing.
+    `seq` is that of the line; where a line is missing, the seq that it should have.
     """
 
     customer_id: str
@@ -41,8 +41,8 @@ COVERAGE_AT, FROZEN_AT = Line._fields.index("coverage_from"), Line._fields.index
 
 
 def compared(line: Line, wanted: Line, header: tuple[Any, ...]) -> Wrong | None:
-    """Compare a line's own figures with those of `wanted`, and what it says of its command
-    with (command id, reverses, effective on, actor, reason, policy version)."""
+    """Compare a line's own figures with those of `wanted`, and its command with `header`:
+    (command id, reverses, effective on, actor, reason, policy version)."""
     if line[COMMAND_AT:RECORDED_AT] != header:
         return first_difference(line, COMMAND_AT, header)
     if line[CHARGE_AT:DUE_AT] != wanted[CHARGE_AT:DUE_AT]:
@@ -72,7 +72,7 @@ def _frozen(line: Line, bill: Bill) -> tuple[Any, ...]:
 
 
 def unlike(line: Line, bill: Bill) -> Wrong:
-    """Say in what a period's first line differs from its price."""
+    """Return the first field in which a period's first line differs from its price."""
     amounts = (bill.charge, bill.discount, bill.vat, 0)
     return (
         differs("coverage_to", line.coverage_to, bill.coverage_to)
@@ -87,8 +87,8 @@ def _difference(line: Line, at: int, wanted: Sequence[Any]) -> Wrong | None:
         if line[place] != value:
             name = Line._fields[place]
             found: Any = line[place]
-            said = decimal if name in AMOUNTS else _said
-            return name, said(found), said(value)
+            text = decimal if name in AMOUNTS else _text
+            return name, text(found), text(value)
     return None
 
 
@@ -99,12 +99,12 @@ def first_difference(line: Line, at: int, wanted: Sequence[Any]) -> Wrong:
 
 
 def differs(what: str, found: object, wanted: object) -> Wrong | None:
-    return None if found == wanted else (what, _said(found), _said(wanted))
+    return None if found == wanted else (what, _text(found), _text(wanted))
 
 
 def wrong_amount(what: str, found: int, wanted: int) -> Wrong | None:
     return None if found == wanted else (what, decimal(found), decimal(wanted))
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return "absent" if value is None else str(value)

@@ -1,14 +1,15 @@
-"""Whether a command was to be refused, and why: contract §4 written a second time, for the audit.
+"""Whether a command must be refused, and why: contract §4 written a second time, for the audit.
 
-Nothing here is shared with the handlers. What is known of the customer comes from the lines
-before the command; what `verify` cannot know from one customer, who holds a reference, is given.
+Nothing here is shared with the handlers. What is known of the customer comes from the lines before
+the command. Who holds a payment reference cannot be known from one customer, so that is given.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from shared.ledger.audit_terms import account_of, terms_after
+from shared.ledger.audit.effects import Moved
+from shared.ledger.audit.terms import account_of, terms_after
 from shared.ledger.charge import charge
 from shared.ledger.commands import (
     AdjustmentMade,
@@ -22,17 +23,17 @@ from shared.ledger.commands import (
     RefundMade,
     SignedUp,
 )
-from shared.ledger.effects import Moved
 from shared.ledger.line import Line
+from shared.ledger.money import PPM
 from shared.ledger.period import anchor_in, label_of, months_after, months_between
-from shared.ledger.policy import Policy
+from shared.ledger.policy.policy import Policy
+from shared.ledger.reasons import Reason
 from shared.ledger.terms import Terms, value_on
 
 BILLS_AT_ONCE_MAX = 36
 MONTHS_AHEAD_MAX = 36
-WHOLE_PPM = 1_000_000
-WAITS = "parked"
-"""Not refused and not accepted: the command waits for a signup or a first period."""
+WAITS: Literal["parked"] = "parked"
+"""Neither refused nor accepted: the command waits for a signup or a first period."""
 RIGHTS = {
     DiscountGranted: "discount",
     AdjustmentMade: "adjust",
@@ -49,8 +50,8 @@ class Known(NamedTuple):
     """What was known when a command was judged.
 
     `signup` is the accepted one, None before it. `heads` are the latest lines by label, ascending;
-    `moved` what each command did; `commands` every command of the customer by id. `terms` are
-    those at that place. `held` says whether another payment held the reference that is asked for.
+    `moved` what each command did; `commands` every command of the customer by id. `terms` returns
+    the terms at that place. `held` is true where another payment held the payment's reference.
     """
 
     signup: SignedUp | None
@@ -82,8 +83,8 @@ class Known(NamedTuple):
         return (by for by, moved in self.moved.items() if moved.line.reverses == command_id)
 
 
-def reason_against(command: Command, known: Known) -> str | None:
-    """Return the reason that a command is to be refused for, WAITS, or None: it is accepted."""
+def reason_against(command: Command, known: Known) -> Reason | Literal["parked"] | None:
+    """Return the reason to refuse a command, `WAITS` to park it, or None to accept it."""
     signing_up = isinstance(command, SignedUp)
     if known.signup is None and not signing_up:
         return WAITS
@@ -94,8 +95,8 @@ def reason_against(command: Command, known: Known) -> str | None:
     )
 
 
-def not_allowed(command: Command, policy: Policy) -> str | None:
-    """Return why the actor may not ask for this: what the policy alone tells."""
+def not_allowed(command: Command, policy: Policy) -> Reason | None:
+    """Return why the actor lacks the permission for this; the policy alone decides."""
     rights, percent = set[str](), 0
     if isinstance(command, SignedUp | Changed):
         percent = command.discount_ppm or 0
@@ -114,7 +115,7 @@ def not_allowed(command: Command, policy: Policy) -> str | None:
 # Customers ----------------------------------------------------------------------------------
 
 
-def _signup(command: SignedUp, known: Known) -> str | None:
+def _signup(command: SignedUp, known: Known) -> Reason | None:
     if known.signup is not None:
         return "already_signed_up"
     until = max(known.business_date, command.signed_up_on)
@@ -122,7 +123,7 @@ def _signup(command: SignedUp, known: Known) -> str | None:
     return "too_many_periods" if bills > BILLS_AT_ONCE_MAX else None
 
 
-def _change(command: Changed, known: Known) -> str | None:
+def _change(command: Changed, known: Known) -> Reason | None:
     signup = known.signup
     assert signup is not None
     if command.effective_on < signup.joined_on:
@@ -136,7 +137,7 @@ def _change(command: Changed, known: Known) -> str | None:
 
 
 def _bills(terms: Terms, starts: date, until: date) -> tuple[int, date]:
-    """Count the bills, months without service aside, from a day to one; and the day after all."""
+    """Count the bills due from `starts` to `until`, not skip rows; return the coverage end too."""
     count = 0
     while starts <= until and not terms.left_for_good_on(starts):
         ends, anchor = _next_anchor(terms, starts)
@@ -153,11 +154,11 @@ def _next_anchor(terms: Terms, starts: date) -> tuple[date, int]:
 # Money --------------------------------------------------------------------------------------
 
 
-def _payment(command: PaymentReceived, known: Known) -> str | None:
+def _payment(command: PaymentReceived, known: Known) -> Reason | None:
     return "reference_already_used" if known.held and command.reference is not None else None
 
 
-def _discount(command: DiscountGranted, known: Known) -> str | None:
+def _discount(command: DiscountGranted, known: Known) -> Reason | None:
     line = _posting_period(command.period, command.granted_on, known)
     if line is None:
         return "unknown_period"
@@ -174,15 +175,15 @@ def _discount(command: DiscountGranted, known: Known) -> str | None:
         if granted.kind == "discount" and granted.actor == command.actor and on_this_bill:
             together += 0 if known.is_taken_back(command_id) else before.billed - granted.billed
     before_all = line.billed + line.granted_discount + line.granted_vat
-    return "over_limit" if together * WHOLE_PPM > member.discount_ppm_max * before_all else None
+    return "over_limit" if together * PPM > member.discount_ppm_max * before_all else None
 
 
-def _adjustment(command: AdjustmentMade, known: Known) -> str | None:
+def _adjustment(command: AdjustmentMade, known: Known) -> Reason | None:
     found = _posting_period(command.period, command.made_on, known)
     return "unknown_period" if found is None else None
 
 
-def _refund(command: RefundMade, known: Known) -> str | None:
+def _refund(command: RefundMade, known: Known) -> Reason | None:
     if command.payment_id is None:
         return _beyond_credit(command.amount, known)
     payment = f"payment/{command.payment_id}"
@@ -193,14 +194,14 @@ def _refund(command: RefundMade, known: Known) -> str | None:
     return "exceeds_payment" if command.amount > _left_of(payment, known) else None
 
 
-def _beyond_credit(amount: int, known: Known) -> str | None:
+def _beyond_credit(amount: int, known: Known) -> Reason | None:
     assert known.signup is not None
     came_in = sum(line.paid for line in known.heads.values()) - min(0, known.signup.opening_due)
     return "exceeds_credit" if amount > min(-known.last.due, came_in) else None
 
 
 def _left_of(payment: str, known: Known) -> int:
-    """What of a payment was not paid back."""
+    """Return the part of a payment that was not refunded."""
     before, line = known.moved[payment]
     return line.paid - before.paid - sum(_live_refunds(payment, known))
 
@@ -223,7 +224,7 @@ def _posting_period(label: str | None, day: date, known: Known) -> Line | None:
 # Corrections --------------------------------------------------------------------------------
 
 
-def _cancellation(command: CancellationRequested, known: Known) -> str | None:
+def _cancellation(command: CancellationRequested, known: Known) -> Reason | None:
     target = command.cancels
     if target.startswith("bill/"):
         return _against_no_bill(target, known)
@@ -240,7 +241,7 @@ def _cancellation(command: CancellationRequested, known: Known) -> str | None:
     return None
 
 
-def _against_no_bill(target: str, known: Known) -> str | None:
+def _against_no_bill(target: str, known: Known) -> Reason | None:
     assert known.signup is not None
     for label, line in known.heads.items():
         if target == f"bill/{known.signup.customer_id}/{label}":
@@ -251,8 +252,8 @@ def _against_no_bill(target: str, known: Known) -> str | None:
     return "unknown_target"
 
 
-def _against_undo(reversal: str, target: str, head: Line, known: Known) -> str | None:
-    """Why a cancellation of `target` may not be cancelled."""
+def _against_undo(reversal: str, target: str, head: Line, known: Known) -> Reason | None:
+    """Return why the cancellation of `target` may not be cancelled."""
     if target.startswith("cancellation/"):
         return "not_cancellable"
     if known.was_ever_taken_back(reversal):
@@ -283,7 +284,7 @@ def _is_on(discount: Line, head: Line) -> bool:
 # Bills by hand ------------------------------------------------------------------------------
 
 
-def _bill_up_to(command: BillUpToSet, known: Known) -> str | None:
+def _bill_up_to(command: BillUpToSet, known: Known) -> Reason | None:
     ends, at = command.up_to + timedelta(days=1), known.billed_through
     if at >= ends:
         return "already_billed"
@@ -301,14 +302,14 @@ def _bill_up_to(command: BillUpToSet, known: Known) -> str | None:
     return "bill_cancelled" if months == 0 and cancelled else None
 
 
-def _rebill(command: RebillRequested, known: Known) -> str | None:
+def _rebill(command: RebillRequested, known: Known) -> Reason | None:
     line = known.heads.get(command.period)
     if line is None or line.bill_seq == 0:
         return "unknown_period"
     return "already_billed" if line.standing else None
 
 
-REASONS: dict[type, Callable[[Any, Known], str | None]] = {
+REASONS: dict[type, Callable[[Any, Known], Reason | None]] = {
     SignedUp: _signup,
     Changed: _change,
     PaymentReceived: _payment,

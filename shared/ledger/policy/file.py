@@ -1,6 +1,6 @@
 """The policy file (contract §5): TOML text in, a `Policy` out, or every fault with its line.
 
-The text itself is what the book keeps, so that a version can be read again and means the same.
+The book keeps the text itself and reads it again, so it must always give the same `Policy`.
 """
 
 import re
@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.ledger.errors import PolicyError
 from shared.ledger.money import PPM, parts_per_million
-from shared.ledger.policy import NO_POLICY, PERMISSIONS, Policy, Staff, Tax
-from shared.ledger.toml_lines import Path, line_of, lines_of_keys
+from shared.ledger.policy.policy import GRACE_DAYS, PERMISSIONS, Policy, Staff, Tax
+from shared.ledger.policy.toml_lines import Path, line_of, lines_of_keys
 
 CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 STAFF_ID_CHARACTERS_MAX = 500
@@ -43,10 +43,10 @@ def parse_policy(source: str, version: int) -> Policy:
 
 
 def parse_new(source: str, version: int) -> Policy:
-    """Read a file that is to become a version: as `parse_policy`, and it must say something.
+    """Read a file that is to become a version: as `parse_policy`, but an empty one is refused.
 
-    An empty file would take every tax and everybody's rights away; versions that were applied
-    before this was refused are still read.
+    An empty file would remove every tax and all permissions. `parse_policy` still reads empty
+    versions that were applied before this was refused.
     """
     policy = parse_policy(source, version)
     if not tomllib.loads(source):
@@ -61,7 +61,7 @@ def _not_toml(message: str, source: str) -> str:
 
 
 class _Reader:
-    """Reads tables and gathers the faults; what it returns counts only when there are none."""
+    """Reads tables and collects faults; what it returns is valid only when there are none."""
 
     def __init__(self) -> None:
         self.faults: list[tuple[Path, str]] = []
@@ -95,7 +95,7 @@ class _Reader:
     def _staff(self, table: Mapping[str, Any], path: Path) -> tuple[str, Staff]:
         self._only(table, path, required=("id", "may"), optional=("max_discount_percent",))
         name = table.get("id", f"the {path[-1]}th")
-        # It is compared with an event's actor, which is a text and need not be an id.
+        # Compared with the actor of an event, which is any text, not only an id.
         if not (isinstance(name, str) and 0 < len(name) <= STAFF_ID_CHARACTERS_MAX):
             self._fault((*path, "id"), f"must be a text of 1 to {STAFF_ID_CHARACTERS_MAX}")
             name = f"the {path[-1]}th"
@@ -110,15 +110,15 @@ class _Reader:
         billing = tables.get("billing", {})
         if not isinstance(billing, dict):
             self._fault(("billing",), "must be a table, [billing]")
-            return NO_POLICY.grace_days
+            return GRACE_DAYS
         self._only(billing, ("billing",), required=(), optional=("grace_days",))
-        days = billing.get("grace_days", NO_POLICY.grace_days)
+        days = billing.get("grace_days", GRACE_DAYS)
         if type(days) is not int or not 0 <= days <= GRACE_DAYS_MAX:
             self._fault(("billing", "grace_days"), f"must be a number from 0 to {GRACE_DAYS_MAX}")
-            return NO_POLICY.grace_days
+            return GRACE_DAYS
         return days
 
-    # What several components must keep together -------------------------------------------
+    # Rules across components ----------------------------------------------------------------
 
     def _check_windows(self, taxes: list[Tax]) -> None:
         """A code has one rate on a day."""
@@ -209,7 +209,7 @@ def _overlap(one: Tax, other: Tax) -> bool:
 
 
 def _place(path: Path) -> str:
-    """Say where a fault is as a person counts: ("tax", 1, "rate") is `tax[2] rate`."""
+    """Write a path for people, who count from 1: ("tax", 1, "rate") is `tax[2] rate`."""
     words = ""
     for step in path:
         words += f"[{step + 1}]" if isinstance(step, int) else f" {step}"

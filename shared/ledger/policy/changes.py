@@ -6,11 +6,11 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from shared.ledger.money import percent
-from shared.ledger.policy import Policy, Staff, Tax
+from shared.ledger.policy.policy import Policy, Staff, Tax
 
 
 class Change(NamedTuple):
-    """One line for a person; `takes_away` where a tax or a member of staff would be gone."""
+    """One line for a person; `takes_away` is true where it removes a tax or a member of staff."""
 
     words: str
     takes_away: bool = False
@@ -24,7 +24,7 @@ def changes(before: Policy, after: Policy) -> list[Change]:
 def _taxes(before: Policy, after: Policy) -> Iterator[Change]:
     was, now = _by_code(before.taxes), _by_code(after.taxes)
     for code in (*was, *(code for code in now if code not in was)):
-        # An entry is known by the day it begins; what is left over is paired in order.
+        # Entries that begin on the same day are compared; the rest are paired in order.
         same = {tax.starts for tax in was[code]} & {tax.starts for tax in now[code]}
         pairs = [(_starting(was[code], day), _starting(now[code], day)) for day in sorted(same)]
         others = [[tax for tax in taxes[code] if tax.starts not in same] for taxes in (was, now)]

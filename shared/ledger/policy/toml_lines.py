@@ -1,17 +1,17 @@
-"""On which line of a TOML text each key stands; tomllib tells it of syntax errors only."""
+"""The line of each key of a TOML text; tomllib gives lines for syntax errors only."""
 
 import tomllib
 from typing import Any
 
 Path = tuple[str | int, ...]
-"""Where a value lies: ("tax", 1, "rate") is the key `rate` of the second `[[tax]]`."""
+"""The place of a value: ("tax", 1, "rate") is the key `rate` of the second `[[tax]]`."""
 
 
 def lines_of_keys(source: str) -> dict[Path, int]:
     """Return the line, from 1, on which each table and each key of a valid TOML text starts.
 
-    The text is cut into its statements, each the fewest lines that tomllib reads by
-    themselves; so strings and lists of several lines are no trouble.
+    The text is cut into statements: each is the fewest lines that tomllib can read on their own.
+    So strings and lists of several lines work.
     """
     lines: dict[Path, int] = {(): 1}
     table: Path = ()
@@ -34,14 +34,14 @@ def lines_of_keys(source: str) -> dict[Path, int]:
 
 
 def line_of(path: Path, lines: dict[Path, int]) -> int:
-    """Return the line of a path, or of the nearest thing around it that is written down."""
+    """Return the line of a path, or of the nearest part around it that has a line."""
     while path not in lines:
         path = path[:-1]
     return lines[path]
 
 
 def _opened(header: dict[str, Any], lines: dict[Path, int]) -> Path:
-    """Return the path of the table that a header opens: `[[tax]]` the next of its list."""
+    """Return the path of the table that a header opens; `[[tax]]` opens the next of its list."""
     path: Path = ()
     found: Any = header
     while found:
@@ -60,7 +60,7 @@ def _count(path: Path, lines: dict[Path, int]) -> int:
 
 
 def _note(found: Any, path: Path, line: int, lines: dict[Path, int]) -> None:
-    """Note a value and all that lies in it, inline tables and lists included."""
+    """Note the line of a value and of all that it holds, inline tables and lists included."""
     if path:
         lines.setdefault(path, line)
     if isinstance(found, dict):
