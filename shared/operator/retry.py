@@ -33,7 +33,7 @@ class _StillBroken(Exception):
 
 
 async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
-    """Try customers again, each in a transaction of their own: these, or all who are quarantined."""
+    """Try customers again, a transaction each: these, or all who are quarantined."""
     async with database(database_url, role=WRITER) as connection:
         partitions, zone = await connection.fetchrow(sql("fleet_setup"))
         judge = Judge(ZoneInfo(zone), partitions)

@@ -78,7 +78,7 @@ RUN_LAST_SUCCESS = FleetGauge(
 )
 PARKED = FleetGauge(
     "billing_parked",
-    "Commands that wait for their customer or his first period. Growing: signups are missing.",
+    "Commands that wait for a customer or for their first period. Growing: signups are missing.",
 )
 QUARANTINED = FleetGauge(
     "billing_quarantined",

@@ -82,7 +82,9 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
             for kind, content, recorded_at in accepted
         ]
         steps = explained(lines, commands, policies, period)
-    except Exception as error:  # pure code on what the book says of one customer
+    except (
+        Exception
+    ) as error:  # pure code on one customer's rows: whatever fails, they are at fault
         raise Tampered(f"what the book says of {customer}", error) from error
     if not commands:
         raise Problem(f"customer {customer} is not known")
@@ -92,4 +94,4 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
     if as_json:
         print_json(story.as_values(steps))
     else:
-        click.echo(story.told(steps, ZoneInfo(zone)))
+        click.echo(story.as_text(steps, ZoneInfo(zone)))
