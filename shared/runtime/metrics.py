@@ -53,7 +53,7 @@ BATCH_RECORDS = Histogram(
 )
 BATCH_STANDING = Gauge(
     "billing_batch_standing_seconds",
-    "How long the batch in hand has stood, from 15 seconds on; 0: none stands. Above 0: /readyz "
+    "How long the current batch has stood, from 15 seconds on; 0: none stands. Above 0: /readyz "
     "says which lock it waits for and who holds it.",
     ["worker"],
 )
