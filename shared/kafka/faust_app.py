@@ -1,4 +1,4 @@
-"""The Faust app, the last of the Kafka clients: in a file of its own, for it is slow to import."""
+"""The Faust app, in a file of its own because Faust is slow to import."""
 
 from typing import Any
 
