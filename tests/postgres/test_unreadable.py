@@ -235,4 +235,4 @@ async def _record(connection: asyncpg.Connection, topic: str, customer_id: str) 
         customer_id,
     )
     value = json.dumps(dict(row)).encode() if topic == LEDGER else None
-    return SimpleNamespace(topic=topic, key=customer_id.encode(), value=value)
+    return SimpleNamespace(topic=topic, key=customer_id.encode(), value=value, headers=())
