@@ -84,7 +84,7 @@ async def _seed(fleet: Fleet, connection: asyncpg.Connection, customers: int, ag
 
 def _signups(customers: int, first: str) -> Iterator[Message]:
     for number in range(customers):
-        said = {
+        data = {
             "customer_id": customer_id(number),
             "signed_up_at": f"{first}-01T09:00:00+06:00",
             "joined_on": f"{first}-01",
@@ -93,7 +93,7 @@ def _signups(customers: int, first: str) -> Iterator[Message]:
             "package": {"code": f"home-{number % 5}", "price": f"{500 + 100 * (number % 5)}.00"},
             "cycle": {"kind": "start_of_month"},
         }
-        yield _event("billing.customer.signed_up.v1", f"signup-{number}", said)
+        yield _event("billing.customer.signed_up.v1", f"signup-{number}", data)
 
 
 def customer_id(number: int) -> str:
@@ -102,14 +102,14 @@ def customer_id(number: int) -> str:
 
 def tick(day: str) -> Message:
     """Return the tick of a day; its id is the day."""
-    said = {
+    data = {
         "tick_id": day,
         "period": day[:7],
         "as_of": day,
         "trigger": "nightly",
         "allow_gap": True,
     }
-    return _event("billing.tick.v1", day, said)
+    return _event("billing.tick.v1", day, data)
 
 
 def payments(count: int, customers: int, seed: int) -> Iterator[Message]:
@@ -120,7 +120,7 @@ def payments(count: int, customers: int, seed: int) -> Iterator[Message]:
 
 
 def payment(payment_id: str, number: int) -> Message:
-    said = {
+    data = {
         "payment_id": payment_id,
         "customer_id": customer_id(number),
         "amount": "100.00",
@@ -129,11 +129,11 @@ def payment(payment_id: str, number: int) -> Message:
         "received_at": f"{date.fromisoformat(LAST + '-15')}T10:00:00+06:00",
         "actor": "bench",
     }
-    return _event("billing.payment.received.v1", f"payment-{payment_id}", said)
+    return _event("billing.payment.received.v1", f"payment-{payment_id}", data)
 
 
 def cancellation(number: int, label: str) -> Message:
-    said = {
+    data = {
         "cancellation_id": f"{number}-{label}",
         "customer_id": customer_id(number),
         "cancels": f"bill/{customer_id(number)}/{label}",
@@ -141,7 +141,7 @@ def cancellation(number: int, label: str) -> Message:
         "actor": "bench",
         "reason": "bench",
     }
-    return _event("billing.cancellation.requested.v1", f"cancellation-{number}", said)
+    return _event("billing.cancellation.requested.v1", f"cancellation-{number}", data)
 
 
 def _event(kind: str, event_id: str, data: dict[str, Any]) -> Message:

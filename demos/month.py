@@ -104,7 +104,7 @@ class Isp:
     def _signup(self, number: int, joined: date) -> Message:
         """Customers of every sort: three cycles, three packages, some exempt, some VIP."""
         code, price = PACKAGES[number % len(PACKAGES)]
-        said: dict[str, Any] = {
+        data: dict[str, Any] = {
             "customer_id": _customer_id(number),
             "signed_up_at": f"{joined}T10:00:00+06:00",
             "joined_on": joined.isoformat(),
@@ -118,10 +118,10 @@ class Isp:
             "actor": "manager",
         }
         if number % 20 == 0:
-            said["vat_exempt"] = True
+            data["vat_exempt"] = True
         if number % 15 == 0:
-            said["discount_percent"] = "10"
-        return _event("billing.customer.signed_up.v1", f"signup-{number}", said)
+            data["discount_percent"] = "10"
+        return _event("billing.customer.signed_up.v1", f"signup-{number}", data)
 
     def _payment(self, number: int, day: date) -> Message:
         """Most pay a month's bill, some what they have at hand."""
@@ -129,7 +129,7 @@ class Isp:
         _, price = PACKAGES[number % len(PACKAGES)]
         month = Decimal(price) * Decimal("1.155")
         amount = month if self._chance.random() < 0.8 else Decimal(price) / 2
-        said = {
+        data = {
             "payment_id": f"{number}-{day}",
             "customer_id": _customer_id(number),
             "amount": f"{amount:.2f}",
@@ -139,16 +139,16 @@ class Isp:
             "reference": f"receipt {number}",
             "actor": "gateway" if online else "field-3",
         }
-        return _event("billing.payment.received.v1", f"payment-{number}", said)
+        return _event("billing.payment.received.v1", f"payment-{number}", data)
 
     def tick(self, day: date) -> Message:
-        said = {
+        data = {
             "tick_id": f"nightly-{day}",
             "period": f"{day:%Y-%m}",
             "as_of": day.isoformat(),
             "trigger": "nightly",
         }
-        return _event("billing.tick.v1", f"nightly-{day}", said)
+        return _event("billing.tick.v1", f"nightly-{day}", data)
 
     def _days(self) -> timedelta:
         return timedelta(days=self._chance.randrange(DAYS))

@@ -1,4 +1,4 @@
-"""`python -m services.console`: what the supervisor calls for its workers."""
+"""`python -m services.console`: what a fleet runs for each worker."""
 
 from services.console.main import main
 

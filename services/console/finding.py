@@ -17,7 +17,7 @@ HOW = "say where the fleet is: --data DIR, or ROLLFORWARD_KAFKA and ROLLFORWARD_
 
 
 class Servers(NamedTuple):
-    """The addresses of a fleet's servers, as far as they are known."""
+    """The addresses of a fleet's servers, as far as known."""
 
     settings: Settings
     kafka_address: str | None
@@ -25,7 +25,7 @@ class Servers(NamedTuple):
 
     @property
     def kafka(self) -> str:
-        """The bootstrap address; SettingsError when nothing says it."""
+        """The bootstrap address; SettingsError when it is not known."""
         if self.kafka_address is None:
             raise SettingsError(f"no Kafka is known; {HOW}")
         return self.kafka_address
@@ -44,26 +44,26 @@ def find(data: Path | None) -> Servers:
     folder = data or settings.data
     if folder is None:
         return Servers(settings, settings.kafka, settings.database_url)
-    told = _read(folder.expanduser() / "connection.json")
-    return Servers(settings, told.get("kafka"), told.get("database_admin"))
+    connection = _read(folder.expanduser() / "connection.json")
+    return Servers(settings, connection.get("kafka"), connection.get("database_admin"))
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text("utf-8"))
+        connection = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise SettingsError(
             f"{file} is not there: start the fleet with `rollforward up --data {file.parent}`"
         ) from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from None
-    if not isinstance(told, dict):
+    if not isinstance(connection, dict):
         raise SettingsError(f"{file} is not what a fleet writes")
-    return told
+    return connection
 
 
 def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | None = None) -> T:
-    """Connect to the book, put one question, and return the answer."""
+    """Connect to the book, ask one question, and return the answer."""
     from shared.operator.servers import database
 
     async def asked() -> T:

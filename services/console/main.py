@@ -1,7 +1,7 @@
-"""The people's door: `rollforward`, every command of contract §8.
+"""The command line: `rollforward` with every command of contract §8.
 
-Commands are thin: each finds the fleet, asks one function, prints. What heavy work needs is
-imported by the command that does it, so that every other one answers at once.
+A command finds the fleet, calls one function and prints. Heavy libraries are imported by the
+command that needs them, so that every other one starts at once.
 """
 
 from typing import Any
@@ -23,10 +23,10 @@ from services.console.commands.rehearse import rehearse
 from services.console.commands.restoring import notices, restored
 from services.console.commands.statement import explain, statement
 from services.console.commands.tick import tick
-from services.console.problems import spoken
+from services.console.problems import explained
 
 
-class Door(click.Group):
+class Commands(click.Group):
     """The group of all commands: lists them in the order in which they were added, and turns an
     error that has an explanation into one line and the exit code of the contract."""
 
@@ -34,12 +34,12 @@ class Door(click.Group):
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
-        with spoken():
+        with explained():
             return super().invoke(context)
 
 
 @click.group(
-    cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="rollforward", prog_name="rollforward")
 def main() -> None:

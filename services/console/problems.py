@@ -1,4 +1,4 @@
-"""Exit codes (contract §8) and how trouble is told: one clear line on stderr, no traceback."""
+"""Exit codes (contract §8), and errors as one clear line on stderr without a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +32,9 @@ class Away(Problem):
 
 
 @contextmanager
-def spoken() -> Iterator[None]:
-    """Turn what has an explanation into the problem with its exit code; a bug stays a bug."""
+def explained() -> Iterator[None]:
+    """Turn an error that has an explanation into a problem with its exit code; a bug keeps its
+    traceback."""
     try:
         yield
     except SettingsError as error:
@@ -48,7 +49,7 @@ def spoken() -> Iterator[None]:
 
 
 def _problem(error: Exception) -> Problem | None:
-    # By name, so that a command that needs no server loads no server's client.
+    # By name, so that a command that needs no server does not import a client library.
     kind = KINDS.get(f"{type(error).__module__}.{type(error).__qualname__}")
     if kind is not None:
         return kind(str(error))

@@ -18,7 +18,7 @@ WIDTH = 62
 # For people ---------------------------------------------------------------------------------
 
 
-def told(steps: Sequence[Step], zone: ZoneInfo) -> str:
+def as_text(steps: Sequence[Step], zone: ZoneInfo) -> str:
     """Return the whole story of a period, a paragraph a line; instants are shown in `zone`."""
     return "\n\n".join("\n".join(_paragraph(step, zone)) for step in steps)
 
@@ -71,11 +71,11 @@ def _what(step: Step) -> str:
 def _payment(step: Step) -> str:
     command = step.command
     how = [getattr(command, name, None) for name in ("method", "channel")]
-    said = ", ".join(word for word in how if word)
+    words = ", ".join(word for word in how if word)
     reference = getattr(command, "reference", None)
     return (
         f"{_moved(step, 'paid')} received on {step.line.effective_on}"
-        + (f" by {said}" if said else "")
+        + (f" by {words}" if words else "")
         + (f", reference {reference}" if reference else "")
     )
 
@@ -111,8 +111,8 @@ def _priced(pricing: Pricing) -> Iterator[str]:
         yield _row(_days(piece), decimal(_exact(piece)))
     yield _row("charge, the sum rounded once", decimal(pricing.charge))
     if pricing.discount_ppm:
-        said = f"discount by terms, {percent(pricing.discount_ppm)} % of it"
-        yield _row(said, decimal(-pricing.discount))
+        words = f"discount by terms, {percent(pricing.discount_ppm)} % of it"
+        yield _row(words, decimal(-pricing.discount))
     if pricing.vat_exempt:
         yield _row("VAT: exempt", "0.00")
     for tax in pricing.taxes:
@@ -136,8 +136,8 @@ def _tax(tax: TaxPart) -> str:
     )
 
 
-def _row(said: str, amount: str) -> str:
-    return f"    {said:<{WIDTH}} {amount:>14}"
+def _row(words: str, amount: str) -> str:
+    return f"    {words:<{WIDTH}} {amount:>14}"
 
 
 def _exact(piece: Piece) -> int:

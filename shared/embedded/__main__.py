@@ -1,4 +1,4 @@
-"""Bring the broker: fetch its jars, and prepare Java's own classes for quick starts.
+"""Fetch the broker's jars, and cache Java's own classes so that it starts quickly.
 
 With the argument `lock`, choose the jars of `jars.lock` anew first (see `jars`).
 """

@@ -1,7 +1,7 @@
-"""Files over HTTPS, by the settings that pip itself goes by.
+"""Files over HTTPS, by the settings of pip.
 
-A certificate authority or proxy that pip was told of, by its variables or its configuration
-files, counts here too: `make install` has just fetched packages with them. What is fetched is
+A certificate authority or proxy that is set for pip, by variables or configuration files, is used
+here too: `make install` has just fetched packages with them. What is fetched is
 compared with a SHA-256 afterwards, so all of these authorities are trusted beside the system's.
 """
 
@@ -28,7 +28,7 @@ BLOCK_BYTES = 1 << 16
 
 
 class NotFetched(Exception):
-    """A file did not come. `lasting` says that another try would end the same way."""
+    """A file could not be fetched. `lasting`: another try would end the same way."""
 
     def __init__(self, why: str, *, lasting: bool) -> None:
         super().__init__(why)
@@ -36,7 +36,7 @@ class NotFetched(Exception):
 
 
 class Fetcher:
-    """Fetches files below a base URL. No message or URL that it shows holds the login."""
+    """Fetches files below a base URL. No message or URL that it shows contains the login."""
 
     def __init__(self, downloads: Downloads) -> None:
         pip = _pip_settings()
@@ -64,7 +64,7 @@ class Fetcher:
         """Fetch `path` into `target` and return its SHA-256 in hex. Raises `NotFetched`."""
         request = urllib.request.Request(f"{self.base}/{path}")
         if self._login is not None:
-            # Not sent to where a redirect leads.
+            # Not sent to the target of a redirect.
             request.add_unredirected_header("Authorization", self._login)
         digest = hashlib.sha256()
         try:
@@ -126,10 +126,10 @@ def _pip_settings() -> Mapping[str, str]:
         check=False,
         env=inherited_environment(PIP_DISABLE_PIP_VERSION_CHECK="1"),
     )
-    said = dict(line.split("=", 1) for line in asked.stdout.splitlines() if "=" in line)
+    settings = dict(line.split("=", 1) for line in asked.stdout.splitlines() if "=" in line)
     found: dict[str, str] = {}
     for section in ("global", "install", ":env:"):
         for name in ("cert", "proxy"):
-            if (text := said.get(f"{section}.{name}")) is not None:
+            if (text := settings.get(f"{section}.{name}")) is not None:
                 found[name] = str(ast.literal_eval(text))
     return found

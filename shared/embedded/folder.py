@@ -1,6 +1,6 @@
 """The folder of an embedded fleet: its lock, and the ports and passwords it keeps.
 
-Customers' names and telephone numbers are in it: nobody but its owner may read anything there.
+It holds customers' names and telephone numbers, so only its owner may read it.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-# Below the range from which systems lend ports to outgoing connections, so that a port kept
-# for months is seldom found lent out.
+# Below the range from which systems take ports for outgoing connections, so that a port kept for
+# months is seldom in use.
 _PORTS = range(15_000, 32_000)
 
 
 OURS = ("log", "kafka", "postgres", "lock", "kept.json", "connection.json")
-"""What a fleet makes in its folder; somebody may keep other things there."""
+"""What a fleet makes in its folder; other files there are left alone."""
 
 
 class DirectoryInUse(Exception):
@@ -38,8 +38,8 @@ class DataFolder:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Make the folder ours until `unlock` or our end, however sudden, and private: also what
-        an earlier release left readable.
+        """Lock the folder until `unlock` or the end of this process, and make it private, also
+        where an earlier release left it readable.
 
         Raises `DirectoryInUse` with the process id of its owner.
         """
@@ -76,7 +76,7 @@ class DataFolder:
         return str(self._keep(f"password {name}", lambda: secrets.token_urlsafe(24)))
 
     def port(self, name: str) -> int:
-        """Return the loopback port kept under `name`; another one if someone took it meanwhile."""
+        """Return the loopback port kept under `name`; another one if it is in use by now."""
         key = f"port {name}"
         taken = {port for other, port in self._read().items() if other.startswith("port ")}
         port = int(self._keep(key, lambda: _free_port(taken)))
@@ -104,7 +104,8 @@ class DataFolder:
 
 
 def make_private(folder: Path, *inside: Path) -> None:
-    """Take every right of group and others from a folder, and from these in it and all below.
+    """Remove all rights of group and others from a folder, and from the given paths in it with all
+    that is below them.
 
     A folder that belongs to somebody else, a volume for instance, keeps its rights: what we make
     in it is private by itself.
@@ -126,7 +127,7 @@ def _take_rights(path: Path) -> None:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write `text` to `file` (0600) so that a reader, or a crash, sees the old or the new whole."""
+    """Write a file (0600) so that a reader, or a crash, finds the old text or the new one."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

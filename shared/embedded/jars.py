@@ -1,8 +1,8 @@
 """The broker's jars: exactly those of `jars.lock`, fetched once into the installation.
 
 `python -m shared.embedded` fetches what is missing; `make install` calls it, so
-that no start needs the network. A jar is there whole and right, or not at all: it is
-checked against its SHA-256 before it gets its name.
+that no start needs the network. A jar gets its name only after its SHA-256 was
+checked, so a half-fetched one is never used.
 """
 
 import hashlib
@@ -88,7 +88,7 @@ def _fetch(jars: list[Jar], folder: Path) -> None:
 
 
 def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
-    """Fetch one jar; what may pass is tried a few times, each from scratch."""
+    """Fetch one jar; errors that may pass are retried a few times, each from the start."""
     path = f"{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.file_name}"
     fresh, reason = cache / jar.file_name, ""
     for attempt in range(TRIES):
@@ -112,7 +112,9 @@ def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
 
 def relock() -> None:
     """Write `jars.lock`: the broker and all that it needs, as Maven would choose them."""
-    from jgo.maven import MavenContext  # knows what a jar needs; only for whoever locks anew
+    from jgo.maven import (
+        MavenContext,
+    )  # resolves dependencies; imported here because only `make lock` needs it
 
     with tempfile.TemporaryDirectory() as cache:
         repositories = {"central": Downloads.from_environment().maven}

@@ -29,10 +29,10 @@ SETTINGS = Path(__file__).with_name("kafka.properties")
 JVM = (
     "-Xms256m",
     "-Xmx512m",
-    "-XX:+UseSerialGC",  # two cores: a collector of few threads
+    "-XX:+UseSerialGC",  # two cores: a garbage collector of few threads
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
-    "--sun-misc-unsafe-memory-access=allow",  # the broker's own maps; no warnings of them
+    "--sun-misc-unsafe-memory-access=allow",  # for the broker's memory maps; without warnings
     "-Djava.awt.headless=true",
 )
 
@@ -107,10 +107,10 @@ class Kafka:
         write_atomically(self._settings, f"{fixed}\n{lines}")
 
     async def _format(self, environment: dict[str, str]) -> None:
-        """Make the data folder; one that a crash left half made is completed."""
+        """Format the data folder; one that a crash left half formatted is completed."""
         cluster = secrets.token_hex(11)
         format_ = ("format", "--ignore-formatted", "-t", cluster, "-c", str(self._settings))
-        brief = "-XX:TieredStopAtLevel=1"  # too short a run for the second compiler
+        brief = "-XX:TieredStopAtLevel=1"  # the run is too short for the second compiler
         process = await spawn(
             self._java(brief, "kafka.tools.StorageTool", *format_),
             log=self._output,
@@ -137,7 +137,7 @@ class Kafka:
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "CLASSPATH": paths}
 
     async def _answers(self) -> bool:
-        """Whether the broker serves: the group coordinator is there only a while after the port."""
+        """Whether the broker answers requests: it does so only a while after the port is open."""
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
@@ -158,9 +158,9 @@ class Kafka:
 
 
 def _archive() -> list[str]:
-    """Let the broker start from its classes as the first clean stop left them, twice as fast.
+    """Return options that cache the broker's loaded classes at its first clean stop.
 
-    Java checks that they fit, and goes without where they do not or cannot be kept.
+    Later starts are twice as fast. Java checks that the cache fits, and does without if not.
     """
     file = jars.home() / "kafka.jsa"
     with contextlib.suppress(OSError):  # it holds nothing but classes, for every user here

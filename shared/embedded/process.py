@@ -1,4 +1,4 @@
-"""Processes that we own: started with our end as theirs, stopped in order, found again after us."""
+"""Child processes: they end with us, are stopped in order, and are found again after a crash."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ from shared.runtime.rotation import open_log, rotate
 from shared.runtime.settings import Settings
 
 START_SECONDS_MAX = 300.0
-"""After a crash a server first reads its log again, and a slow disk takes minutes for that."""
+"""After a crash a server first replays its log, which takes minutes on a slow disk."""
 
 
 LOG_BYTES = Settings().log_bytes
 PRIVATE = 0o077
-"""The umask of what we start: in a fleet's folder are names and telephone numbers."""
+"""The umask of child processes: a fleet's folder holds names and telephone numbers."""
 
 
 class ServerFailed(Exception):
@@ -38,8 +38,8 @@ async def spawn(
 ) -> asyncio.subprocess.Process:
     """Start a process whose output is appended to `log`, in a session of its own.
 
-    A log that has reached `log_bytes` is moved out of the way first. Nobody else may read that
-    log, nor what the process makes.
+    A log that has reached `log_bytes` is moved out of the way first. Only our account may read that
+    log and the files that the process makes.
     `user` is a (uid, gid) to become. `orphaned` is what the process gets when we end.
     A session of its own keeps a terminal's Ctrl-C for us, who stop our children in order.
     """
@@ -83,7 +83,7 @@ async def cancel(task: asyncio.Task[Any]) -> None:
 def survivors(ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     """Return the running processes that `ours` knows by their command line or folder.
 
-    Never by a process id alone: that may have been given to a stranger meanwhile.
+    Never by a process id alone: that may belong to an unrelated process by now.
     """
     found = []
     for process in psutil.process_iter():
@@ -145,8 +145,8 @@ async def until_ready(
 
 
 def last_line(log: Path) -> str:
-    """Return the line at the end of a log that says why, to quote in a message: the last that
-    calls itself fatal, or else the last of all."""
+    """Return the line of a log to quote in a message: the last one marked FATAL or PANIC, or
+    else the last of all."""
     lines = log.read_text("utf-8", errors="replace").splitlines()[-50:] if log.exists() else []
     fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
     return f"it says {(fatal or lines)[-1].strip()!r}; " if lines else ""

@@ -32,7 +32,7 @@ def _taken(journal: "Journal", row: Journalled) -> list[str]:
     """Return the text of a row's entry; Tampered names the line that cannot be one."""
     try:
         return list(journal.take(row))
-    except Exception as error:  # pure code on the values of one line: they are at fault
+    except Exception as error:  # pure code: whatever fails, the values of this line are at fault
         raise Tampered(f"line {row.line.customer_id} {row.line.seq}", error) from error
 
 

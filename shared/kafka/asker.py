@@ -1,6 +1,6 @@
 """Asks Kafka where its logs begin and end, and which topics they are; reads no records.
 
-A consumer of its own: on the connection of one that reads, an answer would wait behind a
+It has a consumer of its own: on the connection of one that reads, an answer would wait behind a
 fetch that waits for records.
 """
 
@@ -23,7 +23,7 @@ class Asker:
         self._seconds = seconds
         self._consumer = clients.consumer(
             kafka,
-            retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
+            retry_backoff_ms=10,  # the first request for each topic fails for lack of metadata
         )
 
     async def start(self) -> None:
@@ -61,10 +61,10 @@ class Asker:
             return {}
         try:
             async with asyncio.timeout(self._seconds):
-                # All topics at once; by itself the client meets them one by one.
+                # All topics at once; by itself the client asks for them one by one.
                 topics = {topic for topic, _ in partitions}
                 await asyncio.gather(*map(self._consumer._client.add_topic, topics))
-                told = await question([TopicPartition(*each) for each in partitions])
+                answer = await question([TopicPartition(*each) for each in partitions])
         except TimeoutError:
             raise KafkaError(f"no answer in {self._seconds:g} s") from None
-        return {(at.topic, at.partition): offset for at, offset in told.items()}
+        return {(at.topic, at.partition): offset for at, offset in answer.items()}

@@ -59,7 +59,7 @@ async def create_topics(kafka: str, partitions: int) -> None:
 
 
 async def check_topics(kafka: str, partitions: int) -> list[Remark]:
-    """Return what is not as it should be with the topics; WrongTopics when nothing may run so.
+    """Return what is wrong with the topics; WrongTopics when nothing may run so.
 
     OSError or KafkaError when the broker cannot be reached.
     """
@@ -73,8 +73,8 @@ async def check_topics(kafka: str, partitions: int) -> list[Remark]:
 async def _until_there(admin: AIOKafkaAdminClient) -> None:
     names = {topic.name for topic in TOPICS}
     for _ in range(START_SECONDS_MAX * 10):
-        told = await admin.describe_topics(sorted(names))
-        found = {topic["topic"] for topic in told if not topic["error_code"]}
+        described = await admin.describe_topics(sorted(names))
+        found = {topic["topic"] for topic in described if not topic["error_code"]}
         if found == names:
             return
         await asyncio.sleep(0.1)

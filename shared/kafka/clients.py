@@ -1,7 +1,6 @@
-"""The one maker of Kafka clients. What all of them need to reach the brokers is said here once.
+"""The one maker of Kafka clients, so that how the brokers are reached is configured once.
 
-Nobody else constructs one (a test keeps that), Faust's included: so there is one place that knows
-how the brokers are reached, and every consumer reads odd records.
+No other room constructs one; a test keeps that. Every consumer made here reads odd records.
 """
 
 from typing import Any
@@ -23,7 +22,7 @@ def consumer(kafka: str, *topics: str, **options: Any) -> AIOKafkaConsumer:
 
 
 def member(kafka: str, group: str, *topics: str, **options: Any) -> AIOKafkaConsumer:
-    """Return a consumer of a worker's group `rollforward-GROUP`, which begins at the earliest."""
+    """Return a consumer in the group `rollforward-GROUP`, starting at the earliest record."""
     return consumer(
         kafka,
         *topics,
@@ -37,7 +36,7 @@ def member(kafka: str, group: str, *topics: str, **options: Any) -> AIOKafkaCons
 
 
 def producer(kafka: str, **options: Any) -> AIOKafkaProducer:
-    """Return a producer whose records are there once, on every in-sync replica."""
+    """Return an idempotent producer whose records are acknowledged by every in-sync replica."""
     return AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True, acks="all", **options)
 
 

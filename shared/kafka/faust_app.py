@@ -1,4 +1,4 @@
-"""The Faust app, the last of the Kafka clients: in a file of its own, for it is slow to import."""
+"""The Faust app, in a file of its own because Faust is slow to import."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class _App(faust.App):
     """An app that keeps nothing on the disk."""
 
     async def on_first_start(self) -> None:
-        """Faust makes its folders here, and would leave them behind at each start."""
+        """Do nothing: Faust would make folders here, and leave them behind at each start."""
 
 
 def faust_app(kafka: str, name: str, **options: Any) -> faust.App:

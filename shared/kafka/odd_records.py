@@ -1,4 +1,5 @@
-"""Records that Kafka allows and its client does not read or write: names not UTF-8 above all.
+"""Records that Kafka allows and aiokafka cannot read or write, such as those with header names that
+are not UTF-8.
 
 Anyone may publish one, and the client's parser raises on its whole batch: the partition would
 stand still for ever. So names are read as Python reads file names, a strange byte as a lone
@@ -27,16 +28,16 @@ LENGTH_AT, PREAMBLE = 8, 12
 """A batch begins with its offset (8 bytes) and the length of what follows (4 bytes)."""
 PLAIN, ZSTD = 0, 4
 PLAIN_BYTES_MAX = 512 * 1024
-"""A larger record goes out compressed; none of ours is, only dead letters of others'."""
+"""A larger record goes out compressed: only dead letters of other programs' records are."""
 
 
 def read_all() -> None:
-    """Let every consumer of this process read records whatever their headers are called."""
+    """Let every consumer of this process read records whatever the names of their headers."""
     fetcher.MemoryRecords = _Records
 
 
 async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[Any]:
-    """Hand a message to a producer; what is returned can be awaited for the broker's word."""
+    """Hand a message to a producer; the future is done when the broker has acknowledged it."""
     topic, key, value, headers = message
     sent: asyncio.Future[Any]
     small = _size(message) <= PLAIN_BYTES_MAX
@@ -46,7 +47,7 @@ async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[A
     partitions = len(await producer.partitions_for(topic))
     number = partition_of(key or b"", partitions)
     batch = _AnyBuilder(PLAIN_BYTES_MAX, PLAIN if small else ZSTD)
-    named = [(_Name(name), said) for name, said in headers]
+    named = [(_Name(name), content) for name, content in headers]
     batch.append(timestamp=None, key=key, value=value, headers=named)
     batch.close()
     sent = await producer.send_batch(batch, topic, partition=number)
@@ -55,7 +56,7 @@ async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[A
 
 def _size(message: Message) -> int:
     _, key, value, headers = message
-    named = sum(len(name) + len(said or b"") for name, said in headers)
+    named = sum(len(name) + len(content or b"") for name, content in headers)
     return len(key or b"") + len(value or b"") + named
 
 
@@ -96,13 +97,13 @@ class _Batch:
         return getattr(self._batch, name)
 
     def __next__(self) -> Any:
-        return next(self._batch)  # the mark of a transaction is asked for without a loop
+        return next(self._batch)  # a transaction marker is read without a loop
 
     def __iter__(self) -> Iterator[Any]:
         try:
             return iter(list(self._batch))
         except (UnicodeDecodeError, CorruptRecordException):
-            # Where more is wrong than Kafka allows, this raises again.
+            # For what Kafka does not allow either, this raises again.
             lenient = _DefaultRecordBatchPy(self._data[self._begin : self._end])
             lenient._maybe_uncompress()
             lenient._buffer = _Bytes(lenient._buffer)

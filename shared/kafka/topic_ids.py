@@ -1,4 +1,4 @@
-"""What Kafka says of topics now: their ids, their partitions, and which cluster it is.
+"""Topics as the broker describes them now: ids and partitions, and the id of the cluster.
 
 A topic that is deleted and made anew keeps its name and gets another id. The client asks for
 metadata in a version without ids, so the request of version 10 (Kafka 2.8) is defined here.
@@ -53,10 +53,10 @@ async def describe(
     nodes: Collection[int] = (),
     seconds: float = ANSWER_SECONDS_MAX,
 ) -> Cluster:
-    """Return what a broker says of these topics; each of `nodes` must say the same.
+    """Return these topics as a broker describes them; each of `nodes` must give the same answer.
 
-    The leader of a partition knows of a new topic before it serves its records: whoever read
-    records and asks it afterwards learns whether they came from the topic expected.
+    The leader of a partition knows a new topic before it serves its records. So asking it after
+    records were read shows whether they came from the expected topic.
     Raises KafkaError when there is no answer within `seconds`, or several.
     """
     asked = set(nodes) or {client.get_random_node()}
@@ -75,9 +75,9 @@ async def describe(
 
 
 def _read(answer: Response) -> Cluster:
-    said = answer.to_object()
+    fields = answer.to_object()
     topics: dict[str, TopicNow] = {}
-    for each in said["topics"]:
+    for each in fields["topics"]:
         error = for_code(each["error_code"])
         if error is UnknownTopicOrPartitionError:
             continue
@@ -89,7 +89,7 @@ def _read(answer: Response) -> Cluster:
             tuple(sorted(part["partition"] for part in each["partitions"])),
             min((len(part["replicas"]) for part in each["partitions"]), default=0),
         )
-    return Cluster(said["cluster_id"], len(said["brokers"]), topics)
+    return Cluster(fields["cluster_id"], len(fields["brokers"]), topics)
 
 
 class _Uuid:

@@ -1,6 +1,6 @@
-"""The settings of topics that we rely on, whoever made them: what is wrong, and how bad it is.
+"""The settings of topics that we rely on, whoever made the topics: what is wrong and how bad.
 
-What loses events or mixes customers up refuses to run; what may lose them one day warns.
+A setting that loses events or mixes up customers is refused; one that may lose them later warns.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ RETENTION_DAYS_MIN = 7
 REPLICAS = 3
 IN_SYNC_MIN = 2
 COMPACTED = {ENTITLEMENTS, *(topic.name for topic in INTERNAL)}
-"""Where the last record of a key says it all, or the book can ask again."""
+"""Topics where the last record of a key is enough, or that the book can fill again."""
 ASKED = (
     "cleanup.policy",
     "retention.ms",
@@ -39,7 +39,7 @@ ASKED = (
 
 
 class Remark(NamedTuple):
-    """What is wrong with a topic, and what to do. `refuses`: nothing may run until it is mended."""
+    """What is wrong with a topic and what to do. `refuses`: nothing may run before."""
 
     topic: str
     words: str

@@ -34,7 +34,7 @@ class _StillBroken(Exception):
 
 
 async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
-    """Try customers again, each in their own transaction: these, or all who are quarantined."""
+    """Try customers again, a transaction each: these, or all who are quarantined."""
     async with database(database_url, role=WRITER) as connection:
         known = await fleet.set_up(connection)
         assert known is not None

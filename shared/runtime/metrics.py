@@ -53,7 +53,7 @@ BATCH_RECORDS = Histogram(
 )
 BATCH_STANDING = Gauge(
     "billing_batch_standing_seconds",
-    "How long the batch in hand has stood, from 15 seconds on; 0: none stands. Above 0: /readyz "
+    "How long the current batch has stood, from 15 seconds on; 0: none stands. Above 0: /readyz "
     "says which lock it waits for and who holds it.",
     ["worker"],
 )
@@ -78,7 +78,7 @@ RUN_LAST_SUCCESS = FleetGauge(
 )
 PARKED = FleetGauge(
     "billing_parked",
-    "Commands that wait for their customer or his first period. Growing: signups are missing.",
+    "Commands that wait for a customer or for their first period. Growing: signups are missing.",
 )
 QUARANTINED = FleetGauge(
     "billing_quarantined",

@@ -32,5 +32,5 @@ def end_with_supervisor(supervisor: int | None) -> None:
         os._exit(1)
 
     die_with_parent(signal.SIGKILL)
-    # Not every kernel can tell us, and the supervisor may have ended before we asked it to.
+    # Not every kernel sends that signal, and the supervisor may have ended before we asked for it.
     threading.Thread(target=watch, name="supervisor watch", daemon=True).start()

@@ -1,4 +1,4 @@
-"""A worker process: its parts run side by side until it is told to stop."""
+"""A worker process: its parts run side by side until SIGTERM or SIGINT."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ from shared.runtime.fitness import unfit
 from shared.runtime.settings import Settings, SettingsError
 
 STOP_SECONDS, LEAVE_SECONDS = 6.0, 2.0
-"""How long a part may take to end its work in hand, and then to leave it: together less than
-the ten seconds after which a supervisor kills."""
+"""How long a part may take to finish its current work, and then to abandon it (seconds). Together
+they are less than the ten seconds after which a supervisor kills."""
 
 logger = logging.getLogger(__name__)
 
 
 class Part(Protocol):
-    """Something that runs until it is told to stop, and then ends its work in hand."""
+    """Something that runs until `stop`, and then finishes its current work."""
 
     async def run(self) -> None: ...
 
@@ -31,7 +31,7 @@ class Part(Protocol):
 
 
 class Context:
-    """What a worker is made with."""
+    """What the parts of a worker are made with: settings, health, databases."""
 
     def __init__(self, name: str, settings: Settings) -> None:
         if settings.kafka is None or settings.database_url is None:
@@ -53,7 +53,7 @@ class Context:
         return database
 
     def _on_difference(self, difference: BookDiffers) -> None:
-        """Let the worker end, whichever part has met it: no part can go on with this book."""
+        """End the worker, whichever part found the difference: none can go on with this book."""
         self.difference = self.difference or difference
         self.health.bad("book", str(difference)[:500])
         self.differs.set()
@@ -66,8 +66,8 @@ Build = Callable[[Context], list[Part]]
 async def work(name: str, settings: Settings, build: Build) -> int:
     """Run a worker until SIGTERM or SIGINT; return its exit code.
 
-    A part that ends by an error ends the worker: whoever started it starts it again. So does a book
-    that this release does not work on, exit code 2.
+    A part that ends with an error ends the worker, and its supervisor starts it again. A book that
+    this release does not work on ends it too, with exit code 2.
     """
     log.set_up(settings.log_level, settings.log_file, settings.log_bytes)
     context = Context(name, settings)
@@ -85,7 +85,7 @@ async def work(name: str, settings: Settings, build: Build) -> int:
         code = trouble.exit_code(error) or 1
         if code == 1:
             raise
-        why_not = _sayable(error)
+        why_not = _in_one_line(error)
     if why_not is not None or stopping.is_set():
         if why_not:
             logger.error("%s does not start: %s", name, why_not)
@@ -107,7 +107,7 @@ async def work(name: str, settings: Settings, build: Build) -> int:
 
 
 async def _until_first(*waited: Awaitable[object]) -> None:
-    """Return when one of these is done; coroutines among them are given up then."""
+    """Return when one of these is done, and cancel the coroutines among them."""
     tasks = [asyncio.ensure_future(each) for each in waited]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task, each in zip(tasks, waited, strict=True):
@@ -116,32 +116,32 @@ async def _until_first(*waited: Awaitable[object]) -> None:
 
 
 async def _stop(name: str, parts: Sequence[Part], tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Let parts end their work in hand; who takes too long gives it up."""
+    """Let parts finish their current work; cancel those that take too long."""
     for part in parts:
         part.stop()
     _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
     if late:
-        logger.warning("%s: gives up what it has in hand; it will be done again", name)
+        logger.warning("%s: abandons its current work; it will be done again", name)
         for task in late:
             task.cancel()
         await asyncio.wait(late, timeout=LEAVE_SECONDS)
 
 
 def _code_of(name: str, error: BaseException) -> int:
-    """Say why a part ended and return the exit code: one line where waiting would not
-    have helped, a traceback where it is our mistake."""
+    """Log why a part ended and return the exit code: one line where waiting would not have
+    helped, a traceback for a bug."""
     if isinstance(error, BookDiffers):
-        return 2  # said already, by whichever part met it first
+        return 2  # logged already
     lasting = trouble.lasting(error)
     if lasting is None:
         logger.error("%s: a part ended", name, exc_info=error)
         return 1
-    logger.error("%s ends: %s", name, _sayable(lasting))
+    logger.error("%s ends: %s", name, _in_one_line(lasting))
     return trouble.exit_code(lasting) or 1
 
 
-def _sayable(error: BaseException) -> str:
-    """Return in one line what must be done before a worker can run; no secret is in it."""
+def _in_one_line(error: BaseException) -> str:
+    """Return in one line what must be done before a worker can run, without secrets."""
     if isinstance(error, trouble.LOGIN):
         return f"a server does not let us in: {trouble.words(error)}; look at user and password"
     if isinstance(error, trouble.RIGHTS):
@@ -152,7 +152,7 @@ def _sayable(error: BaseException) -> str:
 def run(name: str, settings: Settings, build: Build) -> NoReturn:
     """Run a worker as this process, and end the process with it.
 
-    Its work is committed or will be done again, so threads of libraries are not waited for.
+    Its work is committed or will be done again, so it does not wait for threads of libraries.
     """
 
     async def to_the_end() -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.console.story import as_values, told
+from services.console.story import as_text, as_values
 from shared.ledger.explain import PRICED, Accepted, explain
 from shared.ledger.line import Line
 from shared.ledger.policy import Policy
@@ -59,7 +59,7 @@ def test_every_charge_of_a_history_is_explained(seed: int) -> None:
                     assert pricing is not None
                     assert pricing.agrees, f"line {step.line.seq}"
                     assert sum(tax.amount for tax in pricing.taxes) == step.line.recurring_vat
-            assert told(steps, DHAKA)
+            assert as_text(steps, DHAKA)
             assert as_values(steps)
 
 
@@ -77,7 +77,7 @@ def test_a_refund_names_its_payment_or_the_credit() -> None:
 
     found = explain(rules.lines("rahim"), accepted, rules.policies, "2026-01")
 
-    said = told(found, DHAKA)
+    said = as_text(found, DHAKA)
     assert "refund: 60.00 paid back of payment/p1\n" in said
     assert "refund: 10.00 paid back of the credit\n" in said
     assert [each["payment_id"] for each in as_values(found) if each["kind"] == "refund"] == [

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import errors as kafka
 from click.testing import CliRunner
 
-from services.console.main import Door, main
+from services.console.main import Commands, main
 from shared.embedded import DirectoryInUse, JarsMissing, ServerFailed
 from shared.operator.servers import Unreachable, no_kafka, not_connected
 from shared.operator.settle import NotSettled
@@ -75,7 +75,7 @@ def named(value: Any) -> str | None:
 
 
 def raised_by_a_command(error: Exception) -> Any:
-    @click.group(cls=Door)
+    @click.group(cls=Commands)
     def door() -> None:
         pass
 

@@ -19,9 +19,9 @@ def dlq() -> None:
 @data_option
 @json_option
 def list_letters(data: Path | None, as_json: bool) -> None:
-    """List dead letters, oldest first: where each came from, why, and what would become of it.
+    """List dead letters, oldest first: where each came from, why, and what a replay would do.
 
-    `now` is what today's reader says: `unreadable` still, `readable` (a replay would apply
+    `now` is its state with this release: `unreadable` still, `readable` (a replay would apply
     it), `applied` (its command has an outcome, or is parked). `came back as` names the letter
     that a replay of this one came back as.
     """
@@ -48,11 +48,11 @@ def replay_letters(
 ) -> None:
     """Publish dead letters again where they came from: these, or all.
 
-    Only those that today's reader can read and that have no outcome yet: pressing twice does no
-    harm. With --unreadable also what still cannot be read, each once: it first waits until the
-    fleet has settled, so that what was sent before and came back is known, and sends neither a
-    letter that came back nor, unless it is named, the one that it came back as. Exit code 1 where
-    the fleet does not settle within a minute; then nothing was sent.
+    Only those that this release can read and that have no outcome yet, so it is safe to repeat.
+    With --unreadable also those that still cannot be read, each once: it waits until the fleet has
+    settled, to know which of them came back from an earlier replay, and sends neither a letter that
+    came back nor, unless it is named, the one that it came back as. Exit code 1 where the fleet
+    does not settle within a minute; then nothing was sent.
     """
     from shared.operator.dead_letters import letters
     from shared.operator.publish import publish as send
@@ -81,11 +81,11 @@ def replay_letters(
     if as_json:
         print_json(counts)
         return
-    said = f"replayed {count}; {counts['applied_already']} were applied already, "
-    said += f"{len(stuck)} cannot be read"
+    summary = f"replayed {count}; {counts['applied_already']} were applied already, "
+    summary += f"{len(stuck)} cannot be read"
     if unreadable:
-        said += f" ({len(anew)} sent all the same, {len(stuck) - len(anew)} came back before)"
-    click.echo(said)
+        summary += f" ({len(anew)} sent all the same, {len(stuck) - len(anew)} came back before)"
+    click.echo(summary)
 
 
 def _expect_settled(servers: Servers) -> None:

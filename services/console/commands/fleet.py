@@ -44,7 +44,7 @@ def demo(customers: int) -> None:
     "copies",
     multiple=True,
     metavar="NAME=N",
-    callback=lambda _context, _option, told: dict(map(_copies, told)),
+    callback=lambda _context, _option, given: dict(map(_copies, given)),
     help="So many workers of a kind instead of one, such as generator=2; may be repeated.",
 )
 def up(data: Path | None, copies: dict[str, int]) -> None:
@@ -72,10 +72,10 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
     asyncio.run(run_until_interrupted(fleet, click.echo))
 
 
-def _copies(told: str) -> tuple[str, int]:
-    name, _, count = told.partition("=")
+def _copies(given: str) -> tuple[str, int]:
+    name, _, count = given.partition("=")
     if name not in WORKERS or not count.isdecimal() or not 1 <= int(count) <= 100:
-        raise click.BadParameter(f"{told!r} is not NAME=N with a name of {', '.join(WORKERS)}")
+        raise click.BadParameter(f"{given!r} is not NAME=N with a name of {', '.join(WORKERS)}")
     return name, int(count)
 
 
@@ -93,7 +93,7 @@ def migrate(data: Path | None) -> None:
 @click.command()
 @click.argument("name", type=click.Choice(WORKERS))
 def worker(name: str) -> None:
-    """Run one worker until it is told to stop (SIGTERM, Ctrl-C).
+    """Run one worker until SIGTERM or Ctrl-C.
 
     Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL say
     where, ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
@@ -120,8 +120,8 @@ def worker(name: str) -> None:
 def settle(timeout: float, data: Path | None, as_json: bool) -> None:
     """Wait until all that was published so far is applied, runs are done, and events are out.
 
-    After the timeout it says what is not yet done, and the exit code is 1. A refused command is
-    done: what was refused meanwhile, and a newest tick that was refused, are said on stderr.
+    After the timeout it prints what is missing, and the exit code is 1. A refused command counts as
+    done; stderr shows how many were refused meanwhile, and whether the newest tick was.
     """
     from shared.ledger.postgres import reports
     from shared.operator.settle import NotSettled

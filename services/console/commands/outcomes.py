@@ -1,4 +1,4 @@
-"""How `tick` and `publish --wait` wait for the fleet's word, and say it."""
+"""How `tick` and `publish --wait` wait for outcomes and print them."""
 
 import asyncio
 from collections import Counter
@@ -34,10 +34,10 @@ def timeout_option(command: F) -> F:
 
 
 class Sending:
-    """Events on their way: remembers each that is sent, then waits for what becomes of it.
+    """Remembers each event that is sent, then waits for its outcome.
 
-    `places` is for `publishing.publish` to fill; `numbers` are the lines of the events, and
-    `found` their outcomes once `wait` has returned.
+    `places` is filled by `shared.operator.publish.publish`; `numbers` are the lines of the events,
+    and `found` their outcomes once `wait` has returned.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -70,8 +70,8 @@ class Sending:
             ) from error
         return self.found
 
-    def told(self) -> list[dict[str, Any]]:
-        """Return each outcome as JSON has it."""
+    def as_values(self) -> list[dict[str, Any]]:
+        """Return each outcome as a plain value, for JSON."""
         return [
             {"line": number, **each._asdict(), "sentence": why(each)}
             for number, each in zip(self.numbers, self.found, strict=True)
@@ -94,17 +94,17 @@ HEADS = ["line", "command", "customer", "outcome", "reason", "first"]
 
 
 def why(outcome: "Outcome") -> str | None:
-    """Say why an event was not done; None where it was, or may still be."""
+    """Return why an event was refused; None where it was accepted, or is not judged yet."""
     if outcome.is_done or outcome.command_id is None:
         return None
     return sentence(outcome.reason or "", outcome.command_id, outcome.customer_id)
 
 
-def say_outcomes(sending: Sending, servers: Servers, timeout: float, as_json: bool) -> None:
+def print_outcomes(sending: Sending, servers: Servers, timeout: float, as_json: bool) -> None:
     """Wait for the outcomes of what was sent, print them, and `conclude`."""
     found = sending.wait(servers, timeout)
     if as_json:
-        print_json({"published": len(found), "outcomes": sending.told()})
+        print_json({"published": len(found), "outcomes": sending.as_values()})
     else:
         click.echo(f"published {len(found)} events")
         print_table(HEADS, sending.rows())

@@ -13,7 +13,7 @@ from shared.operator.printing import plain, print_json, print_table
 @data_option
 @json_option
 def parked(customer: str | None, data: Path | None, as_json: bool) -> None:
-    """List the commands that wait for their customer, or for the customer's first period."""
+    """List the commands that came too early: they wait for a customer or for their first period."""
     from shared.ledger.postgres import reports
 
     rows = ask(find(data), lambda connection: reports.parked(connection, customer))

@@ -24,7 +24,7 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
 
     A file with a fault is refused whole: every fault is named with its line, and the exit code
     is 1; so is an empty one. A file that takes away a tax or a member of staff is refused too,
-    unless --remove says that it is meant. Applying the latest version again changes nothing and
+    unless --remove confirms it. Applying the latest version again changes nothing and
     makes no version. Bills made so far keep the version that they name.
     """
     from shared.ledger.errors import PolicyError
@@ -51,12 +51,12 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     for words in applied.changes:
         click.echo(words)
     if not applied.new:
-        said = "unchanged: it is the latest already"
+        result = "unchanged: it is the latest already"
     elif applied.changes:
-        said = "applied"
+        result = "applied"
     else:
-        said = "applied: it is worded otherwise and means the same"
-    click.echo(f"policy version {applied.version} {said}")
+        result = "applied: it is worded otherwise and means the same"
+    click.echo(f"policy version {applied.version} {result}")
 
 
 def _text(file: Path) -> str:
@@ -91,7 +91,7 @@ def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
 
 
 def _policy_as_json(read: Any) -> dict[str, Any]:
-    """Return a policy in the words of its file."""
+    """Return a policy with the names that its file uses."""
     from shared.ledger.money import percent
 
     return {

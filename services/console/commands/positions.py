@@ -45,8 +45,8 @@ def list_positions(data: Path | None, as_json: bool) -> None:
 
     found = asyncio.run(_with_both(find(data), whereabouts))
     if as_json:
-        told = [each._asdict() | {"stands_still": each.why is not None} for each in found]
-        print_json([each | {"partition": _number(each["partition"], WHOLE)} for each in told])
+        found_as = [each._asdict() | {"stands_still": each.why is not None} for each in found]
+        print_json([each | {"partition": _number(each["partition"], WHOLE)} for each in found_as])
         return
     heads = ["consumer", "topic", "partition", "position", "begin", "end", "stands still"]
     rows = [(*each[:2], _number(each.partition, WHOLE), *each[3:]) for each in found]
@@ -73,8 +73,8 @@ def reset_positions(topic: str, place: str, data: Path | None, as_json: bool) ->
 
     For a topic that was made anew, or whose log has lost what came next. What was applied comes
     as duplicates and does nothing; what the log no longer has must be published again by whoever
-    sent it. Workers that run notice within seconds. Of billing.ledger.v1 every line is published
-    again from the book. Pressing twice does no harm.
+    sent it. Running workers notice within seconds. Of billing.ledger.v1 every line is published
+    again from the book. Safe to repeat.
     """
     from shared.operator.whereabouts import CannotReset, reset
     from shared.schemas.topics import LEDGER

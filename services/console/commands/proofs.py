@@ -79,7 +79,7 @@ def verify(
 
 
 def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None, Heads | None]":
-    """Read the seal that was kept, and the listing that goes with it."""
+    """Read the stored seal, and the listing that goes with it."""
     from shared.ledger.seal import read_seal
 
     if sealed is None:
@@ -99,7 +99,7 @@ def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None
 
 
 class Heads:
-    """A listing of heads that was kept, beside the one that the book has now."""
+    """A stored listing of heads, to compare with the one of the book now."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._kept = file

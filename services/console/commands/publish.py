@@ -9,7 +9,12 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from services.console.commands.outcomes import Sending, business_zone, say_outcomes, timeout_option
+from services.console.commands.outcomes import (
+    Sending,
+    business_zone,
+    print_outcomes,
+    timeout_option,
+)
 from services.console.finding import data_option, find, json_option
 from services.console.problems import Problem
 from shared.operator.printing import Counter, print_json, progress
@@ -30,7 +35,7 @@ SPOOL_BYTES_MAX = 1 << 24
 def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_json: bool) -> None:
     """Publish FILE.jsonl, one structured CloudEvent a line; `-` reads stdin.
 
-    The whole file is looked at first: a line that cannot be routed (not JSON, unknown type, no
+    The whole file is checked first: a line that cannot be routed (not JSON, unknown type, no
     key) is named, nothing is sent, and the exit code is 1. What can be routed is sent as it
     is; the fleet judges it. Each customer's events keep their order. With --wait the exit code
     is 1 where one was refused, conflicting or malformed, and 3 where one is not judged yet.
@@ -51,7 +56,7 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
         count = asyncio.run(send(servers.kafka, noted, counter, sending.places))
     counter.done()
     if sending is not None:
-        say_outcomes(sending, servers, timeout, as_json)
+        print_outcomes(sending, servers, timeout, as_json)
     elif as_json:
         print_json({"published": count})
     else:
@@ -59,7 +64,7 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
 
 
 def _expect_routable(name: str, lines: IO[bytes]) -> None:
-    """Look at every line; Problem, with the first faults on stderr, where one has no topic."""
+    """Check every line; Problem, with the first faults on stderr, where one cannot be routed."""
     faults = 0
     for number, _, fault in _messages(lines):
         if fault is not None:

@@ -38,10 +38,10 @@ def list_quarantine(data: Path | None, as_json: bool) -> None:
 def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: bool) -> None:
     """Try quarantined customers again: these, or all.
 
-    What was parked for them is applied in its order, and they are billed up to the business
-    date. Who still cannot be billed stays quarantined. Exit code 1 where somebody named is not
+    Their parked commands are applied in order, and they are billed up to the business date. Those
+    who still cannot be billed stay quarantined. Exit code 1 where somebody named is not
     known, is not quarantined, or still cannot be billed; the others are released all the same.
-    Pressing twice does no harm: who is not quarantined any more is left as they are.
+    Safe to repeat: customers who are not quarantined any more are left as they are.
     """
     from shared.operator.restored import expect_whole
     from shared.operator.retry import retry

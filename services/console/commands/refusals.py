@@ -1,4 +1,4 @@
-"""What was asked and not done: `refusals`."""
+"""`refusals`: what was asked and refused."""
 
 import json
 from pathlib import Path
@@ -24,15 +24,15 @@ from shared.operator.printing import plain, print_json, progress, shown
 @data_option
 @json_option
 def refusals(customer: str | None, limit: int, data: Path | None, as_json: bool) -> None:
-    """List what was asked and not done, newest first: of everyone, or of one CUSTOMER.
+    """List what was refused, newest first: of everyone, or of one CUSTOMER.
 
     Refused commands, and conflicting duplicates: events whose command id came before with other
-    content. Each with the reason, and with what it said (--json, or the view report.refusal).
+    content. Each with the reason and, in --json or the view report.refusal, its content.
     """
     from shared.ledger.postgres import reports
 
     found = ask(find(data), lambda book: reports.refusals(book, customer, limit + 1))
-    rows = [_told(row) for row in plain(found[:limit])]
+    rows = [_explained(row) for row in plain(found[:limit])]
     if as_json:
         print_json(rows)
     elif rows:
@@ -43,7 +43,7 @@ def refusals(customer: str | None, limit: int, data: Path | None, as_json: bool)
         progress(f"there are more than these {limit}: see --limit")
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _explained(row: dict[str, Any]) -> dict[str, Any]:
     why = sentence(row["reason"], row["command_id"], row["customer_id"])
     return {**row, "said": json.loads(row["said"]), "sentence": why}
 

@@ -1,4 +1,4 @@
-"""`rehearse`: the next bill run, looked at before it happens."""
+"""`rehearse`: a dry run of the next bill run."""
 
 from datetime import date
 from pathlib import Path
@@ -23,7 +23,7 @@ from shared.operator.printing import Counter, print_json, print_table
 @data_option
 @json_option
 def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -> None:
-    """Say what a bill run would bill, beside last month, and change nothing.
+    """Show what a bill run would bill, beside last month, and change nothing.
 
     Runs on a read-only snapshot, where PostgreSQL itself refuses to write. Each customer's first
     bill is compared with the period before it; the largest differences are listed. What is parked

@@ -1,4 +1,4 @@
-"""After a restore: `restored` opens a new incarnation, `notices` lists texts and lets them go."""
+"""After a restore: `restored` opens a new incarnation, `notices` lists texts and releases them."""
 
 import asyncio
 from pathlib import Path
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 @data_option
 @json_option
 def restored(anyway: bool, at_least: int | None, data: Path | None, as_json: bool) -> None:
-    """Let a fleet go on whose database was restored to an earlier hour.
+    """Let a fleet continue whose database was restored to an earlier hour.
 
-    Such a book knows less than Kafka, and the workers stand still. This opens a new incarnation
+    Kafka is ahead of such a book, and the workers stand still. This opens a new incarnation
     of the book: what Kafka still has is applied again to the same ledger. Texts wait until
     `rollforward notices release` or `discard`. What was not an event is not in Kafka: apply policy
     versions of the lost hours before this. Where nothing is ahead the exit code is 1, and nothing
-    is changed. Pressing twice does no harm.
+    is changed. Safe to repeat.
     """
     from shared.ledger.postgres import incarnations
     from shared.operator.restored import compared
@@ -109,7 +109,7 @@ STATUSES = ("requested", "held", "discarded")
 @json_option
 @click.pass_context
 def notices(context: click.Context, status: str | None, data: Path | None, as_json: bool) -> None:
-    """List what customers were told, oldest first, or let go what waits after a restore.
+    """List the texts to customers, oldest first, or release those that wait after a restore.
 
     `requested` was handed over to Kafka, `held` waits for `notices release` or `discard`,
     `discarded` will never be sent. With --json the rows of report.notice.
@@ -147,7 +147,7 @@ def release(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> N
 
     Waits first until the fleet has caught up. Texts that were sent in the lost hours go again,
     under the same id: a gateway that drops a repeated id sends none twice. Amounts are today's;
-    what has nothing to ask for any more is discarded. Pressing twice does no harm.
+    a text that has nothing to ask for any more is discarded. Safe to repeat.
     """
     _decide("release", timeout, anyway, data, as_json)
 
@@ -157,8 +157,8 @@ def release(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> N
 def discard(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> None:
     """Never send the texts that wait since `restored`; later ones go again.
 
-    Waits first until the fleet has caught up, so that what it makes again is among them. Pressing
-    twice does no harm.
+    Waits first until the fleet has caught up, so that texts which it makes again are among them.
+    Safe to repeat.
     """
     _decide("discard", timeout, anyway, data, as_json)
 

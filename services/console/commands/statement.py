@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from services.console import story
 from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Problem
 from services.console.values import Instant
@@ -62,6 +61,7 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
     Days, cycle length, prices, discount, tax and policy version; who, when and why; a corrected
     period tells its whole story in order.
     """
+    from services.console import story
     from shared.ledger.explain import Accepted
     from shared.ledger.explain import explain as explained
     from shared.ledger.postgres import reports
@@ -82,7 +82,7 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
             for kind, content, recorded_at in accepted
         ]
         steps = explained(lines, commands, policies, period)
-    except Exception as error:  # pure code on what the book says of one customer
+    except Exception as error:  # pure code: whatever fails, the customer's rows are at fault
         raise Tampered(f"what the book says of {customer}", error) from error
     if not commands:
         raise Problem(f"customer {customer} is not known")
@@ -92,4 +92,4 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
     if as_json:
         print_json(story.as_values(steps))
     else:
-        click.echo(story.told(steps, ZoneInfo(zone)))
+        click.echo(story.as_text(steps, ZoneInfo(zone)))

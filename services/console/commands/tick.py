@@ -28,7 +28,7 @@ from shared.operator.printing import print_json
     type=click.Choice(["nightly", "manual", "sweep"]),
     default="manual",
     show_default=True,
-    help="What the run is called.",
+    help="The name of the run's trigger.",
 )
 @click.option(
     "--allow-gap",
@@ -63,14 +63,14 @@ def tick(
             "ahead of time; if that is what you want, add --allow-gap"
         )
     tick_id = f"{trigger}-{as_of}-{secrets.token_hex(4)}"
-    said: dict[str, Any] = {
+    data_of_tick: dict[str, Any] = {
         "tick_id": tick_id,
         "period": f"{as_of:%Y-%m}",
         "as_of": as_of.isoformat(),
         "trigger": trigger,
     }
     if allow_gap:
-        said["allow_gap"] = True
+        data_of_tick["allow_gap"] = True
     message = structured(
         {
             "specversion": "1.0",
@@ -79,7 +79,7 @@ def tick(
             "type": "billing.tick.v1",
             "time": datetime.now(UTC).isoformat(),
             "datacontenttype": "application/json",
-            "data": said,
+            "data": data_of_tick,
         }
     )
     if not as_json:
@@ -88,8 +88,8 @@ def tick(
     (outcome,) = sending.wait(servers, timeout)
     refused = why(outcome)
     if as_json:
-        told = {"outcome": outcome.outcome, "reason": outcome.reason, "sentence": refused}
-        print_json(said | told)
+        judged = {"outcome": outcome.outcome, "reason": outcome.reason, "sentence": refused}
+        print_json(data_of_tick | judged)
     else:
         click.echo(" ".join(filter(None, (outcome.outcome, outcome.reason))))
     if refused is not None:
