@@ -6,11 +6,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.ledger.postgres import sealing
+from shared.ledger.postgres import incarnations, sealing
 from shared.ledger.postgres.statements import sql
 from shared.runtime.fitness import unfit_book
 from shared.runtime.settings import Settings
 from shared.runtime.worker import Context
+from shared.schemas.topics import NOTIFICATIONS
 from tests.postgres.kept import Kept, payment, signup
 
 Denied = asyncpg.InsufficientPrivilegeError
@@ -45,6 +46,7 @@ async def kept(connection: asyncpg.Connection) -> Kept:
         payment("p-1", "rahim", "1.00", "2026-01-20"),
         payment("p-1", "rahim", "2.00", "2026-01-20"),
     )
+    await incarnations.open_next(connection, 2, "a test", NOTIFICATIONS)
     await sealing.seal(connection)
     await connection.execute("INSERT INTO book.incarnation (number, reason) VALUES (2, 'restored')")
     return kept

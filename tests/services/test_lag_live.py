@@ -16,7 +16,7 @@ from services.coordinator.watch import Watch
 from services.workers import parts_of
 from shared.embedded import Kafka
 from shared.kafka.buckets import bucket_of
-from shared.runtime import lag, metrics, standing
+from shared.runtime import lag, metrics, stuck
 from shared.runtime.database import Database
 from shared.runtime.lag import LagWatch
 from shared.runtime.worker import Context
@@ -133,8 +133,8 @@ async def _end_sessions(database: str) -> None:
 async def test_a_batch_held_up_by_a_lock_is_said_with_the_lock_and_taken_back(
     kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(standing, "STANDS_SECONDS", 0.2)
-    monkeypatch.setattr(standing, "LOOK_SECONDS", 5.0)
+    monkeypatch.setattr(stuck, "STANDS_SECONDS", 0.2)
+    monkeypatch.setattr(stuck, "LOOK_SECONDS", 5.0)
     async with live(kafka.bootstrap, database) as fleet:
         await fleet.publish("billing.customer.signed_up.v1", signup())
         await fleet.settle()
@@ -162,7 +162,7 @@ async def test_a_batch_held_up_by_a_lock_is_said_with_the_lock_and_taken_back(
 async def test_a_page_of_bills_held_up_by_a_lock_is_said_too(
     kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "STANDS_SECONDS", 0.2)
+    monkeypatch.setattr(stuck, "STANDS_SECONDS", 0.2)
     tick = {"tick_id": "t", "period": "2026-02", "as_of": "2026-02-01", "trigger": "nightly"}
     async with live(kafka.bootstrap, database) as fleet:
         await fleet.publish("billing.customer.signed_up.v1", signup())
