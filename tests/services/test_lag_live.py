@@ -3,19 +3,22 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import REGISTRY
 
 from services.coordinator import watch
 from services.coordinator.watch import Watch
 from services.workers import parts_of
 from shared.embedded import Kafka
+from shared.kafka import clients
 from shared.kafka.buckets import bucket_of
+from shared.kafka.topic_settings import RETENTION_MS, remarks
 from shared.runtime import lag, metrics, stuck
 from shared.runtime.database import Database
 from shared.runtime.lag import LagWatch
@@ -25,6 +28,7 @@ from shared.schemas.topics import PAYMENTS
 from tests.conftest import PARTITIONS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.support.live import live
+from tests.support.patience import until
 from tests.support.proxy import Proxy
 from tests.support.raw import batch, send
 
@@ -42,11 +46,6 @@ def behind(topic: str) -> float:
 
 def age(topic: str) -> float:
     return float(metrics.OLDEST_UNPROCESSED.labels(topic)._value.get())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.sleep(0.01)
 
 
 async def test_who_lives_tells_the_lag_of_who_is_dead_and_how_old_the_oldest_is(
@@ -71,8 +70,25 @@ async def test_who_lives_tells_the_lag_of_who_is_dead_and_how_old_the_oldest_is(
             await each.close()
 
 
-async def test_the_age_is_that_of_the_records_own_timestamp(kafka: Kafka, database: str) -> None:
+async def by_the_publishers_clock(kafka: str, topic: str) -> None:
+    client = clients.admin(kafka)
+    await client.start()
+    try:
+        own = {"message.timestamp.type": "CreateTime", "retention.ms": str(RETENTION_MS)}
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, own)])
+    finally:
+        await client.close()
+
+    async def noticed() -> bool:
+        return any(each.topic == topic for each in await remarks(kafka, 12))
+
+    await until(noticed, "the broker to take the topic's setting")
+
+
+async def test_the_age_is_that_of_the_records_timestamp(kafka: Kafka, database: str) -> None:
+    """The time of arrival on topics that we made, the publisher's own on one made otherwise."""
     async with live(kafka.bootstrap, database, ["relay"]) as fleet:
+        await by_the_publishers_clock(kafka.bootstrap, PAYMENTS)
         hours = 5 * 3600
         raw = batch(
             [binary(PAYMENT, payment("p-old"), "e-old", "test")],
