@@ -27,6 +27,7 @@ from tests.faults.checker import judge
 from tests.faults.injected import FAULTS
 from tests.faults.kept import Verdict
 from tests.faults.load import DAYS, POLICY, Load
+from tests.faults.published import Published
 from tests.faults.scene import Scene, scene
 from tests.faults.without import MECHANISMS
 
@@ -92,7 +93,8 @@ async def _played(on: Scene, stretches: Stretches) -> Load:
             topic, key, value, headers = message
             await producer.send(topic, value, key, headers=headers)
 
-        load = Load(send, on.random, len(stretches))
+        on.published = Published(send, producer.flush)
+        load = Load(on.published, on.random, len(stretches))
         for number, names in enumerate(stretches):
             on.show(f"{DAYS[number]}T12:00:00+06:00")
             await asyncio.gather(load.stretch(number), *(FAULTS[name](on) for name in names))

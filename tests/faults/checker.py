@@ -50,7 +50,7 @@ async def judge(load: Load, policy: Policy, url: str, kafka: str) -> Verdict:
 def _published_is_kept(verdict: Verdict, kept: Kept, load: Load) -> None:
     """Kafka kept what was published, each key in its order."""
     published, found = defaultdict(list), defaultdict(list)
-    for (name, key, value, _), _at in load.sent:
+    for name, key, value, _ in load.published.messages:
         published[name, key].append(value)
     for topic in INBOUND:
         for record in kept.records[topic.name]:

@@ -15,6 +15,7 @@ import asyncpg
 from shared.embedded.starting import get
 from shared.ledger.postgres.locks import lock_buckets
 from tests.faults.chaos_fleet import worker
+from tests.faults.made_anew import anew
 from tests.faults.scene import ROOT, TERMINATE, Scene
 
 HOLDING_SECONDS = 25.0
@@ -315,6 +316,6 @@ FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
         kill, terminate, steps, supervisor, zombie, rebalance, broker, postgres, sessions, commits,
-        locks, timeouts, disk, clock, rogue, ahead,
+        locks, timeouts, disk, clock, rogue, ahead, anew,
     )
 }  # fmt: skip

@@ -34,9 +34,12 @@ class Kept(NamedTuple):
     """What Kafka and the book hold in the end."""
 
     records: Mapping[str, list[ConsumerRecord]]
+    given: Mapping[str, list[ConsumerRecord]]
+    """By inbound topic, what workers were given: what they applied of logs that are gone, and the
+    log as it is."""
     ends: Mapping[tuple[str, int], int]
     events: Mapping[str, list[Came]]
-    """By inbound topic, each partition in its order; poison left out."""
+    """What was given, each partition in its order; poison left out."""
     lines: list[Any]
     outcomes: Mapping[str, tuple[str | None, Outcome]]
     """Customer and outcome of every command, parked ones too."""
@@ -56,7 +59,8 @@ class Verdict:
 
 
 async def kept_of(connection: asyncpg.Connection, kafka: str, load: Load) -> Kept:
-    records, ends = await _read(kafka)
+    records, ends = await read(kafka, *(topic.name for topic in TOPICS))
+    given = {t.name: [*load.published.applied[t.name], *records[t.name]] for t in INBOUND}
     rows = await connection.fetch(
         "SELECT command_id, customer_id, outcome, reason FROM report.command UNION ALL"
         " SELECT command_id, customer_id, 'parked', NULL FROM report.parked"
@@ -64,30 +68,32 @@ async def kept_of(connection: asyncpg.Connection, kafka: str, load: Load) -> Kep
     order = await connection.fetch("SELECT command_id FROM book.command ORDER BY position")
     return Kept(
         records,
+        given,
         ends,
-        {topic.name: list(_events(records[topic.name], load)) for topic in INBOUND},
+        {topic: list(_events(came, load)) for topic, came in given.items()},
         await connection.fetch(LINE),
         {row[0]: (row[1], Outcome(row[2], row[3])) for row in rows},
         {row["command_id"]: place for place, row in enumerate(order, 1)},
     )
 
 
-async def _read(
-    kafka: str,
+async def read(
+    kafka: str, *topics: str
 ) -> tuple[dict[str, list[ConsumerRecord]], dict[tuple[str, int], int]]:
-    """Return every record there is, each partition in its order, and the ends."""
+    """Return every record of some topics, each partition in its order, and the ends."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [
             TopicPartition(topic.name, number)
             for topic in TOPICS
+            if topic.name in topics
             for number in range(topic.partition_count())
         ]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         await consumer.seek_to_beginning(*partitions)
-        records: dict[str, list[ConsumerRecord]] = {topic.name: [] for topic in TOPICS}
+        records: dict[str, list[ConsumerRecord]] = {topic: [] for topic in topics}
         while any([await consumer.position(p) < end for p, end in ends.items()]):
             for partition, batch in (await consumer.getmany(timeout_ms=500)).items():
                 records[partition.topic] += batch

@@ -1,20 +1,20 @@
 """What a chaos run publishes: every kind of command, in no order but that of chance.
 
-Nothing here knows what is to come of it. `sent` is the history of what was published and when;
-the checker reads the topics back and asks the naive model.
+Nothing here knows what is to come of it: the checker reads the topics back and asks the naive
+model.
 """
 
 import asyncio
 import random
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from shared.schemas.envelope import Message
 from shared.schemas.publish import binary, structured
 from shared.schemas.topics import PAYMENTS, SIGNUPS, TICKS
+from tests.faults.published import Published
 
 DAYS = ("2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01")
 TRIGGERS = ("nightly", "manual", "sweep")
@@ -49,22 +49,12 @@ class Event(NamedTuple):
     message: Message
 
 
-class Sent(NamedTuple):
-    """A message that was published, and when (monotonic seconds)."""
-
-    message: Message
-    at: float
-
-
 class Load:
-    """Publishes through `send`, one stretch after the other."""
+    """Publishes one stretch after the other."""
 
-    def __init__(
-        self, send: Callable[[Message], Awaitable[None]], chosen: random.Random, stretches: int
-    ) -> None:
-        self._send, self._random = send, chosen
+    def __init__(self, published: Published, chosen: random.Random, stretches: int) -> None:
+        self.published, self._random = published, chosen
         self._serial = 0
-        self.sent: list[Sent] = []
         self.poison: Counter[tuple[str, bytes | None, bytes]] = Counter()
         self.clashes: list[tuple[str, str]] = []
         """Payments of two customers that name one reference: one of each pair is refused."""
@@ -105,9 +95,7 @@ class Load:
     async def _publish(self, messages: list[Message]) -> None:
         size = len(messages) // WAVES + 1
         for start in range(0, len(messages), size):
-            for message in messages[start : start + size]:
-                self.sent.append(Sent(message, time.monotonic()))
-                await self._send(message)
+            await self.published.send(messages[start : start + size])
             await asyncio.sleep(WAVE_SECONDS)
 
     # -- what comes by itself -----------------------------------------------------------------

@@ -29,6 +29,7 @@ from shared.operator.settle import settle
 from shared.runtime.settings import inherited_environment
 from shared.schemas.topics import RECHECKS
 from tests.faults.load import POLICY
+from tests.faults.published import Published
 from tests.faults.without import take_from_book
 from tests.support.proxy import Proxy
 
@@ -59,6 +60,17 @@ BEGIN
 END $$;
 CREATE TRIGGER met AFTER UPDATE ON book.run FOR EACH ROW EXECUTE FUNCTION chaos.note_met_runs();
 """
+LEFT_LOGS = """
+-- Positions at which a log was left for that of the topic which has its name now.
+CREATE TABLE chaos.left_log (topic_id uuid, partition integer, next_offset bigint);
+CREATE FUNCTION chaos.note_left_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO chaos.left_log VALUES (old.topic_id, old.partition, old.next_offset);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER left_log AFTER UPDATE ON book.position FOR EACH ROW
+    WHEN (old.topic_id IS DISTINCT FROM new.topic_id) EXECUTE FUNCTION chaos.note_left_log();
+"""
 
 
 class Scene:
@@ -68,6 +80,7 @@ class Scene:
         self, folder: Path, postgres: Postgres, proxy: Proxy, chosen: random.Random, without: str
     ) -> None:
         self.folder, self.postgres, self.proxy, self.random = folder, postgres, proxy, chosen
+        self.published: Published
         self.wrong: list[str] = []
         self._without = without
         self._fleet: asyncio.subprocess.Process | None = None
@@ -213,7 +226,7 @@ async def scene(data: Path, chosen: random.Random, without: str = "") -> AsyncIt
                 await on.start_fleet()
                 try:
                     async with on.connected() as connection:
-                        await connection.execute(MET_RUNS)
+                        await connection.execute(MET_RUNS + LEFT_LOGS)
                         await take_from_book(without, connection)
                         await reports.apply_policy(connection, POLICY, RECHECKS)
                     yield on

@@ -82,12 +82,17 @@ def _conflicts(kept: Kept) -> Iterator[str]:
 
 def _dead_letters_agree(verdict: Verdict, kept: Kept, load: Load) -> None:
     letters = {
-        read_dead_letter(record.headers)[0][:3]: (topic.name, record.key, record.value)
+        read_dead_letter(record.headers)[0][:4]: (topic.name, record.key, record.value)
         for topic in DEAD_LETTERS
         for record in kept.records[topic.name]
     }
-    poison = {(dead_letters_of(t), k, v): count for (t, k, v), count in load.poison.items()}
-    verdict.expect("dead letters", dict(Counter(letters.values())), poison)
+    poison = Counter(
+        (dead_letters_of(record.topic), record.key, record.value)
+        for records in kept.given.values()
+        for record in records
+        if (record.topic, record.key, record.value) in load.poison
+    )
+    verdict.expect("dead letters", dict(Counter(letters.values())), dict(poison))
 
 
 async def _notices_agree(verdict: Verdict, kept: Kept, connection: asyncpg.Connection) -> None:
