@@ -63,10 +63,15 @@ def nobodys(error: BaseException) -> bool:
 def _difference(error: BaseException) -> BookDiffers:
     if isinstance(error, BookDiffers):
         return error
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return BookDiffers(
+            f"the login lacks a right: {error}; nothing was applied and nobody set apart."
+            " See deploy/README.md for the rights that workers need"
+        )
     what = f"{type(error).__name__}: {error}"
     return BookDiffers(
         f"PostgreSQL refuses what every batch does, {what}: the book was changed by hand, is of"
-        " another release, or rights were taken away; nothing was applied and nobody set apart."
+        " another release; nothing was applied and nobody set apart."
         " Run `rollforward migrate`, or put back what is missing"
     )
 

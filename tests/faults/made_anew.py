@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.console.problems import UNREACHABLE
-from shared.embedded.fleet import _get
+from shared.embedded.starting import get
 from shared.kafka.asker import Asker
 from shared.kafka.broker import create_topics
 from shared.runtime.positions import CONSUMER_OF
@@ -141,7 +141,7 @@ async def _readyz(scene: Scene, kind: str) -> list[str]:
     """Return what /readyz says of each worker of a kind that answers."""
     metrics = (await scene.connection_file())["metrics"]
     ports = [int(url.split(":")[2].split("/")[0]) for n, url in metrics.items() if kind in n]
-    return [(await _get(HOST, port, "/readyz"))[1] for port in ports]
+    return [(await get(HOST, port, "/readyz"))[1] for port in ports]
 
 
 async def _pressed(scene: Scene, *arguments: str) -> Any:
