@@ -70,7 +70,7 @@ def _difference(error: BaseException) -> BookDiffers:
         )
     what = f"{type(error).__name__}: {error}"
     return BookDiffers(
-        f"PostgreSQL refuses what every batch does, {what}: the book was changed by hand, is of"
+        f"PostgreSQL refuses what every batch does, {what}: the book was changed by hand, or is of"
         " another release; nothing was applied and nobody set apart."
         " Run `rollforward migrate`, or put back what is missing"
     )
