@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shared.runtime.worker import Context, Part
+    from shared.runtime.context import Context, Part
 
 WORKERS = ("coordinator", "generator", "collector", "notifier", "relay")
 

@@ -1,8 +1,8 @@
 """The collector: payments, and everything else that a clerk does to an account."""
 
+from shared.runtime.context import Context, Part
 from shared.runtime.judge import Judge
 from shared.runtime.loop import Loop
-from shared.runtime.worker import Context, Part
 from shared.schemas.topics import PAYMENTS
 
 

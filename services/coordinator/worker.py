@@ -6,10 +6,10 @@ from services.coordinator.runs import Runs
 from services.coordinator.seal import Seals
 from services.coordinator.ticks import TickJudge
 from services.coordinator.watch import Watch
+from shared.runtime.context import Context, Part
 from shared.runtime.lag import LagWatch
 from shared.runtime.loop import Loop
 from shared.runtime.restored import Restored
-from shared.runtime.worker import Context, Part
 from shared.schemas.topics import TICKS
 
 

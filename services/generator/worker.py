@@ -1,9 +1,9 @@
 """The generator: signups and changes become accounts and bills, runs become pages of bills."""
 
 from services.generator.pages import Pages
+from shared.runtime.context import Context, Part
 from shared.runtime.judge import Judge
 from shared.runtime.loop import Loop
-from shared.runtime.worker import Context, Part
 from shared.schemas.topics import SIGNUPS
 
 

@@ -1,8 +1,8 @@
 """The notifier: ledger lines become texts to send and entitlements to enforce."""
 
 from services.notifier.notifier import Notifier
+from shared.runtime.context import Context, Part
 from shared.runtime.loop import Loop
-from shared.runtime.worker import Context, Part
 from shared.schemas.topics import LEDGER, RECHECKS
 
 

@@ -1,7 +1,7 @@
 """The relay: committed lines and messages leave for Kafka here, and nowhere else."""
 
+from shared.runtime.context import Context, Part
 from shared.runtime.relay import Relay
-from shared.runtime.worker import Context, Part
 
 
 def parts(context: Context) -> list[Part]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError
 
@@ -12,15 +11,13 @@ from shared.ledger.postgres.health import unguarded
 from shared.ledger.postgres.shape import BookDiffers
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff
+from shared.runtime.context import Context
 from shared.runtime.database import PASSING
-
-if TYPE_CHECKING:
-    from shared.runtime.worker import Context
 
 log = logging.getLogger(__name__)
 
 
-async def unfit(context: "Context", stopping: asyncio.Event) -> str | None:
+async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
     """Return why a worker must not start; None when it may, or was told to stop meanwhile.
 
     Raises what no waiting mends (`trouble.lasting`): a login that is refused, a right that lacks.
@@ -28,7 +25,7 @@ async def unfit(context: "Context", stopping: asyncio.Event) -> str | None:
     return await unfit_book(context, stopping) or await unfit_topics(context, stopping)
 
 
-async def unfit_book(context: "Context", stopping: asyncio.Event) -> str | None:
+async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
     """Return why a worker must not work on this book; None when it may. Waits for the database.
 
     Partitions place customers under their locks, and the zone says where a day begins: two
@@ -62,7 +59,7 @@ async def unfit_book(context: "Context", stopping: asyncio.Event) -> str | None:
     return None
 
 
-async def unfit_topics(context: "Context", stopping: asyncio.Event) -> str | None:
+async def unfit_topics(context: Context, stopping: asyncio.Event) -> str | None:
     """Return why a worker must not work on these topics; None when it may. Waits for Kafka."""
     wait = Backoff()
     while not stopping.is_set():

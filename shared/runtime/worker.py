@@ -5,58 +5,21 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import uvloop
 
 from shared.ledger.postgres.shape import BookDiffers
 from shared.runtime import health, log, trouble
-from shared.runtime.database import Database
+from shared.runtime.context import Context, Part
 from shared.runtime.fitness import unfit
-from shared.runtime.settings import Settings, SettingsError
+from shared.runtime.settings import Settings
 
 STOP_SECONDS, LEAVE_SECONDS = 6.0, 2.0
 """How long a part may take to finish its current work, and then to abandon it (seconds). Together
 they are less than the ten seconds after which a supervisor kills."""
 
 logger = logging.getLogger(__name__)
-
-
-class Part(Protocol):
-    """Something that runs until `stop`, and then finishes its current work."""
-
-    async def run(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class Context:
-    """What the parts of a worker are made with: settings, health, databases."""
-
-    def __init__(self, name: str, settings: Settings) -> None:
-        if settings.kafka is None or settings.database_url is None:
-            raise SettingsError("ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL must be set")
-        self.name = name
-        self.settings = settings
-        self.kafka = settings.kafka
-        self.health = health.Health("database", "kafka")
-        self.databases: list[Database] = []
-        self.difference: BookDiffers | None = None
-        self.differs = asyncio.Event()
-
-    def database(self, size: int = 2) -> Database:
-        assert self.settings.database_url is not None
-        database = Database(
-            self.settings.database_url, self.name, size=size, differs=self._on_difference
-        )
-        self.databases.append(database)
-        return database
-
-    def _on_difference(self, difference: BookDiffers) -> None:
-        """End the worker, whichever part found the difference: none can go on with this book."""
-        self.difference = self.difference or difference
-        self.health.bad("book", str(difference)[:500])
-        self.differs.set()
 
 
 Build = Callable[[Context], list[Part]]

@@ -15,9 +15,9 @@ from shared.kafka.topic_ids import TopicNow
 from shared.kafka.topic_settings import RETENTION_MS, remarks, remarks_on, wanted
 from shared.operator.set_up import set_up
 from shared.runtime import worker
+from shared.runtime.context import Context
 from shared.runtime.fitness import unfit_topics
 from shared.runtime.settings import Settings
-from shared.runtime.worker import Context
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
 from tests.faults.test_topic_made_anew import administered
 from tests.support.live import fresh_topics, no_topics

@@ -8,9 +8,9 @@ import pytest
 
 from shared.ledger.postgres import incarnations, sealing
 from shared.ledger.postgres.statements import sql
+from shared.runtime.context import Context
 from shared.runtime.fitness import unfit_book
 from shared.runtime.settings import Settings
-from shared.runtime.worker import Context
 from shared.schemas.topics import NOTIFICATIONS
 from tests.postgres.kept import Kept, payment, signup
 

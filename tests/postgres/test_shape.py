@@ -16,9 +16,9 @@ from shared.ledger.postgres.shape import (
     expect_nobodys_fault,
     wanted,
 )
+from shared.runtime.context import Context
 from shared.runtime.fitness import unfit_book
 from shared.runtime.settings import Settings
-from shared.runtime.worker import Context
 
 LAST = steps()[-1][0]
 BEHIND = f"DELETE FROM book.migration WHERE name = '{LAST}'"

@@ -20,9 +20,9 @@ from shared.kafka import clients
 from shared.kafka.buckets import bucket_of
 from shared.kafka.topic_settings import RETENTION_MS, remarks
 from shared.runtime import lag, metrics, stuck
+from shared.runtime.context import Context
 from shared.runtime.database import Database
 from shared.runtime.lag import LagWatch
-from shared.runtime.worker import Context
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS
 from tests.conftest import PARTITIONS

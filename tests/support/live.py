@@ -17,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from services.workers import WORKERS, parts_of
 from shared.kafka import odd_records
 from shared.kafka.broker import create_topics
+from shared.runtime.context import Context, Part
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
-from shared.runtime.worker import Context, Part
 from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
 from shared.schemas.topics import TOPICS
