@@ -374,7 +374,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         held = self._consumer.assignment()
         told = {p: offset for p, offset in self._positions.items() if p in held}
         if told:
-            await self._consumer.commit(with_incarnation(told, self._incarnation))
+            said = with_incarnation(told, self._incarnation, self._topic_ids)
+            await self._consumer.commit(said)
 
     async def _last_word(self) -> None:
         """Tell the broker how far this worker came before it lets go of its partitions: the next
