@@ -52,4 +52,6 @@ class Offsets:
         assigned = self._reading.consumer.assignment()
         ours = {p: offset for p, offset in self._reading.positions.items() if p in assigned}
         if ours:
-            await self._reading.consumer.commit(with_incarnation(ours, self._reading.incarnation))
+            reading = self._reading
+            beside = with_incarnation(ours, reading.incarnation, reading.topic_ids)
+            await reading.consumer.commit(beside)

@@ -106,6 +106,11 @@ class Reading:
         del self.positions[partition]
         return False
 
+    @property
+    def topic_ids(self) -> TopicIds:
+        """Kafka's ids of the topics that the positions belong to."""
+        return self._topic_ids
+
     def same_topics(self, partitions: Mapping[TopicPartition, object]) -> Check:
         """Ask the broker now whether the records that were read of these partitions are of the
         topics of the last look. The answer need not be awaited."""

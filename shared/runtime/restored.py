@@ -20,9 +20,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.kafka import clients
+from shared.kafka.topic_ids import describe
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.health import WhichBook, which_book
-from shared.ledger.postgres.positions import furthest
+from shared.ledger.postgres.positions import TopicIds, furthest
 from shared.runtime import metrics
 from shared.runtime.health import Health
 from shared.runtime.positions import CONSUMER_OF
@@ -38,11 +39,20 @@ ANSWER_SECONDS_MAX, WORKER_SECONDS_MAX = 30.0, 10.0
 rebalance pass."""
 ASK_SECONDS = 1.0
 """While a book stands still the broker is asked again so often."""
-PREFIX = "incarnation="
-
+INCARNATION, TOPIC = "incarnation=", "topic="
+"""What is committed beside an offset: `incarnation=1 topic=81b4...`, Kafka's id of the topic. A
+worker may commit an offset of a topic that was deleted to the one that has its name now."""
 
 Place = tuple[str, str, int]
 """A consumer, a topic and a partition."""
+
+
+class Committed(NamedTuple):
+    """What a consumer has committed; `topic_id` is None on brokers older than Kafka 2.8."""
+
+    offset: int
+    incarnation: int = 1
+    topic_id: str | None = None
 
 
 class Found(NamedTuple):
@@ -83,10 +93,14 @@ def said(found: Found) -> str:
 
 
 def with_incarnation(
-    positions: Mapping[TopicPartition, int], incarnation: int
+    positions: Mapping[TopicPartition, int], incarnation: int, topic_ids: TopicIds
 ) -> dict[TopicPartition, OffsetAndMetadata]:
     """Return offsets as they are committed to the broker."""
-    return {p: OffsetAndMetadata(at, f"{PREFIX}{incarnation}") for p, at in positions.items()}
+    beside = {
+        topic: f"{INCARNATION}{incarnation}" + (f" {TOPIC}{known}" if known else "")
+        for topic, known in topic_ids.items()
+    }
+    return {p: OffsetAndMetadata(at, beside[p.topic]) for p, at in positions.items()}
 
 
 async def look(
@@ -102,22 +116,25 @@ async def look(
     odd = {
         place: told
         for place, told in committed.items()
-        if told[0] > offsets.get(place, 0) or told[1] > incarnation
+        if told.offset > offsets.get(place, 0) or told.incarnation > incarnation
     }
-    # An offset beyond its log's end is of another log of that name, made anew since.
-    ends = await _ends(kafka, {TopicPartition(*place[1:]) for place in odd})
+    # An offset beyond its log's end, or of another topic id, is of another log of that name.
+    ends, topic_ids = await _logs(kafka, {TopicPartition(*place[1:]) for place in odd})
     odd = {
-        place: told for place, told in odd.items() if told[0] <= ends[TopicPartition(*place[1:])]
+        place: told
+        for place, told in odd.items()
+        if told.offset <= ends[TopicPartition(*place[1:])]
+        and told.topic_id in (None, topic_ids.get(place[1]))
     }
     return compare(incarnation, offsets, odd)
 
 
 def compare(
-    incarnation: int, offsets: Mapping[Place, int], committed: Mapping[Place, tuple[int, int]]
+    incarnation: int, offsets: Mapping[Place, int], committed: Mapping[Place, Committed]
 ) -> Found:
-    """Compare positions with what was committed, (offset, incarnation) by place."""
+    """Compare positions with what was committed to the logs that are there."""
     told, ahead, late = 1, dict[tuple[str, str], int](), dict[tuple[str, str], int]()
-    for place, (offset, of) in committed.items():
+    for place, (offset, of, _) in committed.items():
         told = max(told, of)
         more = offset - offsets.get(place, 0)
         if more > 0:
@@ -174,8 +191,8 @@ class Restored:
 # The broker ---------------------------------------------------------------------------------
 
 
-async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place, tuple[int, int]]:
-    """Return what each consumer has committed: (offset, incarnation)."""
+async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place, Committed]:
+    """Return what each consumer has committed."""
     admin = clients.admin(kafka, request_timeout_ms=REQUEST_MS_MAX)
     try:
         await admin.start()
@@ -201,7 +218,7 @@ def _partitions(consumer: str, partitions: int) -> list[TopicPartition]:
 
 async def _of_group(
     admin: AIOKafkaAdminClient, consumer: str, asked: list[TopicPartition], seconds: float
-) -> dict[Place, tuple[int, int]]:
+) -> dict[Place, Committed]:
     """Ask for the offsets of one group, and again while its coordinator starts."""
     try:
         async with asyncio.timeout(seconds):
@@ -221,21 +238,29 @@ async def _of_group(
     except TimeoutError:
         raise KafkaError(f"no answer about the offsets of the {consumer}") from None
     return {
-        (consumer, at.topic, at.partition): (each.offset, _incarnation(each.metadata))
+        (consumer, at.topic, at.partition): read(each.offset, each.metadata)
         for at, each in told.items()
         if each.offset >= 0
     }
 
 
-def _incarnation(metadata: str) -> int:
-    """Read what was committed beside an offset; a release before this one committed nothing."""
-    number = metadata.removeprefix(PREFIX)
-    return int(number) if metadata != number and number.isdecimal() else 1
+def read(offset: int, metadata: str) -> Committed:
+    """Read what was committed; a release that commits nothing beside offsets is of the first."""
+    told = Committed(offset)
+    for word in metadata.split():
+        if (number := word.removeprefix(INCARNATION)) != word and number.isdecimal():
+            told = told._replace(incarnation=int(number))
+        elif (topic_id := word.removeprefix(TOPIC)) != word:
+            told = told._replace(topic_id=topic_id)
+    return told
 
 
-async def _ends(kafka: str, asked: set[TopicPartition]) -> Mapping[TopicPartition, int]:
+async def _logs(
+    kafka: str, asked: set[TopicPartition]
+) -> tuple[Mapping[TopicPartition, int], Mapping[str, str]]:
+    """Return where these logs end, and the ids of their topics."""
     if not asked:
-        return {}
+        return {}, {}
     consumer = clients.consumer(
         kafka,
         request_timeout_ms=REQUEST_MS_MAX,
@@ -244,6 +269,7 @@ async def _ends(kafka: str, asked: set[TopicPartition]) -> Mapping[TopicPartitio
     try:
         await consumer.start()
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(asked))
-        return ends
+        now = (await describe(consumer._client, {each.topic for each in asked})).topics
+        return ends, {topic: str(each.topic_id) for topic, each in now.items()}
     finally:
         await consumer.stop()

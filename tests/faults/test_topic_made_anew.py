@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.errors import KafkaError
 from click.testing import CliRunner
@@ -27,6 +27,7 @@ from shared.kafka.broker import create_topics
 from shared.operator.servers import asking
 from shared.operator.settle import NotSettled
 from shared.operator.whereabouts import Whereabouts, reset, whereabouts
+from shared.runtime.restored import with_incarnation
 from shared.runtime.settings import Settings
 from shared.schemas.publish import structured
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
@@ -171,6 +172,38 @@ async def test_a_topic_made_anew_under_a_worker_that_runs_is_not_read_in_its_mid
         await press_reset(fleet, PAYMENTS)
         await fleet.settle()
         assert await paid(fleet) == names([0, *range(100, 110)])
+
+
+async def test_an_offset_of_the_old_log_that_is_committed_to_the_new_one_counts_for_nothing(
+    topics: str, database: str
+) -> None:
+    """A worker tells the broker how far it is before it has looked at the topic again. When the
+    new log is as long as the old one was, that is no sign of a restored book."""
+    async with working(topics, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await pay(fleet, *range(10))
+        await fleet.settle()
+        loop = fleet.loop("collector")
+        at = TopicPartition(PAYMENTS, await partition_of(fleet, PAYMENTS))
+        late = with_incarnation({at: 10}, 1, loop._topic_ids)
+
+    await make_anew(topics, PAYMENTS)
+    old = AIOKafkaConsumer(
+        bootstrap_servers=topics, group_id="rollforward-collector", enable_auto_commit=False
+    )
+    old.assign([at])
+    await old.start()
+    await old.commit(late)
+    await old.stop()
+    async with working(topics, database, ()) as fleet:
+        await pay(fleet, *range(100, 120))
+    async with working(topics, database) as fleet:
+        await until_standing(fleet, "collector", "made anew")
+        await press_reset(fleet, PAYMENTS)
+        await fleet.settle()
+        assert await paid(fleet) == names([*range(10), *range(100, 120)])
+        kept = await fleet.rows("SELECT FROM book.position WHERE furthest > 0")
+        assert kept == [], "how far the old log was read says nothing about a restored book"
 
 
 async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after_it(

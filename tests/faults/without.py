@@ -1,6 +1,6 @@
 """The five mechanisms that hold exactly-once (ARCHITECTURE.md), each taken away on purpose.
 
-    make chaos SEED=1 WITHOUT=outbox
+    make chaos SEED=4 WITHOUT=outbox
 
 A run must then fail: a suite that passes without a mechanism does not test it.
 """

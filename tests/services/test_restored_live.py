@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from shared.embedded import Kafka
 from shared.operator.settle import StandsStill
-from shared.runtime.restored import CAUSE, Found, compare, said
+from shared.runtime.restored import CAUSE, Committed, Found, compare, read, said
 from shared.schemas.topics import (
     ENTITLEMENTS,
     LEDGER,
@@ -333,11 +333,25 @@ KEY = PLACE[:2]
 def test_offsets_count_when_they_are_of_this_incarnation_or_a_later_one(
     incarnation: int, position: int, committed: Any, stands_still: bool
 ) -> None:
-    assert compare(incarnation, {PLACE: position}, committed).stands_still == stands_still
+    told = {place: Committed(*each) for place, each in committed.items()}
+    assert compare(incarnation, {PLACE: position}, told).stands_still == stands_still
 
 
 def test_what_is_said_names_consumer_topic_and_count() -> None:
-    found = compare(1, {}, {PLACE: (6, 1), ("collector", PAYMENTS, 4): (2, 1)})
+    found = compare(1, {}, {PLACE: Committed(6), ("collector", PAYMENTS, 4): Committed(2)})
 
     assert found == Found(1, 1, {KEY: 8}, {})
     assert "the collector had applied 8 more records of billing.payments.v1" in said(found)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "committed"),
+    [
+        ("", Committed(6)),
+        ("incarnation=3", Committed(6, 3)),
+        ("incarnation=3 topic=a-b", Committed(6, 3, "a-b")),
+        ("somebody else's incarnation=x", Committed(6)),
+    ],
+)
+def test_what_is_committed_beside_an_offset_is_read(metadata: str, committed: Committed) -> None:
+    assert read(6, metadata) == committed

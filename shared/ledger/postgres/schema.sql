@@ -189,7 +189,7 @@ CREATE TABLE book.payment_reference (
 -- offset that the batch started at, so that a zombie finds no row and must abort. A position
 -- belongs to one topic of one cluster: a topic made anew under the name has another id. `halted`
 -- says why a partition stands still where Kafka itself will not say it again later. `furthest` is
--- how far it was before a person moved it back; 0 where nobody did.
+-- how far it was in this topic before a person moved it back; 0 where nobody did.
 CREATE TABLE book.position (
     consumer text NOT NULL,
     topic text NOT NULL,
@@ -425,7 +425,8 @@ ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
 
 -- Positions move on. One that a person moves back remembers how far it was: the broker's
--- committed offset is ahead of it then, and nothing was restored. In a topic made anew it was nowhere.
+-- committed offset is ahead of it then, and nothing was restored. Of another topic of that name
+-- it says nothing.
 CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.furthest := CASE WHEN NEW.topic_id = OLD.topic_id OR OLD.topic_id IS NULL
@@ -434,6 +435,8 @@ BEGIN
 END $$;
 
 CREATE TRIGGER moved_back BEFORE UPDATE ON book.position
-    FOR EACH ROW WHEN (NEW.next_offset < OLD.next_offset) EXECUTE FUNCTION book.note_furthest();
+    FOR EACH ROW
+    WHEN (NEW.next_offset < OLD.next_offset OR NEW.topic_id IS DISTINCT FROM OLD.topic_id)
+    EXECUTE FUNCTION book.note_furthest();
 
 INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');

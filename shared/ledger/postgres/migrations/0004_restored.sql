@@ -30,7 +30,9 @@ ALTER FUNCTION book.note_furthest() OWNER TO rollforward_owner;
 REVOKE ALL ON FUNCTION book.note_furthest() FROM PUBLIC;
 
 CREATE TRIGGER moved_back BEFORE UPDATE ON book.position
-    FOR EACH ROW WHEN (NEW.next_offset < OLD.next_offset) EXECUTE FUNCTION book.note_furthest();
+    FOR EACH ROW
+    WHEN (NEW.next_offset < OLD.next_offset OR NEW.topic_id IS DISTINCT FROM OLD.topic_id)
+    EXECUTE FUNCTION book.note_furthest();
 
 -- A rebill has a notice of its own now: its id says whose.
 DROP INDEX book.notice_due_once;
