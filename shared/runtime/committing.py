@@ -48,7 +48,7 @@ class Committer:
 
     def __init__(self, consumer: str, handler: Handler, reading: Reading, stuck: Stuck) -> None:
         self._consumer = consumer
-        self._handler = handler
+        self.handler = handler
         self._reading = reading
         self._stuck = stuck
 
@@ -66,7 +66,7 @@ class Committer:
         """
         records = [record for batch in batches.values() for record in batch]
         try:
-            work = partial(self._handler, connection, records)
+            work = partial(self.handler, connection, records)
             await self.commit(connection, batches, work, same_topics)
         except (*PASSING, Fenced):
             raise
@@ -88,7 +88,7 @@ class Committer:
             for record in records:
                 alone = {partition: [record]}
                 try:
-                    work = partial(self._handler, connection, [record])
+                    work = partial(self.handler, connection, [record])
                     await self.commit(connection, alone, work, same_topics)
                 except (*PASSING, Fenced):
                     raise
@@ -98,7 +98,7 @@ class Committer:
                     log.exception(
                         "%s: set apart %s at %d", self._consumer, partition, record.offset
                     )
-                    keep = partial(self._handler.set_apart, connection, record, error)
+                    keep = partial(self.handler.set_apart, connection, record, error)
                     await self.commit(connection, alone, keep, same_topics)
 
     async def commit(

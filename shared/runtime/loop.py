@@ -49,7 +49,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self.name = consumer
         self.database = database
-        self.handler = handler
         self.health = health
         self._topics = topics
         self._kafka = kafka

@@ -214,7 +214,7 @@ async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after
     async with working(topics, database) as fleet:
         await fleet.publish(SIGNUP, signup())
         await fleet.settle()
-        judge = fleet.loop("collector").handler
+        judge = fleet.loop("collector")._committer.handler
         in_hand, go_on = asyncio.Event(), asyncio.Event()
 
         class Held:
@@ -223,12 +223,12 @@ async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after
                 await go_on.wait()
                 return await judge(connection, records)
 
-        monkeypatch.setattr(fleet.loop("collector"), "handler", Held())
+        monkeypatch.setattr(fleet.loop("collector")._committer, "handler", Held())
         await pay(fleet, 0)
         await in_hand.wait()
         await make_anew(topics, PAYMENTS)
         await press_reset(fleet, PAYMENTS)
-        monkeypatch.setattr(fleet.loop("collector"), "handler", judge)
+        monkeypatch.setattr(fleet.loop("collector")._committer, "handler", judge)
         await pay(fleet, 100)
         go_on.set()
         await fleet.settle()
@@ -241,7 +241,7 @@ async def test_a_broker_that_does_not_tell_ids_costs_a_batch_and_no_customer(
     async with working(topics, database) as fleet:
         await fleet.publish(SIGNUP, signup())
         await fleet.settle()
-        keeper = fleet.loop("collector")._keeper
+        keeper = fleet.loop("collector")._reading._keeper
         assert keeper is not None
         ask, asked = keeper._asker.cluster, 0
 
