@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import certifi
+from jgo.constants import MAVEN_CENTRAL_URL
 
 from shared.runtime.settings import Downloads, inherited_environment
 
@@ -40,7 +41,7 @@ class Fetcher:
 
     def __init__(self, downloads: Downloads) -> None:
         pip = _pip_settings()
-        base = urlsplit(downloads.maven)
+        base = urlsplit(downloads.maven or MAVEN_CENTRAL_URL)
         address = base.netloc.rpartition("@")[2]
         self.base = base._replace(netloc=address).geturl()
         self._host = address

@@ -112,12 +112,12 @@ def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
 
 def relock() -> None:
     """Write `jars.lock`: the broker and all that it needs, as Maven would choose them."""
-    from jgo.maven import (
-        MavenContext,
-    )  # resolves dependencies; imported here because only `make lock` needs it
+    # They resolve dependencies, and only `make lock` needs them.
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
 
     with tempfile.TemporaryDirectory() as cache:
-        repositories = {"central": Downloads.from_environment().maven}
+        repositories = {"central": Downloads.from_environment().maven or MAVEN_CENTRAL_URL}
         context = MavenContext(repo_cache=Path(cache), remote_repos=repositories, timeout=60)
         broker, needed = context.resolver.resolve([context.create_dependency(BROKER)])
         chosen = [*broker, *needed, context.create_dependency(LOGGING)]

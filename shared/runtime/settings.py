@@ -99,11 +99,12 @@ class Settings:
 class Downloads:
     """Where the broker's jars come from, and what is trusted on the way there.
 
-    `maven` is the base URL of a Maven repository, which may hold a login (never shown);
+    `maven` is the base URL of a Maven repository, which may hold a login (never shown); None means
+    Maven Central.
     `certificates` are (variable, file or folder) of authorities to trust besides the system's.
     """
 
-    maven: str = "https://repo.maven.apache.org/maven2"
+    maven: str | None = None
     certificates: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
@@ -112,7 +113,7 @@ class Downloads:
         source = os.environ if environment is None else environment
         given = {name: value.strip() for name, value in source.items() if value.strip()}
         return cls(
-            maven=_maven(given.get("ROLLFORWARD_MAVEN", cls().maven)),
+            maven=_maven(given.get("ROLLFORWARD_MAVEN")),
             certificates=tuple(
                 (name, Path(given[name]).expanduser()) for name in CERTIFICATES if name in given
             ),
@@ -123,8 +124,10 @@ CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FI
 """The variables by which pip, and what it is made of, know a certificate authority."""
 
 
-def _maven(text: str) -> str:
+def _maven(text: str | None) -> str | None:
     """Return the URL of a Maven repository. A refusal never repeats it: it may hold a password."""
+    if text is None:
+        return None
     try:
         url = urlsplit(text)
         usable = url.scheme in ("https", "http") and url.hostname and (url.port or 1) > 0
