@@ -36,5 +36,6 @@ class Instant(click.ParamType):
         except ValueError:
             self.fail(f"{value!r} is not like 2026-02-01T09:00:00+06:00", param, context)
         if moment.tzinfo is None:
-            self.fail(f"{value!r} has no offset: write {value}+06:00 or so", param, context)
+            like = moment.isoformat(timespec="seconds") + "+06:00"
+            self.fail(f"{value!r} has no offset: write {like} or so", param, context)
         return moment

@@ -104,7 +104,7 @@ def _explained(url: str, error: Exception) -> Exception | None:
     if isinstance(error, trouble.SETUP):
         return SettingsError(
             f"the book at {place} is not what this release works on ({why}): it was changed by "
-            "hand; put it back as schema.sql has it, or run `rollforward migrate`"
+            "hand; put it back as shared/ledger/postgres/schema.sql has it"
         )
     if isinstance(error, trouble.RIGHTS):
         return SettingsError(f"the database at {place} does not allow this: {why}")

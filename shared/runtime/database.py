@@ -63,6 +63,8 @@ def nobodys(error: BaseException) -> bool:
 def _difference(error: BaseException) -> BookDiffers:
     if isinstance(error, BookDiffers):
         return error
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return BookDiffers(f"{error}: look at the name in the database URL")
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return BookDiffers(
             f"the login lacks a right: {error}; nothing was applied and nobody set apart."
@@ -72,7 +74,7 @@ def _difference(error: BaseException) -> BookDiffers:
     return BookDiffers(
         f"PostgreSQL refuses what every batch does, {what}: the book was changed by hand, or is of"
         " another release; nothing was applied and nobody set apart."
-        " Run `rollforward migrate`, or put back what is missing"
+        " Put back what is missing, as shared/ledger/postgres/schema.sql has it"
     )
 
 

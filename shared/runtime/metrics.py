@@ -111,6 +111,8 @@ STANDS_STILL = Gauge(
     "runbook's page KafkaLost.",
     ["topic", "partition"],
 )
+for _topic in INBOUND:
+    STANDS_STILL.labels(_topic.name, "all")  # there from the start, so that its absence tells
 OLDEST_UNPROCESSED = Gauge(
     "billing_oldest_unprocessed_seconds",
     "Age of the oldest record not yet applied, from its timestamp; 0: all are. Rising second by "

@@ -43,7 +43,7 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
         applied = ask(find(data), lambda book: reports.apply_policy(book, source, RECHECKS, remove))
     except reports.TakesAway as error:
         for words in error.words:
-            click.echo(words, err=True)
+            click.echo(f"would change: {words}", err=True)
         raise Problem(
             f"{file.name} takes away what the lines above name; no policy was changed."
             " If that is meant, add --remove"

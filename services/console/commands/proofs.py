@@ -76,6 +76,8 @@ def verify(
         raise Problem(f"{broken}; {named}" if named else broken)
     if not as_json:
         click.echo(f"{lines:,} lines of {customers:,} customers are right")
+        if kept is not None:
+            click.echo(f"seal {kept.number}, kept elsewhere: nothing that it covers has changed")
 
 
 def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None, Heads | None]":
