@@ -112,7 +112,7 @@ class Pages:
                         # The run stays unfinished and is sent again; others go on meanwhile.
                         self._health.bad("pages", f"bucket {bucket}: {trouble.told(error)}"[:200])
                         return
-                    # One customer's trouble stops one customer: fewer, until he is alone.
+                    # One customer's trouble stops one customer: fewer, until they are alone.
                     apart = error if size == 1 else None
                     size = max(1, size // SMALLER)
 

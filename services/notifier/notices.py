@@ -27,7 +27,7 @@ class Notice(NamedTuple):
 
 
 def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments) -> list[Notice]:
-    """Return what a customer is to be told of his new lines, in their order.
+    """Return what a customer is to be told of their new lines, in their order.
 
     Lines are the data of `billing.ledger.line_appended.v1`. A bill is told of only while it
     is the one standing in the last period and something is due: five months filled forward

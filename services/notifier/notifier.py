@@ -100,7 +100,7 @@ async def tell(
     """Tell customers of their new lines, and of what changed without one; return the notices.
 
     The lock comes before anything is written: what two batches tell one customer leaves in
-    the order in which they read him.
+    the order in which they read the customer.
     """
     by_customer: dict[str, list[LineData]] = {customer_id: [] for customer_id in rechecks}
     for line in lines:

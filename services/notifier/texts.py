@@ -1,7 +1,7 @@
 """What a text message says, in English and in Bangla, and in how many segments it travels.
 
-Figures are written in one way in both languages: the one that the customer types into his
-payment app and reads on his statement.
+Figures are written in one way in both languages: the one that the customer types into a
+payment app and reads on the statement.
 """
 
 import smsutil

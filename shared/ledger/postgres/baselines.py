@@ -71,7 +71,7 @@ async def single_per_second(
     connection: asyncpg.Connection, position: int, lines: Sequence[Line]
 ) -> float:
     """Return how many lines a second one transaction per line writes, as a job with an ORM does:
-    lock the customer, read his last line, insert, commit."""
+    lock the customer, read their last line, insert, commit."""
     await make_twin(connection, position)
     some = lines[:SINGLE_MAX]
     account = await connection.prepare(sql("baseline_account"))

@@ -57,7 +57,7 @@ class Difference(NamedTuple):
 @dataclass
 class Rehearsal:
     """What a run would do. `months` has the totals by label; `before` those of the period before
-    of each customer who would get a bill, and `after` his first bill."""
+    of each customer who would get a bill, and `after` their first bill."""
 
     months: dict[str, Totals] = field(default_factory=dict)
     before: Totals = NOTHING

@@ -628,7 +628,7 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA book, report FROM PUBLIC;
 
 -- The reader calls the functions inside the views too, and so may execute them; without the
--- use of schema `book` he cannot name them himself.
+-- use of schema `book` it cannot name them itself.
 GRANT USAGE ON SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforward_writer;
@@ -636,7 +636,7 @@ GRANT EXECUTE ON FUNCTION
     book.value_on(jsonb, date), book.month_number(date), book.open_from(text)
     TO rollforward_reader, rollforward_writer;
 
--- The writer appends. What is append-only he cannot change; what is not, only as workers do.
+-- The writer appends. What is append-only it cannot change; what is not, only as workers do.
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
 GRANT INSERT ON

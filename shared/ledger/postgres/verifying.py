@@ -182,7 +182,7 @@ async def _copy(
 
 
 class Checking:
-    """The customers of a range, one after the other, each with what the book says of him."""
+    """The customers of a range, one after the other, each with what the book says of them."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground

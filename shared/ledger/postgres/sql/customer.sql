@@ -1,2 +1,2 @@
--- A customer as he is now.
+-- A customer as they are now.
 SELECT * FROM report.customer WHERE customer_id = $1;

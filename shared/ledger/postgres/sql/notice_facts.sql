@@ -1,4 +1,4 @@
--- What telling a customer asks about him as he is now, and the entitlement that was told last.
+-- What a notice needs to know of customers as they are now, and the entitlement published last.
 SELECT
     customer.customer_id,
     customer.phone,

@@ -1,5 +1,5 @@
--- What a seal covers of each customer, in the order of his id: the end of his chain, how many
--- outcomes he has, and a hash of these and of the conflicting duplicates after them; only
+-- What a seal covers of each customer, in the order of their ids: the end of their chain, how many
+-- outcomes they have, and a hash of these and of the conflicting duplicates after them; only
 -- transactions before the cursor. Ticks, which are nobody's, come last. The form of an outcome
 -- is that of a line: a field a row, UTF-8; the event's two fields only where they are known.
 SELECT customer_id, head.seq, encode(head.hash, 'hex') AS hash, outcomes.count, outcomes.digest
