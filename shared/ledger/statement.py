@@ -25,6 +25,19 @@ class Item(NamedTuple):
     status: str
 
 
+class Aging(NamedTuple):
+    """What a customer owes by how long it has been asked for (contract §10, `aging`), and their
+    credit; minor units. The buckets less the credit are the total due. `not_yet`: the asked-for day
+    lies ahead, or there was no tick yet."""
+
+    credit: int
+    not_yet: int
+    days_0_30: int
+    days_31_60: int
+    days_61_90: int
+    days_over_90: int
+
+
 class Statement(NamedTuple):
     """A customer's periods, oldest first, as their latest lines, and what was due before them."""
 
@@ -70,6 +83,18 @@ class Statement(NamedTuple):
                 return line.coverage_from
         return None
 
+    def aging(self, business_date: date | None) -> Aging:
+        """Return what is open by age. What is due beyond the open items, opening due among it,
+        counts from the day on which the first period is asked for."""
+        ages = [0] * (len(AGES) + 2)
+        beyond = max(0, self.due)
+        for line, item in zip(self.periods, self.items(), strict=True):
+            ages[_age(asked_on(line), business_date)] += item.open
+            beyond -= item.open
+        first = asked_on(self.periods[0]) if self.periods else None
+        ages[_age(first, business_date)] += beyond
+        return Aging(max(0, -self.due), *ages)
+
     def expires_on(self, grace_days: int) -> date | None:
         """Return the first day on which the customer is no longer served; None with no period
         yet. VIPs are served for ever; the caller checks that."""
@@ -77,6 +102,22 @@ class Statement(NamedTuple):
             return None
         day = self.open_from() or self.periods[-1].coverage_to
         return day + timedelta(days=grace_days)
+
+
+AGES = (30, 60, 90)
+"""The last day of each bucket of `Aging` but the last."""
+
+
+def asked_on(line: Line) -> date:
+    """Return the day on which a period is asked for: service is billed in advance."""
+    return line.coverage_from
+
+
+def _age(day: date | None, business_date: date | None) -> int:
+    """Return the place among `not_yet` and the buckets after it."""
+    if day is None or business_date is None or day > business_date:
+        return 0
+    return 1 + sum((business_date - day).days > last for last in AGES)
 
 
 def newest_open(billed: int, due: int) -> int:

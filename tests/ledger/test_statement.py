@@ -7,7 +7,7 @@ import pytest
 
 from shared.ledger.policy.policy import Policy
 from shared.ledger.statement import Statement, newest_open
-from tests.postgres.booked import signup
+from tests.postgres.booked import pay, signup, tick
 from tests.support.histories import history
 from tests.support.naive import Naive
 from tests.support.naive_views import customer, invoices
@@ -66,3 +66,41 @@ def test_credit_from_before_settles_the_first_bills() -> None:
     statement = Statement(account.periods, account.opening_due)
     assert [(item.paid, item.open) for item in statement.items()] == [(1000_00, 0)]
     assert statement.expires_on(10) == date(2026, 2, 11)
+
+
+@pytest.mark.parametrize("seed", range(300, 320), ids=lambda seed: f"seed-{seed}")
+def test_what_is_owed_by_age_less_the_credit_is_the_total_due(seed: int) -> None:
+    _, rules = played(seed)
+
+    for account in rules.accounts.values():
+        statement = Statement(account.periods, account.opening_due)
+        for day in (None, rules.business_date, date(2199, 12, 31)):
+            credit, *ages = statement.aging(day)
+            assert min(ages) >= 0
+            assert sum(ages) - credit == statement.due
+
+
+def test_each_open_amount_ages_from_the_day_its_period_is_asked_for() -> None:
+    rules = Rules()
+    rules.apply(signup("rahim", "2026-01-01", opening_due=70_00))
+    rules.apply(tick("2026-04-01"))
+    rules.apply(pay("p-1", "rahim", 370_00, "2026-04-01"))
+
+    (account,) = rules.accounts.values()
+    statement = Statement(account.periods, account.opening_due)
+    # Of 70.00 and four bills of 1000.00, 370.00 settle the opening due and 300.00 of January.
+    assert statement.aging(date(2026, 4, 1)) == (0, 0, 1000_00, 2000_00, 700_00, 0)
+    assert statement.aging(date(2026, 4, 2)) == (0, 0, 1000_00, 2000_00, 0, 700_00)
+    assert statement.aging(date(2026, 3, 31)) == (0, 1000_00, 1000_00, 1000_00, 700_00, 0)
+    assert statement.aging(None) == (0, 3700_00, 0, 0, 0, 0)
+
+
+def test_opening_due_that_is_open_ages_with_the_first_period() -> None:
+    rules = Rules()
+    rules.apply(signup("rahim", "2026-01-01", opening_due=70_00))
+
+    (account,) = rules.accounts.values()
+    statement = Statement(account.periods, account.opening_due)
+    assert statement.aging(date(2026, 5, 1)).days_over_90 == 1070_00
+    assert Statement([], 70_00).aging(date(2026, 5, 1)) == (0, 70_00, 0, 0, 0, 0)
+    assert Statement([], -70_00).aging(date(2026, 5, 1)) == (70_00, 0, 0, 0, 0, 0)
