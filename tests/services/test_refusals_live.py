@@ -97,8 +97,8 @@ async def test_a_policy_that_takes_taxes_or_staff_away_needs_a_word_more(
     assert nothing.stderr.startswith("empty.toml:1: the file says nothing")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.splitlines()[:2] == [
-        "tax VAT: taken away (5 % from 2020-01-01)",
-        "staff boss: taken away (may cancel, discount)",
+        "would change: tax VAT: taken away (5 % from 2020-01-01)",
+        "would change: staff boss: taken away (may cancel, discount)",
     ]
     assert "--remove" in refused.stderr
     assert kept.strip() == POLICY.strip()
