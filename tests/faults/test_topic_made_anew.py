@@ -185,7 +185,7 @@ async def test_an_offset_of_the_old_log_that_is_committed_to_the_new_one_counts_
         await fleet.settle()
         loop = fleet.loop("collector")
         at = TopicPartition(PAYMENTS, await partition_of(fleet, PAYMENTS))
-        late = with_incarnation({at: 10}, 1, loop._topic_ids)
+        late = with_incarnation({at: 10}, 1, loop._reading.topic_ids)
 
     await make_anew(topics, PAYMENTS)
     old = AIOKafkaConsumer(
