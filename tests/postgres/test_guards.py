@@ -48,7 +48,6 @@ async def kept(connection: asyncpg.Connection) -> Kept:
     )
     await incarnations.open_next(connection, 2, "a test", NOTIFICATIONS)
     await sealing.seal(connection)
-    await connection.execute("INSERT INTO book.incarnation (number, reason) VALUES (2, 'restored')")
     return kept
 
 
