@@ -144,7 +144,7 @@ class Pages:
             return Billed()
         fold, customers = await self._judge.folding.of_page(connection, bucket, page.after, size)
         if apart is not None:
-            reason = f"{type(apart).__name__}: {trouble.words(apart)}"[:500]
+            reason = trouble.reason(apart)
             fold.quarantined |= dict.fromkeys(customers, reason)
             fold.broken |= dict.fromkeys(customers, apart)
         counts = _bill(fold, customers, page.as_of)

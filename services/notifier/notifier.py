@@ -30,7 +30,7 @@ from shared.ledger.postgres.notices import (
     Sent,
 )
 from shared.ledger.postgres.quarantine import quarantine
-from shared.runtime import metrics, outbox
+from shared.runtime import metrics, outbox, trouble
 from shared.runtime.committing import Observe
 from shared.schemas.envelope import INCARNATION
 from shared.schemas.outbound import (
@@ -69,7 +69,7 @@ class Notifier:
             raise error
         told = record.topic == LEDGER
         customer_id = json.loads(record.value)["customer_id"] if told else record.key.decode()
-        reason = f"{type(error).__name__}: {error}"[:500]
+        reason = trouble.reason(error)
         log.error("quarantined %s", customer_id, exc_info=error)
         await quarantine(connection, {customer_id: reason})
         return partial(_observe, [])

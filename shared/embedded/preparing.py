@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlsplit
 
 from shared.embedded.fleet import Prepare, Roles, Servers
-from shared.ledger.postgres.roles import READER, WRITER, allow_login
+from shared.ledger.postgres.roles import READER, WRITER, allow_login, close_other_databases
 from shared.operator.servers import database
 from shared.operator.set_up import set_up
 from shared.runtime.settings import Settings
@@ -20,6 +20,8 @@ def prepare(settings: Settings) -> Prepare:
                 password = servers.password(role)
                 await allow_login(connection, role, password)
                 urls.append(as_role(servers.database_admin, role, password))
+            if settings.database_url is None:  # a server of our own, with nobody else on it
+                await close_other_databases(connection)
         return Roles(*urls)
 
     return prepared

@@ -64,7 +64,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
         if trouble.lasting(broken) or nobodys(broken):
             raise
         # Whatever it is, it quarantined them before: the next customer is tried all the same.
-        reason = f"{type(broken).__name__}: {trouble.words(broken)}"[:500]
+        reason = trouble.reason(broken)
         return Retried(customer_id, "still quarantined", reason=reason)
     return Retried(customer_id, "released", applied=len(fold.judged))
 

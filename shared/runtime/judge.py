@@ -95,7 +95,7 @@ class Judge:
         if not arrivals:
             raise error
         (arrival,) = arrivals
-        reason = f"{type(error).__name__}: {trouble.words(error)}"[:500]
+        reason = trouble.reason(error)
         fold = await self.folding.of_broken(connection, arrival, error, reason)
         fold.take(arrivals)
         await self.save(connection, fold)

@@ -69,7 +69,6 @@ class Relay:
             )
             try:
                 await producer.start()
-                self._health.good("kafka")
                 async with self._database.connection() as connection:
                     await self._publish(connection, producer, wait)
             except KafkaError as away:
@@ -90,6 +89,7 @@ class Relay:
             connection, anew=True
         ):
             self._health.good("database")
+            self._health.good("kafka")
             await pause(self._stopping, 0.5)
         watched, rows = -WATCH_SECONDS, 0
         while not self._stopping.is_set():
@@ -99,7 +99,9 @@ class Relay:
             if rows == ROWS_MAX or await outgoing.is_waiting(connection):
                 with self._stuck.watched("batch", connection):
                     rows = await self._pass(connection, producer)
+            # Not before: a broker that answers may still not take what waits.
             wait.reset()
+            self._health.good("kafka")
             self._health.good("database")
             if rows < ROWS_MAX:
                 await pause(self._stopping, IDLE_SECONDS)

@@ -83,6 +83,15 @@ def told(error: BaseException) -> str:
     return (said if said.startswith(name) else f"{name}: {said}")[:200]
 
 
+def reason(error: BaseException) -> str:
+    """Return an error's name and its first line, at most 500 characters, to be kept for people.
+
+    The lines after it, PostgreSQL's DETAIL, may hold a row with a customer's name and phone.
+    """
+    first = str(error).split("\n")[0].strip()
+    return f"{type(error).__name__}: {first or words(error)}"[:500]
+
+
 def exit_code(error: BaseException) -> int | None:
     """Return 2 or 3 (contract §8), None for an error that is nobody's but ours."""
     if isinstance(error, LOGIN):

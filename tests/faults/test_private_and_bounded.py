@@ -71,6 +71,17 @@ async def test_nobody_else_may_read_anything_in_the_folder_of_a_fleet(
         open_to_all(data)
 
 
+async def test_who_may_only_read_reaches_no_other_database_of_our_server(tmp_path: Path) -> None:
+    """From there it could fill the table of locks that all databases share."""
+    settings = Settings()
+    async with Fleet(
+        tmp_path / "fleet", {}, prepare=prepare(settings), command=worker_command, settings=settings
+    ) as fleet:
+        for other in ("postgres", "template1"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+                await asyncpg.connect(f"{fleet.database.rpartition('/')[0]}/{other}")
+
+
 async def test_what_others_keep_in_the_folder_keeps_its_rights(tmp_path: Path) -> None:
     theirs = tmp_path / "policy.toml"
     theirs.touch()

@@ -9,8 +9,9 @@ import pytest
 
 from shared.embedded import Kafka
 from shared.ledger.postgres.statements import sql
-from shared.runtime import relay
+from shared.runtime import metrics, relay
 from tests.support.live import live
+from tests.support.patience import until
 
 LETTER = "INSERT INTO book.outgoing (topic, key, value, headers) VALUES ($1, NULL, $2, '[]')"
 TOPIC = "billing.payments.v1.dlq"
@@ -67,3 +68,32 @@ async def test_a_coordinator_makes_no_folder_so_that_none_is_left_however_it_end
         await fleet.publish("billing.tick.v1", tick)
         await fleet.settle()  # Faust has claimed and finished a run
         assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_topic_that_is_gone_keeps_the_relay_unready_through_all_its_tries(
+    kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that answers and does not take what waits is no reason to say ready in between."""
+    monkeypatch.setattr(relay, "REQUEST_MS_MAX", 1500)
+    connection = await asyncpg.connect(database)
+    ready: list[str] = []
+
+    def tries() -> float:
+        return float(metrics.RETRIES.labels("relay", "kafka")._value.get())
+
+    async with live(kafka.bootstrap, database, workers=["relay"]) as fleet:
+        health = fleet.health["relay"]
+        await until(lambda: not health.causes, "the relay to be ready")
+        await connection.execute(LETTER, "a.topic.that.is.gone", b"{}")
+        await until(lambda: "kafka" in health.causes, "the relay to say that Kafka takes nothing")
+        enough = tries() + 2
+
+        def tried_again() -> bool:
+            if "kafka" not in health.causes:
+                ready.append("between two tries")
+            return tries() >= enough
+
+        await until(tried_again, "two more tries", watched=tries)
+    await connection.close()
+
+    assert ready == []

@@ -17,6 +17,11 @@ async def allow_login(connection: asyncpg.Connection, role: str, password: str) 
     await connection.execute(await connection.fetchval(sql("allow_login"), role, password))
 
 
+async def close_other_databases(connection: asyncpg.Connection) -> None:
+    """Let nobody but superusers connect to the databases that a new server comes with."""
+    await connection.execute(sql("close_other_databases"))
+
+
 async def set_session(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
     """Set what holds for the whole session, in the order given; `role` is one of the settings."""
     await connection.execute(sql("session"), list(settings), list(settings.values()))
