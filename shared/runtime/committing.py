@@ -13,7 +13,7 @@ import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.ledger.postgres.positions import Fenced
-from shared.ledger.postgres.shape import expect_nobodys_fault
+from shared.ledger.postgres.shape import expect_fit
 from shared.runtime import metrics
 from shared.runtime.database import PASSING, nobodys
 from shared.runtime.reading import Check, Reading
@@ -73,7 +73,7 @@ class Committer:
         except Exception as error:
             if nobodys(error):
                 raise
-            await expect_nobodys_fault(connection)
+            await expect_fit(connection)
             log.exception("%s: a batch failed, its records are tried one by one", self._consumer)
             metrics.RETRIES.labels(self._consumer, type(error).__name__).inc()
             await self._one_by_one(connection, batches, same_topics)

@@ -65,6 +65,11 @@ def _difference(error: BaseException) -> BookDiffers:
         return error
     if isinstance(error, asyncpg.InvalidCatalogNameError):
         return BookDiffers(f"{error}: look at the name in the database URL")
+    if getattr(error, "server_source_function", None) == "check_enable_rls":
+        return BookDiffers(
+            f"the book was changed by hand: row level security hides rows of it ({error}); nothing"
+            " was applied and nobody set apart. Disable it on every table of schema book"
+        )
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return BookDiffers(
             f"the login lacks a right: {error}; nothing was applied and nobody set apart."
@@ -98,6 +103,8 @@ class Database:
         self._ahead: list[str] = []
         settings = {
             "jit": "off",
+            # Row level security would hide rows from us in silence: with this it is an error.
+            "row_security": "off",
             # A worker that was stopped within a transaction gives its buckets back.
             "idle_in_transaction_session_timeout": "30s",
         }

@@ -1,20 +1,23 @@
-"""Whether a worker may work on this book and these topics; what is away is waited for."""
+"""Whether a worker may work on this book and these topics: before it starts, and while it runs."""
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
 from shared.kafka.topic_settings import remarks
 from shared.ledger.postgres import fleet
-from shared.ledger.postgres.health import unguarded
-from shared.ledger.postgres.shape import BookDiffers
+from shared.ledger.postgres.shape import BookDiffers, expect_fit
 from shared.runtime import metrics, trouble
-from shared.runtime.backoff import Backoff
+from shared.runtime.backoff import Backoff, pause
 from shared.runtime.context import Context
 from shared.runtime.database import PASSING
 
 log = logging.getLogger(__name__)
+
+BOOK_SECONDS = 10.0
+"""How often a worker that runs looks again at the book's shape and guards."""
 
 
 async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
@@ -37,7 +40,6 @@ async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
         try:
             async with database.connection() as connection:
                 known = await fleet.set_up(connection)
-                holes = await unguarded(connection)
             ours = settings.partitions, settings.zone.key
             if known is None:
                 return "the book holds no fleet yet: run `rollforward migrate`"
@@ -45,9 +47,6 @@ async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
                 return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
                     *known, *ours
                 )
-            if holes:
-                said = "; ".join(f"{hole.table} {hole.lacks}" for hole in holes)
-                return f"the book is not guarded as append-only: {said}"
             return None
         except BookDiffers as differs:
             return str(differs)
@@ -77,3 +76,19 @@ async def unfit_topics(context: Context, stopping: asyncio.Event) -> str | None:
             log.warning("%s: topic %s", context.name, remark)
         return "; ".join(str(remark) for remark in found if remark.refuses) or None
     return None
+
+
+async def keep_looking(context: Context, stopping: asyncio.Event) -> None:
+    """Look again at the book's shape and guards while the worker runs. Where it does not fit any
+    more, `context.differs` is set, and the worker ends.
+
+    A database that is away ends nothing: the parts wait for it, and say so.
+    """
+    database = context.database(size=1)
+    while context.difference is None:
+        await pause(stopping, BOOK_SECONDS)
+        if stopping.is_set():
+            return
+        with suppress(*PASSING, *trouble.LOGIN, BookDiffers):
+            async with database.connection() as connection:
+                await expect_fit(connection)

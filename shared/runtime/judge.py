@@ -17,7 +17,7 @@ from shared.ledger.fold import Fold
 from shared.ledger.postgres import conflicts, outgoing
 from shared.ledger.postgres.folding import Folding
 from shared.ledger.postgres.save import save
-from shared.ledger.postgres.shape import expect_nobodys_fault
+from shared.ledger.postgres.shape import expect_fit
 from shared.runtime import inbox, metrics, outbox, trouble
 from shared.runtime.committing import Observe
 from shared.schemas.inbound import command_of
@@ -62,7 +62,7 @@ class Judge:
         Raises BookDiffers where customers would be quarantined for what is the book's own fault.
         """
         if fold.broken:
-            await expect_nobodys_fault(connection)
+            await expect_fit(connection)
         await save(connection, fold, self.bucket_of)
         at = fold.world.recorded_at
         clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]

@@ -12,7 +12,7 @@ import uvloop
 from shared.ledger.postgres.shape import BookDiffers
 from shared.runtime import health, log, trouble
 from shared.runtime.context import Context, Part
-from shared.runtime.fitness import unfit
+from shared.runtime.fitness import keep_looking, unfit
 from shared.runtime.settings import Settings
 
 STOP_SECONDS, LEAVE_SECONDS = 6.0, 2.0
@@ -56,7 +56,9 @@ async def work(name: str, settings: Settings, build: Build) -> int:
         return code
     parts = build(context)
     tasks = [asyncio.create_task(part.run()) for part in parts]
+    looking = asyncio.create_task(keep_looking(context, stopping))
     await _until_first(*tasks, stopping.wait(), context.differs.wait())
+    looking.cancel()
     if context.difference is not None:
         logger.error("%s ends: %s", name, context.difference)
     await _stop(name, parts, tasks)

@@ -31,6 +31,7 @@ from shared.schemas.topics import RECHECKS
 from tests.faults.load import POLICY
 from tests.faults.published import Published
 from tests.faults.without import take_from_book
+from tests.support.later import MIGRATED_LATER
 from tests.support.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
@@ -226,6 +227,7 @@ async def scene(data: Path, chosen: random.Random, without: str = "") -> AsyncIt
                 await on.start_fleet()
                 try:
                     async with on.connected() as connection:
+                        await connection.execute(MIGRATED_LATER)
                         await connection.execute(MET_RUNS + LEFT_LOGS)
                         await take_from_book(without, connection)
                         await reports.apply_policy(connection, POLICY, RECHECKS)

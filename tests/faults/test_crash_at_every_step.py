@@ -335,10 +335,7 @@ class Book:
         self._admin = admin
 
     async def prepare(self) -> None:
-        """Let what was appended be taken back; the chain is still looked after."""
         await self._admin.execute("CREATE SCHEMA kept")
-        for table in ("line", "command", "conflict"):
-            await self._admin.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER append_only")
         for table in ALL_TABLES:
             await self._admin.execute(f"CREATE TABLE kept.{table} AS TABLE book.{table}")
 
@@ -354,14 +351,25 @@ class Book:
         return dict(await self._admin.fetchrow("SELECT * FROM report.reconciliation"))
 
     async def put_back(self) -> None:
+        """Take back what was appended; the chain is still looked after."""
         await self._admin.execute(
-            ";".join(f"DELETE FROM book.{table}" for table in reversed(ALL_TABLES))
-            + ";"
-            + ";".join(
-                f"INSERT INTO book.{table} OVERRIDING SYSTEM VALUE TABLE kept.{table}"
-                for table in ALL_TABLES
+            ";".join(
+                [
+                    *_guards("DISABLE TRIGGER"),
+                    *(f"DELETE FROM book.{table}" for table in reversed(ALL_TABLES)),
+                    *(
+                        f"INSERT INTO book.{table} OVERRIDING SYSTEM VALUE TABLE kept.{table}"
+                        for table in ALL_TABLES
+                    ),
+                    *_guards("ENABLE ALWAYS TRIGGER"),
+                ]
             )
         )
+
+
+def _guards(change: str) -> list[str]:
+    tables = ("line", "command", "conflict")
+    return [f"ALTER TABLE book.{table} {change} append_only" for table in tables]
 
 
 @asynccontextmanager

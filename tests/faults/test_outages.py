@@ -26,6 +26,7 @@ from shared.runtime.backoff import RETRY_SECONDS_MAX
 from shared.runtime.settings import Settings
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
+from tests.support.later import MIGRATED_LATER
 from tests.support.live import live
 from tests.support.options import OUTAGE_SECONDS
 from tests.support.patience import ended, settle, until
@@ -35,7 +36,8 @@ CUSTOMERS = 60
 TRIED = re.compile(r'^billing_retries_total\{cause="(\w+)",worker="\w+"\} (\S+)', re.MULTILINE)
 
 DISK_FULL = (
-    """
+    f"""
+    {MIGRATED_LATER};
     CREATE FUNCTION book.full() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
     CREATE TRIGGER full_disk BEFORE INSERT ON book.command EXECUTE FUNCTION book.full();

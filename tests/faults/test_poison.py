@@ -12,6 +12,7 @@ from shared.ledger.postgres.locks import lock_buckets
 from shared.operator.retry import retry
 from tests.conftest import PARTITIONS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
+from tests.support.later import MIGRATED_LATER
 from tests.support.live import Live, live
 
 BUCKET = 3
@@ -19,6 +20,7 @@ NAMES = [name for name in map("c-{}".format, range(400)) if bucket_of(name, PART
 FIRST, PAYS, IS_BILLED = NAMES[0], NAMES[10], NAMES[20]
 """Of the last two the database takes no line any more: one pays, the other is only billed."""
 REFUSE = f"""
+{MIGRATED_LATER};
 ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id NOT IN ('{PAYS}', '{IS_BILLED}'))
     NOT VALID
 """
@@ -48,7 +50,8 @@ async def test_who_the_database_refuses_is_set_apart_and_his_neighbours_are_serv
         for name in NAMES:
             await fleet.publish("billing.customer.signed_up.v1", signup(name))
         await fleet.settle()
-        await fleet.rows(REFUSE)
+        for statement in REFUSE.split(";"):
+            await fleet.rows(statement)
 
         payers = [name for name in NAMES if name != IS_BILLED]
         async with one_batch(fleet):

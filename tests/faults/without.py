@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.postgres import positions, shape, statements
+from shared.ledger.postgres import positions, statements
 from shared.ledger.postgres.positions import Partition
 from shared.runtime.settings import Settings
 
@@ -53,12 +53,11 @@ def take_from_worker(name: str, settings: Settings) -> None:
         _reword(STATEMENTS[name])
     elif name == "position":
         _move_positions_apart(settings)
-    elif name == "constraints":
-        _compare_no_functions()
 
 
 async def take_from_book(name: str, connection: asyncpg.Connection) -> None:
-    """Take what of a mechanism is in the database away from it."""
+    """Take what of a mechanism is in the database away from it. The book counts as migrated by a
+    later release (scene.py), so workers take it as it is."""
     if name == "period-lock":
         await connection.execute(PERIOD_CLAIMED)
     if name == "constraints":
@@ -85,12 +84,6 @@ def _reword(changes: Mapping[str, tuple[str, str]]) -> None:
     changed_files: Any = lambda _: Folder()  # noqa: E731
     statements.files = changed_files  # type: ignore[attr-defined]
     statements.sql.cache_clear()
-
-
-def _compare_no_functions() -> None:
-    """Let workers take a book for whole whose functions were changed by hand."""
-    wanted = shape.wanted()._replace(functions={})
-    shape.wanted = lambda: wanted  # type: ignore[assignment]
 
 
 def _move_positions_apart(settings: Settings) -> None:

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from shared.ledger.postgres import incarnations, sealing
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.health import unguarded
+from shared.ledger.postgres.shape import append_only
 from shared.runtime.context import Context
 from shared.runtime.fitness import unfit_book
 from shared.runtime.settings import Settings
@@ -33,7 +34,7 @@ CHANGES = (
 
 
 async def holes(connection: asyncpg.Connection) -> list[Any]:
-    return [tuple(row) for row in await connection.fetch(sql("unguarded"))]
+    return [tuple(hole) for hole in await unguarded(connection, append_only())]
 
 
 @pytest.fixture
@@ -165,17 +166,29 @@ async def test_a_guard_that_was_emptied_is_named(connection: asyncpg.Connection)
     assert await holes(connection) == [("book.refuse_change()", "does not refuse")]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "ALTER TABLE book.line DISABLE TRIGGER append_only",
+            "trigger append_only of book.line is disabled",
+        ),
+        (
+            "CREATE TABLE book.line_2025 () INHERITS (book.line)",
+            "book.line_2025 lacks its guard against UPDATE and DELETE",
+        ),
+        (
+            "GRANT UPDATE ON book.command TO rollforward_writer",
+            "book.command may be changed by rollforward_writer",
+        ),
+    ],
+)
 async def test_a_worker_does_not_start_on_an_unguarded_book(
-    connection: asyncpg.Connection, database: str
+    connection: asyncpg.Connection, database: str, change: str, said: str
 ) -> None:
     context = Context("relay", Settings(kafka="127.0.0.1:1", database_url=database))
-    await connection.execute("ALTER TABLE book.line DISABLE TRIGGER append_only")
+    await connection.execute(change)
 
-    why = await unfit_book(context, asyncio.Event())
-
-    assert why == (
-        "the book is not guarded as append-only:"
-        " book.line lacks its guard against UPDATE and DELETE"
-    )
+    assert said in str(await unfit_book(context, asyncio.Event()))
     for each in context.databases:
         await each.close()

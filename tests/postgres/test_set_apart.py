@@ -16,6 +16,7 @@ from shared.runtime.judge import Judge
 from shared.runtime.loop import Loop
 from shared.schemas.topics import SIGNUPS
 from tests.postgres.test_meeting import JUDGE, payment, signup
+from tests.support.later import MIGRATED_LATER
 
 QUARANTINE = "SELECT customer_id, reason, since FROM report.quarantine"
 
@@ -71,6 +72,7 @@ async def test_a_fenced_batch_sets_nobody_apart_and_is_not_tried_on(
     judge, ours = Counted(), Database(database, "zombie")
     zombie = Loop("generator", [], "", ours, judge, Health())
     await connection.execute(
+        f"{MIGRATED_LATER};"
         f"ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id <> '{refused}')"
     )
 
@@ -97,7 +99,7 @@ async def test_a_batch_that_fails_is_tried_one_by_one_and_only_its_cause_is_set_
     judge, ours = Counted(), Database(database, "test")
     loop = Loop("generator", [], "", ours, judge, Health())
     await connection.execute(
-        "ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id <> 'c-1')"
+        f"{MIGRATED_LATER};ALTER TABLE book.line ADD CONSTRAINT poison CHECK (customer_id <> 'c-1')"
     )
 
     async with ours.connection() as working:

@@ -14,6 +14,7 @@ from shared.schemas.envelope import Message
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS, dead_letters_of
 from tests.services.test_bad_input_live import NOT_UTF8, payment, signup
+from tests.support.later import MIGRATED_LATER
 from tests.support.live import Live, live
 
 PAYMENT, SIGNUP = "billing.payment.received.v1", "billing.customer.signed_up.v1"
@@ -24,6 +25,7 @@ ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
 """
 """What a hand on the database may do: no line can follow this one."""
 ALARM = (
+    MIGRATED_LATER,
     """
     CREATE FUNCTION book.alarm() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = 'data_exception'; END $$

@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--outage", type=float, default=OUTAGE_SECONDS, help="for how many seconds servers are away"
     )
+    group.addoption(
+        "--write-shape", action="store_true", help="write shape.json anew, from the migrations"
+    )
 
 
 def seeds(config: pytest.Config) -> range:

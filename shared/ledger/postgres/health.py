@@ -1,5 +1,6 @@
 """What workers ask of the server and the book to know whether all is well."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -50,9 +51,9 @@ async def waits_for(connection: asyncpg.Connection, server_pid: int) -> Waiting:
     return Waiting(*await connection.fetchrow(sql("waits_for"), server_pid))
 
 
-async def unguarded(connection: asyncpg.Connection) -> list[Hole]:
-    """Return what keeps the book from being append-only; empty when all is well."""
-    return [Hole(*row) for row in await connection.fetch(sql("unguarded"))]
+async def unguarded(connection: asyncpg.Connection, tables: Collection[str]) -> list[Hole]:
+    """Return what keeps these tables from being append-only; empty when all is well."""
+    return [Hole(*row) for row in await connection.fetch(sql("unguarded"), tables)]
 
 
 async def gauges(connection: asyncpg.Connection) -> Gauges:

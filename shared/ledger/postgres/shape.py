@@ -1,27 +1,24 @@
-"""Whether a book is one that this release works on: its migrations, columns and functions.
+"""Whether a book is one that this release works on: its migrations, tables and functions.
 
-What is wanted is read from the migrations' names and from `schema.sql`, so nothing else lists it.
+What is wanted stands in `shape.json`: what `sql/shape.sql` reads of a freshly migrated book. A test
+compares the two, and writes the file anew where it is asked to.
 """
 
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
 
 import asyncpg
 
+from shared.ledger.postgres.health import unguarded
 from shared.ledger.postgres.migrate import steps
 from shared.ledger.postgres.statements import sql
 
 CONTRACT = ".contract."
 """A migration with this in its name takes away what releases before it need."""
-
-_TABLE = re.compile(r"^CREATE TABLE book\.(\w+) \(\n(.*?)^\);", re.MULTILINE | re.DOTALL)
-_COLUMN = re.compile(
-    r"^    ([a-z_]+) ([a-z0-9 \[\]]+?(?:\([\d, ]+\))?)(?= [A-Z]|,| --|$)", re.MULTILINE
-)
-_FUNCTION = re.compile(r"^CREATE FUNCTION book\.(\w+)\(.*?\$\$(.*?)\$\$", re.MULTILINE | re.DOTALL)
+WIDER = {"smallint": ("integer", "bigint"), "integer": ("bigint",)}
 
 
 class BookDiffers(Exception):
@@ -29,26 +26,34 @@ class BookDiffers(Exception):
     apart for it, and no waiting mends it: a worker ends. The message says what to do."""
 
 
-class Wanted(NamedTuple):
-    """What this release needs of a book: columns as (table, column, type), and the bodies of
-    functions by name."""
-
-    steps: tuple[str, ...]
-    columns: tuple[tuple[str, str, str], ...]
-    functions: dict[str, str]
+Shape = Mapping[str, str]
+"""What each thing in schema book is: `column book.line.seq` an `integer NOT NULL`. A name begins
+with the kind of thing."""
 
 
 @cache
-def wanted() -> Wanted:
-    """Read what this release needs: the migrations' names and the page that they lead to."""
-    page = files("shared.ledger.postgres").joinpath("schema.sql").read_text("utf-8")
-    columns = [
-        (table, name, type_)
-        for table, body in _TABLE.findall(page)
-        for name, type_ in _COLUMN.findall(body)
-    ]
-    names = tuple(name for name, _ in steps())
-    return Wanted(names, tuple(columns), dict(_FUNCTION.findall(page)))
+def wanted() -> Shape:
+    """Return the shape that the migrations of this release lead to."""
+    text = files("shared.ledger.postgres").joinpath("shape.json").read_text("utf-8")
+    shape: Shape = json.loads(text)
+    return shape
+
+
+async def shape_of(connection: asyncpg.Connection, tables: Collection[str] | None = None) -> Shape:
+    """Return the shape of the book as it is; `tables` are those wanted, by their names there."""
+    rows = await connection.fetch(sql("shape"), tables)
+    return {row["what"]: row["fact"] for row in rows}
+
+
+@cache
+def append_only() -> list[str]:
+    """Return the tables whose rows are for ever: those with a trigger that refuses changes."""
+    found = {
+        name.partition(" of book.")[2]
+        for name, fact in wanted().items()
+        if name.startswith("trigger ") and "refuse_change()" in fact
+    }
+    return sorted(found)
 
 
 async def expect_migrated(connection: asyncpg.Connection) -> list[str]:
@@ -62,13 +67,14 @@ async def expect_migrated(connection: asyncpg.Connection) -> list[str]:
         known = {row["name"] for row in await connection.fetch(sql("migrations_applied"))}
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as none:
         raise BookDiffers("the database holds no book: run `rollforward migrate`") from none
-    missing = [name for name in wanted().steps if name not in known]
+    names = [name for name, _ in steps()]
+    missing = [name for name in names if name not in known]
     if missing:
         raise BookDiffers(
             f"the book is older than this release and lacks {_listed(missing)}:"
             " run `rollforward migrate`"
         )
-    ahead = sorted(known - set(wanted().steps))
+    ahead = sorted(known - set(names))
     if contracts := [name for name in ahead if CONTRACT in name]:
         raise BookDiffers(
             f"the book is newer than this release: {_listed(contracts)} took away what the release"
@@ -78,29 +84,76 @@ async def expect_migrated(connection: asyncpg.Connection) -> list[str]:
 
 
 async def expect_fit(connection: asyncpg.Connection) -> list[str]:
-    """Return as `expect_migrated`, having compared the columns too."""
+    """Return as `expect_migrated`, having compared the shape and the guards too.
+
+    Asked of each new connection, every few seconds, and before a customer is set apart: what
+    somebody changed by hand is nobody's data.
+    """
     ahead = await expect_migrated(connection)
-    columns = zip(*wanted().columns, strict=True)
-    rows = await connection.fetch(sql("misshapen"), *(list(each) for each in columns))
-    if rows:
-        wrong = [f"book.{row['table']}.{row['name']} {row['trouble']}" for row in rows]
+    found = await shape_of(connection, [each for each in wanted() if each.startswith("table ")])
+    wrong = [*_lacking(found)] if ahead else [*_differing(found)]
+    if not wrong:
+        holes = await unguarded(connection, append_only())
+        wrong = [f"{hole.table} {hole.lacks}" for hole in holes]
+    if wrong:
         raise BookDiffers(
-            f"the book was changed by hand: {_listed(wrong)}; put it back as schema.sql has it"
+            f"the book was changed by hand: {_listed(wrong)}. That is nobody's data: nobody is set"
+            " apart for it. Put it back as shared/ledger/postgres/schema.sql has it"
         )
     return ahead
 
 
-async def expect_nobodys_fault(connection: asyncpg.Connection) -> None:
-    """Raise BookDiffers when trouble may come from the book itself. Asked before a customer is set
-    apart, so it compares the functions of triggers too; a later release may have its own."""
-    if not await expect_fit(connection):
-        found = {row["name"]: row["body"] for row in await connection.fetch(sql("functions"))}
-        changed = [f"book.{n}()" for n, body in wanted().functions.items() if found.get(n) != body]
-        if changed:
-            raise BookDiffers(
-                f"the book was changed by hand: {_listed(changed)} differs;"
-                " put it back as schema.sql has it"
-            )
+def _differing(found: Shape) -> Iterator[str]:
+    """Name what is not as this release made it. A column more, and a wider integer, do no harm."""
+    for name, fact in wanted().items():
+        there = found.get(name)
+        if there is None:
+            yield f"{name} is missing"
+        elif there != fact and not _widened(fact, there):
+            yield f"{name} {_is_not(name, there, fact)}"
+    for name in sorted(found.keys() - wanted().keys()):
+        if not name.startswith(("column ", "function ")):
+            yield f"{name} is not known to this release: {found[name]}"
+    yield from _must_be_given(found)
+
+
+def _lacking(found: Shape) -> Iterator[str]:
+    """Name what this release needs of a book that a later one has migrated, which may have its own
+    constraints, triggers and functions."""
+    for name, fact in wanted().items():
+        there = found.get(name, "")
+        if name.startswith(("table ", "column ")):
+            if not there:
+                yield f"{name} is missing"
+            elif _type(there) != _type(fact) and not _widened(_type(fact), _type(there)):
+                yield f"{name} {_is_not(name, there, fact)}"
+            elif _required(there) and not _required(fact):
+                yield f"{name} must be given by now: it is {there}"
+    yield from _must_be_given(found)
+
+
+def _must_be_given(found: Shape) -> Iterator[str]:
+    for name in sorted(found.keys() - wanted().keys()):
+        if name.startswith("column ") and _required(found[name]):
+            yield f"{name} must be given and is not known to this release"
+
+
+def _is_not(name: str, there: str, fact: str) -> str:
+    return "differs" if name.startswith("function ") else f"is {there}, not {fact}"
+
+
+def _widened(fact: str, there: str) -> bool:
+    type_, _, rest = fact.partition(" ")
+    return any(f"{wider} {rest}".strip() == there for wider in WIDER.get(type_, ()))
+
+
+def _type(fact: str) -> str:
+    """Return the type and collation of a column; of a table all that it is."""
+    return re.split(" (?:NOT NULL|DEFAULT|GENERATED)", fact)[0]
+
+
+def _required(fact: str) -> bool:
+    return " NOT NULL" in fact and " DEFAULT " not in fact and " GENERATED " not in fact
 
 
 def _listed(names: Collection[str], most: int = 5) -> str:

@@ -1,31 +1,34 @@
 -- Append-only tables, and every partition or child of theirs, that lack a guard which always fires,
--- or that workers may change; and guards that no longer refuse. No row when all is well.
+-- or that workers may change; and guards that no longer refuse. No row when all is well. `$1` are the
+-- append-only tables of schema book.
 WITH RECURSIVE guarded AS (
     SELECT oid FROM pg_class
-    WHERE relnamespace = 'book'::regnamespace
-        AND relname IN ('line', 'command', 'conflict', 'policy', 'seal', 'incarnation')
+    WHERE relnamespace = 'book'::regnamespace AND relname = ANY($1::text[])
     UNION
     SELECT inhrelid FROM pg_inherits JOIN guarded ON guarded.oid = inhparent
 ),
 -- Bits of tgtype: 1 each row, 2 before, 8 delete, 16 update, 32 truncate.
 guard AS (
-    SELECT tgrelid AS oid, tgtype, tgfoid::regproc::text AS name
+    SELECT tgrelid AS oid, tgtype, tgfoid AS function
     FROM pg_trigger
     WHERE tgenabled = 'A' AND tgqual IS NULL AND tgattr = ''
 )
-SELECT guarded.oid::regclass::text AS table, missing.lacks
+SELECT relnamespace::regnamespace || '.' || relname AS table, missing.lacks
 FROM guarded
+JOIN pg_class USING (oid)
 CROSS JOIN LATERAL (
     SELECT 'lacks its guard against UPDATE and DELETE' AS lacks
     WHERE NOT EXISTS (
         SELECT FROM guard
-        WHERE guard.oid = guarded.oid AND name = 'book.refuse_change' AND tgtype = 1 + 2 + 8 + 16
+        WHERE guard.oid = guarded.oid AND function = 'book.refuse_change'::regproc
+            AND tgtype = 1 + 2 + 8 + 16
     )
     UNION ALL
     SELECT 'lacks its guard against TRUNCATE'
     WHERE NOT EXISTS (
         SELECT FROM guard
-        WHERE guard.oid = guarded.oid AND name = 'book.refuse_change' AND tgtype = 2 + 32
+        WHERE guard.oid = guarded.oid AND function = 'book.refuse_change'::regproc
+            AND tgtype = 2 + 32
     )
     UNION ALL
     SELECT 'may be changed by rollforward_writer'
@@ -35,11 +38,12 @@ CROSS JOIN LATERAL (
 UNION ALL
 SELECT 'book.line', 'lacks its check of the chain'
 WHERE NOT EXISTS (
-    SELECT FROM guard WHERE oid = 'book.line'::regclass AND name = 'book.check_chain'
+    SELECT FROM guard
+    WHERE oid = 'book.line'::regclass AND function = 'book.check_chain'::regproc
 )
 UNION ALL
 SELECT 'book.refuse_change()', 'does not refuse'
 FROM pg_proc
 WHERE oid = 'book.refuse_change'::regproc
-    AND btrim(prosrc, E' \n') NOT LIKE E'BEGIN\n    RAISE EXCEPTION %refused%'
+    AND prosrc !~ '^\s*BEGIN\s+RAISE EXCEPTION .*refused'
 ORDER BY 1, 2;
