@@ -47,10 +47,11 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
     try:
         async with connection.transaction():
             await lock_buckets(connection, [judge.bucket_of(customer_id)])
-            if not await quarantine.release(connection, customer_id):
+            was_in = await quarantine.release(connection, customer_id)
+            fold = await _folded(connection, judge, customer_id)
+            if not was_in and not fold.judged:  # nor does anything wait that nothing else releases
                 known = await quarantine.is_known(connection, customer_id)
                 return Retried(customer_id, "not quarantined" if known else "unknown")
-            fold = await _folded(connection, judge, customer_id)
             if customer_id in fold.quarantined:
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)

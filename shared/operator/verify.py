@@ -23,6 +23,7 @@ from shared.ledger.postgres.verifying import (
     ground,
     join_snapshot,
     references_fault,
+    stuck_fault,
 )
 from shared.operator.servers import not_connected
 from shared.runtime.connecting import NotLetIn, connect
@@ -75,7 +76,8 @@ async def _lines(
             snapshot = await export_snapshot(connection)
             verified = await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
         if verified.fault is None:
-            verified = verified._replace(fault=await references_fault(connection))
+            fault = await references_fault(connection) or await stuck_fault(connection)
+            verified = verified._replace(fault=fault)
         return verified
 
 

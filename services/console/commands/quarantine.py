@@ -41,7 +41,9 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
     Their parked commands are applied in order, and they are billed up to the business date. Those
     who still cannot be billed stay quarantined. Exit code 1 where somebody named is not
     known, is not quarantined, or still cannot be billed; the others are released all the same.
-    Safe to repeat: customers who are not quarantined any more are left as they are.
+    Safe to repeat: customers who are not quarantined any more are left as they are. What is
+    parked for one who is not quarantined is applied too, where `verify` says that it waits for
+    nothing.
     """
     from shared.operator.restored import expect_whole
     from shared.operator.retry import retry

@@ -135,6 +135,19 @@ def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:
     return None if found == wanted else Fault("-", 0, "business date", str(found), str(wanted))
 
 
+async def stuck_fault(connection: asyncpg.Connection) -> Fault | None:
+    """Return a parked command that should have been judged: whatever it waited for is there."""
+    row = await connection.fetchrow(sql("verify_stuck"))
+    if row is None:
+        return None
+    customer_id = row["customer_id"]
+    expected = (
+        f"judged, for it waits for nothing: `rollforward quarantine retry {customer_id}` applies it"
+    )
+    what = f"the outcome of {row['command_id']}"
+    return Fault(customer_id, 0, what, f"parked ({row['reason']})", expected)
+
+
 async def references_fault(connection: asyncpg.Connection) -> Fault | None:
     """Return a payment that was refused for its reference, though no other had it by then: the
     one thing that no customer's own rows tell. Content that cannot be read is `check`'s affair."""
