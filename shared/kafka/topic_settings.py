@@ -39,11 +39,13 @@ ASKED = (
 
 
 class Remark(NamedTuple):
-    """What is wrong with a topic and what to do. `refuses`: nothing may run before."""
+    """What is wrong with a topic and what to do. `refuses`: nothing may start before. `counts`: it
+    has another count of partitions than the fleet, which whoever reads it notices too."""
 
     topic: str
     words: str
     refuses: bool = False
+    counts: bool = False
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.words}"
@@ -68,13 +70,14 @@ def remarks_on(
 ) -> list[Remark]:
     """Return what is wrong with a topic as it is; `fleet` is the book's partition count."""
     found: list[tuple[str, bool]] = []
+    counts = []
     count = topic.partition_count(fleet)
     if len(now.partitions) != count:
         words = (
             f"it has {len(now.partitions)} partitions, and the fleet was set up with {count}: "
             "customers are placed by that count; see the runbook, PartitionsChanged"
         )
-        found.append((words, True))
+        counts.append(Remark(topic.name, words, refuses=True, counts=True))
     if "compact" in settings.get("cleanup.policy", "") and topic.name not in COMPACTED:
         words = (
             "cleanup.policy compacts, and keeps only the last event of each customer: "
@@ -109,7 +112,7 @@ def remarks_on(
                 f"stops the relay; set it to {topic.max_message_bytes}"
             )
             found.append((words, False))
-    return [Remark(topic.name, *each) for each in found]
+    return counts + [Remark(topic.name, *each) for each in found]
 
 
 def _on_keeping(topic: Topic, settings: Mapping[str, str]) -> list[str]:

@@ -30,6 +30,8 @@ class Context:
         self.databases: list[Database] = []
         self.difference: BookDiffers | None = None
         self.differs = asyncio.Event()
+        self.remarked: set[str] = set()
+        """What was wrong with the topics at the last look."""
 
     def database(self, size: int = 2) -> Database:
         assert self.settings.database_url is not None

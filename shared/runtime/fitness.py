@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
-from shared.kafka.topic_settings import remarks
+from shared.kafka.topic_settings import Remark, remarks
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.shape import BookDiffers, expect_fit
 from shared.runtime import metrics, trouble
@@ -16,8 +17,10 @@ from shared.runtime.database import PASSING
 
 log = logging.getLogger(__name__)
 
-BOOK_SECONDS = 10.0
-"""How often a worker that runs looks again at the book's shape and guards."""
+BOOK_SECONDS, TOPICS_SECONDS = 10.0, 60.0
+"""How often a worker that runs looks again at the book's shape and guards, and at the topics."""
+TOPICS = "topics"
+"""The name under which /readyz says that a topic has a setting that loses events."""
 
 
 async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
@@ -72,18 +75,23 @@ async def unfit_topics(context: Context, stopping: asyncio.Event) -> str | None:
             context.health.bad("kafka", trouble.told(away))
             await wait(stopping)
             continue
-        for remark in found:
-            log.warning("%s: topic %s", context.name, remark)
+        _log_new(context, found)
         return "; ".join(str(remark) for remark in found if remark.refuses) or None
     return None
 
 
 async def keep_looking(context: Context, stopping: asyncio.Event) -> None:
-    """Look again at the book's shape and guards while the worker runs. Where it does not fit any
+    """Look again at the book and the topics while the worker runs. Where the book does not fit any
     more, `context.differs` is set, and the worker ends.
 
-    A database that is away ends nothing: the parts wait for it, and say so.
+    A server that is away ends nothing: the parts wait for it, and say so.
     """
+    await asyncio.gather(
+        _keep_looking_at_book(context, stopping), _keep_looking_at_topics(context, stopping)
+    )
+
+
+async def _keep_looking_at_book(context: Context, stopping: asyncio.Event) -> None:
     database = context.database(size=1)
     while context.difference is None:
         await pause(stopping, BOOK_SECONDS)
@@ -92,3 +100,35 @@ async def keep_looking(context: Context, stopping: asyncio.Event) -> None:
         with suppress(*PASSING, *trouble.LOGIN, BookDiffers):
             async with database.connection() as connection:
                 await expect_fit(connection)
+
+
+async def _keep_looking_at_topics(context: Context, stopping: asyncio.Event) -> None:
+    while True:
+        await pause(stopping, TOPICS_SECONDS)
+        if stopping.is_set():
+            return
+        with suppress(KafkaError, OSError):
+            show_topics(context, await remarks(context.kafka, context.settings.partitions))
+
+
+def show_topics(context: Context, found: Collection[Remark]) -> None:
+    """Say what is wrong with topics under a running worker: what is new in the log, and in /readyz
+    what no worker would start with. A count of partitions is shown by those who read the
+    topic: it stands still."""
+    _log_new(context, found)
+    refused = "; ".join(str(each) for each in found if each.refuses and not each.counts)
+    if refused:
+        context.health.bad(TOPICS, f"{refused}; no worker starts like this", person=True)
+    else:
+        context.health.good(TOPICS)
+
+
+def _log_new(context: Context, found: Collection[Remark]) -> None:
+    words = {str(remark): remark.refuses for remark in found}
+    for remark, refuses in words.items():
+        if remark not in context.remarked:
+            level = logging.ERROR if refuses else logging.WARNING
+            log.log(level, "%s: topic %s", context.name, remark)
+    for remark in context.remarked - words.keys():
+        log.warning("%s: topic %s: not so any more", context.name, remark)
+    context.remarked = set(words)

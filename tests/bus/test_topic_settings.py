@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from services.workers import WORKERS, parts_of
 from shared.embedded import Kafka
@@ -14,9 +15,10 @@ from shared.kafka.broker import WrongTopics, check_topics, create_topics
 from shared.kafka.topic_ids import TopicNow
 from shared.kafka.topic_settings import RETENTION_MS, remarks, remarks_on, wanted
 from shared.operator.set_up import set_up
-from shared.runtime import worker
+from shared.runtime import fitness, worker
 from shared.runtime.context import Context
-from shared.runtime.fitness import unfit_topics
+from shared.runtime.fitness import TOPICS as TOPICS_CAUSE
+from shared.runtime.fitness import keep_looking, unfit_topics
 from shared.runtime.settings import Settings
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
 from tests.faults.test_topic_made_anew import administered
@@ -125,6 +127,44 @@ async def test_an_event_with_an_old_timestamp_is_kept_by_its_time_of_arrival(kaf
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
         sent = await producer.send_and_wait(PAYMENTS, b"{}", b"c-1", timestamp_ms=old)
     assert sent.timestamp > old + 2 * RETENTION_MS
+
+
+async def test_a_setting_changed_under_a_worker_is_said_and_taken_back(
+    kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fitness, "TOPICS_SECONDS", 0.05)
+    await fresh_topics(kafka.bootstrap)
+    context = Context("relay", Settings(kafka=kafka.bootstrap, database_url=database))
+    context.health.causes.clear()
+    stopping = asyncio.Event()
+    looking = asyncio.create_task(keep_looking(context, stopping))
+    async with administered(kafka.bootstrap) as admin:
+        await configured(admin, PAYMENTS, {"cleanup.policy": "compact", "retention.bytes": "9"})
+        await until(lambda: TOPICS_CAUSE in context.health.causes, "the worker to look again")
+        said = context.health.causes[TOPICS_CAUSE]
+        await configured(admin, PAYMENTS, {"cleanup.policy": "delete"})
+        await until(lambda: not context.health.causes, "the worker to look again")
+    stopping.set()
+    await looking
+
+    assert said.startswith(f"{PAYMENTS}: cleanup.policy compacts")
+    assert "retention.bytes" not in said, "it only warns"
+    told = [(each.levelname, each.getMessage()) for each in caplog.records if "topic" in each.name
+            or each.name == "shared.runtime.fitness"]  # fmt: skip
+    assert [level for level, _ in told] == ["ERROR", "WARNING", "WARNING", "WARNING"]
+    assert [words.split(": ")[2].split()[0] for _, words in told[:2]] == [
+        "cleanup.policy", "retention.bytes",
+    ]  # fmt: skip
+    for each in context.databases:
+        await each.close()
+
+
+async def configured(admin: AIOKafkaAdminClient, topic: str, settings: Mapping[str, str]) -> None:
+    """Give a topic these settings, and no other of its own."""
+    kept = wanted(TOPIC[topic], 1)
+    await admin.alter_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic, {**kept, **settings})]
+    )
 
 
 async def test_a_worker_waits_for_a_broker_before_it_looks_at_topics() -> None:
