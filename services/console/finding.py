@@ -14,6 +14,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 HOW = "say where the fleet is: --data DIR, or ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL"
+KEYS = {"kafka": "ROLLFORWARD_KAFKA", "database_admin": "ROLLFORWARD_DATABASE_URL"}
+"""What commands read of a folder's `connection.json`, and the settings that mean the same."""
 
 
 class Servers(NamedTuple):
@@ -44,22 +46,39 @@ def find(data: Path | None) -> Servers:
     folder = data or settings.data
     if folder is None:
         return Servers(settings, settings.kafka, settings.database_url)
-    connection = _read(folder.expanduser() / "connection.json")
-    return Servers(settings, connection.get("kafka"), connection.get("database_admin"))
+    kafka, database = _read(folder.expanduser() / "connection.json")
+    return Servers(settings, kafka, database)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> tuple[str, str]:
+    """Return Kafka's address and the database's URL; SettingsError in one line where the file is
+    not as a fleet writes it. What it holds is never repeated: it has a password."""
     try:
-        connection = json.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except FileNotFoundError:
         raise SettingsError(
             f"{file} is not there: start the fleet with `rollforward up --data {file.parent}`"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from None
+    again = "stop the fleet and start it again, or take away the file"
+    try:
+        connection = json.loads(text)
+    except (ValueError, RecursionError):
+        connection = None
     if not isinstance(connection, dict):
-        raise SettingsError(f"{file} is not what a fleet writes")
-    return connection
+        raise SettingsError(f"{file} is not the JSON object that a fleet writes: {again}")
+    for key in KEYS:
+        value = connection.get(key)
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise SettingsError(f"{file}: {key!r} is missing or no address: {again}")
+    try:
+        found = Settings.from_environment({name: connection[key] for key, name in KEYS.items()})
+    except SettingsError as error:
+        raise SettingsError(f"{file}: {error}: {again}") from None
+    assert found.kafka is not None
+    assert found.database_url is not None
+    return found.kafka, found.database_url
 
 
 def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | None = None) -> T:
@@ -71,6 +90,15 @@ def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | N
             return await question(connection)
 
     return asyncio.run(asked())
+
+
+def expect_whole(servers: Servers) -> None:
+    """Return when a person may write in the book; BookBehind while it stands still after a restore.
+    Where no Kafka is known there is nothing to compare the book with."""
+    from shared.operator.restored import expect_whole as whole
+
+    if servers.kafka_address is not None:
+        asyncio.run(whole(servers.database, servers.kafka))
 
 
 def data_option(command: F) -> F:

@@ -94,6 +94,15 @@ def incarnations(records: list[Any]) -> set[bytes]:
     return {dict(record.headers)["ce_incarnation"] for record in records}
 
 
+WRITE_BY_HAND = (
+    ("quarantine", "retry"),
+    ("seal",),
+    ("notices", "release", "--anyway"),
+    ("notices", "discard", "--anyway"),
+)
+"""Commands by which a person writes in the book; a book that stands still takes none of them."""
+
+
 async def test_a_book_put_back_stands_still_and_catches_up_in_a_new_incarnation(
     kafka: Kafka, database: str
 ) -> None:
@@ -123,9 +132,11 @@ async def test_a_book_put_back_stands_still_and_catches_up_in_a_new_incarnation(
                 len(await fleet.records(topic)) for topic in (LEDGER, NOTIFICATIONS, TICKS)
             ]
 
-            retried = await at.runs("quarantine", "retry")
-            assert retried.exit_code == 1
-            assert "rollforward restored" in retried.output
+            for command in WRITE_BY_HAND:
+                refused = await at.runs(*command)
+                assert (refused.exit_code, refused.stdout) == (1, ""), command
+                assert "rollforward restored" in refused.stderr
+            assert await fleet.rows("SELECT FROM book.seal") == []
 
             first = json.loads(await at.says("restored", "--json"))
             again = json.loads(await at.says("restored", "--json"))

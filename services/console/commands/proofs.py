@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask, data_option, expect_whole, find, json_option
 from services.console.output import OUTPUT, whole
 from services.console.problems import Problem
 from shared.operator.printing import Counter, print_json
@@ -137,11 +137,13 @@ def seal(out: Path, heads: Path | None, data: Path | None) -> None:
 
     The seal is appended to the book and printed as JSON. Keep it where nobody who can reach the
     database can change it: on paper, signed, with someone else. The coordinator makes one a day.
+    A book that stands still after a restore is not sealed: exit code 1.
     """
     from shared.ledger.audit.seal import as_json
     from shared.ledger.postgres import sealing
 
     servers = find(data)
+    expect_whole(servers)
     with ExitStack() as files:
         sealed = files.enter_context(whole(out))
         write = files.enter_context(whole(heads)).write if heads else None

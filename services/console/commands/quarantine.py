@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask, data_option, expect_whole, find, json_option
 from services.console.problems import Problem
 from shared.operator.printing import plain, print_json, print_table
 
@@ -45,12 +45,10 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
     parked for one who is not quarantined is applied too, where `verify` says that it waits for
     nothing.
     """
-    from shared.operator.restored import expect_whole
     from shared.operator.retry import retry
 
     servers = find(data)
-    if servers.kafka_address is not None:
-        asyncio.run(expect_whole(servers.database, servers.kafka))
+    expect_whole(servers)
     results = asyncio.run(retry(servers.database, customers))
     if as_json:
         print_json([result._asdict() for result in results])

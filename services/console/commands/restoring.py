@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask, data_option, expect_whole, find, json_option
 from services.console.problems import Problem
 from shared.operator.printing import plain, print_json, print_table, progress
 
@@ -169,6 +169,7 @@ def _decide(what: str, timeout: float, anyway: bool, data: Path | None, as_json:
     from shared.schemas.topics import RECHECKS
 
     servers = find(data)
+    expect_whole(servers)
     past = {"release": "released", "discard": "discarded"}[what]
     if not ask(servers, incarnations.notices_held):
         count, words = 0, "no texts wait; nothing was changed"
