@@ -261,10 +261,12 @@ class Fleet:
     def _is_leftover(self) -> Callable[[psutil.Process], bool]:
         """Return how to know a worker of a fleet that was killed: its number and its command."""
         try:
-            recorded = json.loads(self.connection_file.read_text("utf-8"))["pids"]
-        except (FileNotFoundError, ValueError, KeyError):
-            recorded = {}
-        commands = {pid: list(self._command(_kind(name))) for name, pid in recorded.items()}
+            recorded = json.loads(self.connection_file.read_text("utf-8"))["pids"].items()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            recorded = ()  # none, or none of ours: it is written anew
+        commands = {
+            pid: list(self._command(_kind(name))) for name, pid in recorded if isinstance(pid, int)
+        }
         return lambda process: commands.get(process.pid) == process.cmdline()
 
     def _log_of(self, name: str) -> Path:

@@ -4,11 +4,14 @@ import json
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
 from services.console.values import Day
+from services.workers import worker_command
+from shared.embedded.fleet import Fleet, Roles
 from shared.operator.printing import table
 
 NOWHERE = {
@@ -120,6 +123,52 @@ def test_a_folder_without_a_fleet_says_how_to_start_one(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert f"rollforward up --data {tmp_path}" in result.stderr
+
+
+URL = "postgresql://clerk:very-secret@127.0.0.1:1/book"
+ODD = (
+    "", "null", "[]", "7", "{", "[" * 100_000, "{}", '"x"',
+    '{"kafka": "127.0.0.1:1"}',
+    f'{{"database_admin": "{URL}"}}',
+    f'{{"kafka": null, "database_admin": "{URL}"}}',
+    f'{{"kafka": 9092, "database_admin": "{URL}"}}',
+    f'{{"kafka": ["127.0.0.1:1"], "database_admin": "{URL}"}}',
+    f'{{"kafka": "", "database_admin": "{URL}"}}',
+    f'{{"kafka": "nowhere", "database_admin": "{URL}"}}',
+    f'{{"kafka": "127.0.0.1:1\\u0000", "database_admin": "{URL}"}}',
+    '{"kafka": "127.0.0.1:1", "database_admin": {}}',
+    '{"kafka": "127.0.0.1:1", "database_admin": "very-secret"}',
+    '{"kafka": "127.0.0.1:1", "database_admin": "postgresql://u:very-secret@h:x/b"}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_a_connection_file_that_no_fleet_wrote_is_one_line_and_exit_code_2(
+    tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "connection.json"
+    file.write_text(text)
+    for arguments in (("statement", "rahim"), ("settle",), ("positions", "list"), ("migrate",)):
+        result = CliRunner().invoke(main, [*arguments, "--data", str(tmp_path)], env=NOWHERE)
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert str(file) in line
+        assert "stop the fleet and start it again" in line
+        assert "very-secret" not in line
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"pids": 7}', '{"pids": {"relay": []}}'])
+def test_a_fleet_starts_over_a_connection_file_that_no_fleet_wrote(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "connection.json").write_text(text)
+    fleet = Fleet(tmp_path, {}, prepare=_nothing, command=worker_command)
+
+    assert not fleet._is_leftover()(psutil.Process())
+
+
+async def _nothing(_: object) -> Roles:
+    raise AssertionError("the fleet is not started")
 
 
 def test_a_policy_file_with_faults_is_refused_line_by_line(tmp_path: Path) -> None:
