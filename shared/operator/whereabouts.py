@@ -9,7 +9,15 @@ from shared.kafka.asker import Asker
 from shared.ledger.postgres import positions
 from shared.ledger.postgres.fleet import partitions
 from shared.ledger.postgres.outgoing import publish_again
-from shared.runtime.positions import CONSUMER_OF, HEALS, HOW, WHOLE, fault, grouped, topic_fault
+from shared.runtime.positions import (
+    CONSUMER_OF,
+    HEALS,
+    WHOLE,
+    fault,
+    grouped,
+    topic_fault,
+    with_advice,
+)
 from shared.schemas.topics import LEDGER
 
 
@@ -33,7 +41,7 @@ class Whereabouts(NamedTuple):
 def standing(found: Iterable[Whereabouts]) -> list[str]:
     """Return what stands still and why, a line a topic."""
     reasons = {(each.topic, each.partition): each.why for each in found if each.why is not None}
-    return [f"{cause} stands still: {why}; {HOW}" for cause, why in grouped(reasons).items()]
+    return [f"{cause} stands still: {with_advice(why)}" for cause, why in grouped(reasons).items()]
 
 
 async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Whereabouts]:

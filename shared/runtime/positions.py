@@ -37,7 +37,7 @@ HEALS = (RECHECKS,)
 customer of the partition is looked at, and nobody needs to decide anything."""
 WHOLE = -1
 """In place of a partition: the topic as a whole."""
-HOW = "see `rollforward positions list` and the runbook, KafkaLost"
+LIST, PAGE = "see `rollforward positions list` and the runbook, ", "KafkaLost"
 
 
 class Look(NamedTuple):
@@ -56,9 +56,14 @@ def topic_fault(topic: str, cluster: Cluster, fleet: int) -> str | None:
     if len(now.partitions) != count:
         return (
             f"the topic has {len(now.partitions)} partitions and the fleet {count}: customers are "
-            "placed by that count; see the runbook, PartitionsChanged"
+            f"placed by that count; {LIST}PartitionsChanged"
         )
     return None
+
+
+def with_advice(why: str) -> str:
+    """Return why something stands still, and the one page of the runbook that helps."""
+    return why if LIST in why else f"{why}; {LIST}{PAGE}"
 
 
 def fault(topic: str, held: Held, cluster: Cluster, begin: int, end: int) -> str | None:

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from shared.ledger.postgres.positions import Partition
 from shared.runtime import metrics
 from shared.runtime.health import Health
-from shared.runtime.positions import HOW, WHOLE, grouped
+from shared.runtime.positions import WHOLE, grouped, with_advice
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Standing:
             log.warning("%s: %s goes on", self._consumer, cause)
         for cause, why in now.items():
             if before.get(cause) != why:
-                log.error("%s: %s stands still: %s; %s", self._consumer, cause, why, HOW)
-            self._health.bad(cause, f"{why}; {HOW}", person=True)
+                log.error("%s: %s stands still: %s", self._consumer, cause, with_advice(why))
+            self._health.bad(cause, with_advice(why), person=True)
         for partition in self._reasons.keys() | reasons.keys():
             _gauge(partition, partition in reasons)
         self._reasons = dict(reasons)

@@ -17,6 +17,7 @@ from shared.ledger.postgres.statements import sql
 from shared.runtime.health import Health
 from shared.runtime.loop import Loop
 from shared.runtime.positions import WHOLE, Keeper, fault, grouped, topic_fault
+from shared.runtime.standing import Standing
 from shared.schemas.topics import PAYMENTS, TICKS
 
 OLD, NEW = UUID(int=1), UUID(int=2)
@@ -89,6 +90,20 @@ async def test_the_relay_is_not_moved_past_what_it_is_to_publish_again(database:
                                    " WHERE stream = 'line'")  # fmt: skip
     assert tuple(at) == ("0", 0)
     await connection.close()
+
+
+@pytest.mark.parametrize(("partitions", "page"), [(24, "PartitionsChanged"), (None, "KafkaLost")])
+def test_what_stands_still_names_one_page_of_the_runbook(partitions: int | None, page: str) -> None:
+    there = {PAYMENTS: TopicNow(NEW, tuple(range(partitions)), 1)} if partitions else {}
+    health = Health()
+
+    Standing("collector", health).show(
+        {(PAYMENTS, WHOLE): str(topic_fault(PAYMENTS, Cluster("here", 1, there), 12))}
+    )
+
+    said = health.causes[PAYMENTS]
+    assert said.count("runbook") == said.count("positions list") == 1
+    assert said.endswith(f"the runbook, {page}")
 
 
 @pytest.mark.parametrize(
