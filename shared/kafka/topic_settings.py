@@ -38,9 +38,14 @@ ASKED = (
 )
 
 
+OFFSETS_DAYS_MIN = 30
+"""As long as topics keep their records. Kafka forgets the offsets of groups that nobody is in."""
+OFFSETS = "offsets.retention.minutes"
+
+
 class Remark(NamedTuple):
-    """What is wrong with a topic and what to do. `refuses`: nothing may start before. `counts`: it
-    has another count of partitions than the fleet, which whoever reads it notices too."""
+    """What is wrong with a topic or broker, and what to do. `refuses`: nothing may start before.
+    `counts`: it has another count of partitions than the fleet, which its readers notice too."""
 
     topic: str
     words: str
@@ -148,6 +153,11 @@ async def remarks(kafka: str, fleet: int) -> list[Remark]:
         await admin.start()
         cluster = await describe(admin._client, [topic.name for topic in TOPICS])
         settings, unread = await _settings(admin, cluster)
+        unread += [
+            remark
+            for broker, minutes in (await offsets_minutes(admin)).items()
+            for remark in remarks_on_offsets(broker, minutes)
+        ]
     finally:
         await admin.close()
     found = [
@@ -157,6 +167,30 @@ async def remarks(kafka: str, fleet: int) -> list[Remark]:
         for remark in remarks_on(topic, now, cluster.brokers, settings.get(topic.name, {}), fleet)
     ]
     return sorted([*found, *unread], key=lambda remark: not remark.refuses)
+
+
+def remarks_on_offsets(broker: str, minutes: int) -> list[Remark]:
+    """Return what is wrong with how long a broker keeps the offsets of a group without members."""
+    if minutes >= OFFSETS_DAYS_MIN * 24 * 60:
+        return []
+    words = (
+        f"{OFFSETS} is {minutes} ({minutes / (24 * 60):.3g} days): a fleet that was down for "
+        "longer does not notice that its book was restored; set it to a year (525600)"
+    )
+    return [Remark(f"broker {broker}", words)]
+
+
+async def offsets_minutes(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """Return `offsets.retention.minutes` by broker id, of the brokers that tell us."""
+    brokers = [str(each.nodeId) for each in admin._client.cluster.brokers()]
+    asked = [ConfigResource(ConfigResourceType.BROKER, each, {OFFSETS: None}) for each in brokers]
+    return {
+        name: int(entry[1])
+        for answer in await admin.describe_configs(asked)
+        for code, _, _, name, entries in answer.resources
+        for entry in entries
+        if not code and entry[0] == OFFSETS and entry[1] is not None
+    }
 
 
 async def _settings(

@@ -128,7 +128,7 @@ def _log_new(context: Context, found: Collection[Remark]) -> None:
     for remark, refuses in words.items():
         if remark not in context.remarked:
             level = logging.ERROR if refuses else logging.WARNING
-            log.log(level, "%s: topic %s", context.name, remark)
+            log.log(level, "%s: %s", context.name, remark)
     for remark in context.remarked - words.keys():
-        log.warning("%s: topic %s: not so any more", context.name, remark)
+        log.warning("%s: %s: not so any more", context.name, remark)
     context.remarked = set(words)

@@ -11,9 +11,17 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from services.workers import WORKERS, parts_of
 from shared.embedded import Kafka
+from shared.kafka import topic_settings
 from shared.kafka.broker import WrongTopics, check_topics, create_topics
 from shared.kafka.topic_ids import TopicNow
-from shared.kafka.topic_settings import RETENTION_MS, remarks, remarks_on, wanted
+from shared.kafka.topic_settings import (
+    RETENTION_MS,
+    offsets_minutes,
+    remarks,
+    remarks_on,
+    remarks_on_offsets,
+    wanted,
+)
 from shared.operator.set_up import set_up
 from shared.runtime import fitness, worker
 from shared.runtime.context import Context
@@ -119,6 +127,27 @@ def test_copies_are_asked_for_where_there_are_brokers_to_hold_them() -> None:
     assert said(2, 3, "3") == [(True, "min.insync.replicas is 3 with 2 replicas")]
     assert wanted(TOPIC[PAYMENTS], 3)["min.insync.replicas"] == "2"
     assert "min.insync.replicas" not in wanted(TOPIC[PAYMENTS], 1)
+
+
+async def test_a_broker_that_forgets_offsets_soon_is_warned_of(kafka: Kafka) -> None:
+    """Once they are forgotten, nothing outside of a restored book knows more than the book."""
+    async with administered(kafka.bootstrap) as admin:
+        told = await offsets_minutes(admin)
+    assert told == {"1": 365 * 24 * 60}, "the embedded broker keeps them for a year"
+
+    (remark,) = remarks_on_offsets("7", 10080)
+    assert str(remark).startswith("broker 7: offsets.retention.minutes is 10080 (7 days): ")
+    assert not remark.refuses
+    assert remarks_on_offsets("7", 43200) == []
+
+
+async def test_a_short_memory_for_offsets_is_among_what_migrate_warns_of(
+    kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_settings, "OFFSETS_DAYS_MIN", 400)
+    await fresh_topics(kafka.bootstrap)
+    steps = await set_up(kafka.bootstrap, database, Settings())
+    assert [step for step in steps if step.startswith("warning: broker 1: offsets.retention")]
 
 
 async def test_an_event_with_an_old_timestamp_is_kept_by_its_time_of_arrival(kafka: Kafka) -> None:
