@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Collection
-from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
@@ -97,9 +96,13 @@ async def _keep_looking_at_book(context: Context, stopping: asyncio.Event) -> No
         await pause(stopping, BOOK_SECONDS)
         if stopping.is_set():
             return
-        with suppress(*PASSING, *trouble.LOGIN, BookDiffers):
+        try:
             async with database.connection() as connection:
                 await expect_fit(connection)
+        except BookDiffers:
+            return
+        except Exception as away:
+            log.info("%s: the book cannot be looked at: %s", context.name, trouble.told(away))
 
 
 async def _keep_looking_at_topics(context: Context, stopping: asyncio.Event) -> None:
@@ -107,8 +110,10 @@ async def _keep_looking_at_topics(context: Context, stopping: asyncio.Event) -> 
         await pause(stopping, TOPICS_SECONDS)
         if stopping.is_set():
             return
-        with suppress(KafkaError, OSError):
+        try:
             show_topics(context, await remarks(context.kafka, context.settings.partitions))
+        except Exception as away:
+            log.info("%s: the topics cannot be looked at: %s", context.name, trouble.told(away))
 
 
 def show_topics(context: Context, found: Collection[Remark]) -> None:

@@ -27,18 +27,30 @@ if TYPE_CHECKING:
     metavar="N",
     help="Open this one, or a higher one: where Kafka was lost too, readers know what they had.",
 )
+@click.option(
+    "--without-policies",
+    is_flag=True,
+    help="Go on though the book has lost policy versions that published lines name.",
+)
 @data_option
 @json_option
-def restored(anyway: bool, at_least: int | None, data: Path | None, as_json: bool) -> None:
+def restored(
+    anyway: bool,
+    at_least: int | None,
+    without_policies: bool,
+    data: Path | None,
+    as_json: bool,
+) -> None:
     """Let a fleet continue whose database was restored to an earlier hour.
 
     Kafka is ahead of such a book, and the workers stand still. This opens a new incarnation
     of the book: what Kafka still has is applied again to the same ledger. Texts wait until
     `rollforward notices release` or `discard`. What was not an event is not in Kafka: apply policy
-    versions of the lost hours before this. Where nothing is ahead the exit code is 1, and nothing
-    is changed. Safe to repeat.
+    versions of the lost hours before this; where published lines name one that the book lacks, the
+    exit code is 1. Where nothing is ahead it is 1 too. Nothing is changed then. Safe to repeat.
     """
     from shared.ledger.postgres import incarnations
+    from shared.operator.lost_policies import lost_policies
     from shared.operator.restored import compared
     from shared.schemas.topics import NOTIFICATIONS
 
@@ -54,6 +66,9 @@ def restored(anyway: bool, at_least: int | None, data: Path | None, as_json: boo
             number, reason = at_least or number, "opened by a person; Kafka is not ahead"
         else:
             return found, found.incarnation, False, bool(found.late) or held
+        lost = None if without_policies else await lost_policies(connection, servers.kafka)
+        if lost is not None:
+            raise Problem(str(lost))
         opened = await incarnations.open_next(connection, number, reason, NOTIFICATIONS)
         return found, number, opened, not opened
 

@@ -22,6 +22,17 @@ class Opened(NamedTuple):
     reason: str
 
 
+class Newest(NamedTuple):
+    """When the book's last line was written, None where it has none, and its policy version."""
+
+    line_at: datetime | None
+    policy_version: int
+
+
+async def newest_known(connection: asyncpg.Connection) -> Newest:
+    return Newest(*await connection.fetchrow(sql("newest_known")))
+
+
 async def opened(connection: asyncpg.Connection) -> list[Opened]:
     return [Opened(*row) for row in await connection.fetch(sql("incarnations"))]
 

@@ -1,6 +1,7 @@
 -- What the tables and functions of schema book are, one fact a row, to compare with shape.json. `$1`
--- are the tables that count, as `table book.line`; null: all.
--- Schemas are left out of definitions: whether they are there depends on the session's search_path. Plain indexes are not facts: without one the book is slow, and not wrong.
+-- are the tables that count, as `table book.line`; null: all. Schemas are left out of definitions:
+-- whether they are there depends on the session's search_path. Plain indexes are not facts: without
+-- one the book is slow, and not wrong.
 WITH facts AS (
     SELECT relname::text AS "table", 'table' AS kind, 'book.' || relname AS name,
         concat_ws(', ',
@@ -30,7 +31,7 @@ WITH facts AS (
         AND attnum > 0 AND NOT attisdropped
     UNION ALL
     -- NOT NULL is a constraint too from PostgreSQL 18 on, and stands with its column. A foreign key
-    -- counts for both of its tables; it holds by triggers, which can be disabled.
+    -- counts for both of its tables, and holds by triggers, which can be disabled.
     SELECT pg_class.relname::text, 'constraint', conname || ' of ' || owner.relnamespace::regnamespace || '.' || owner.relname,
         concat_ws(', ',
             pg_get_constraintdef(pg_constraint.oid),
