@@ -74,6 +74,7 @@ def explain(
     everything = list(lines)
     known = _terms_known(everything, accepted)
     commands = {each.command.command_id: each.command for each in accepted}
+    numbers = {each.command.command_id: at for at, each in enumerate(accepted)}
     steps: list[Step] = []
     before: Line | None = None
     for line in everything:
@@ -82,7 +83,7 @@ def explain(
             pricing: Pricing | None = None
             taxes: tuple[TaxPart, ...] = ()
             if line.kind in PRICED:
-                pricing = _pricing(line, known, policies)
+                pricing = _pricing(line, numbers.get(line.command_id), known, policies)
             elif line.kind == "adjustment" and before is not None:
                 taxes = _adjustment_taxes(line, before, policies)
             steps.append(Step(line, before, command, pricing, taxes))
@@ -91,10 +92,12 @@ def explain(
 
 
 class _Known(NamedTuple):
-    """The terms after a command, and when that was written."""
+    """The terms after an accepted signup or change, which is number `at` of all that is accepted.
+    `changed_on` is None for the signup."""
 
-    command_id: str
+    at: int
     recorded_at: datetime
+    changed_on: date | None
     terms: Terms
 
 
@@ -102,7 +105,7 @@ def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_K
     """Replay signup and changes; return every version of the terms, oldest first."""
     known: list[_Known] = []
     account: Account | None = None
-    for command, recorded_at in accepted:
+    for at, (command, recorded_at) in enumerate(accepted):
         if isinstance(command, SignedUp):
             account = open_account(command)
         elif isinstance(command, Changed) and account is not None:
@@ -113,26 +116,21 @@ def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_K
             take_terms(account, command)
         else:
             continue
-        known.append(_Known(command.command_id, recorded_at, account.terms))
+        changed_on = command.changed_on if isinstance(command, Changed) else None
+        known.append(_Known(at, recorded_at, changed_on, account.terms))
     return known
 
 
-def _pricing(line: Line, known: Sequence[_Known], policies: Mapping[int, Policy]) -> Pricing | None:
-    """Price the line's coverage under the terms known when it was written.
-
-    All commands of a batch have one instant, so the last version of that instant may be newer
-    than the line. Of the versions that are possible, the latest that gives the line's charge is
-    taken.
-    """
-    own = [each for each in known if each.command_id == line.command_id]
-    earlier = [each for each in known if each.recorded_at <= line.recorded_at]
-    candidates = [*own, *reversed(earlier)]
-    if not candidates:
+def _pricing(
+    line: Line, number: int | None, known: Sequence[_Known], policies: Mapping[int, Policy]
+) -> Pricing | None:
+    """Price the line's coverage under the terms known when it was written: of those that are
+    possible, the likeliest that give the line's charge. `number` is that of the line's command."""
+    possible = _possible(line, number, known)
+    if not possible:
         return None
-    agreed = [
-        each.terms for each in candidates if _charge(each.terms, line) == line.recurring_charge
-    ]
-    terms = agreed[0] if agreed else candidates[0].terms
+    agreed = [terms for terms in possible if _charge(terms, line) == line.recurring_charge]
+    terms = agreed[0] if agreed else possible[0]
     policy = policies.get(line.bill_policy_version, NO_POLICY)
     net = line.recurring_charge - line.recurring_discount
     return Pricing(
@@ -144,6 +142,29 @@ def _pricing(line: Line, known: Sequence[_Known], policies: Mapping[int, Policy]
         () if line.vat_exempt else _taxes(policy, net, line.coverage_from),
         line.bill_policy_version,
         bool(agreed),
+    )
+
+
+def _possible(line: Line, number: int | None, known: Sequence[_Known]) -> list[Terms]:
+    """Return the terms that a line may have been priced with, the likeliest first.
+
+    The line of a command knows the terms up to that command. A bill made by no command of its own
+    knows those written before it. All commands of a batch are written at one instant; of these, a
+    change made on or after the bill day came later: it bills what is due before it takes effect.
+    """
+    if number is not None:
+        return [each.terms for each in reversed(known) if each.at <= number]
+    written = [each for each in known if each.recorded_at <= line.recorded_at]
+    later = next((at for at, each in enumerate(written) if _bills_first(each, line)), len(written))
+    return [each.terms for each in (*reversed(written[:later]), *written[later:])]
+
+
+def _bills_first(change: _Known, line: Line) -> bool:
+    """Whether a bill that was written with a change was made under the terms before it."""
+    return (
+        change.recorded_at == line.recorded_at
+        and change.changed_on is not None
+        and change.changed_on >= line.coverage_from
     )
 
 

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.console.story import as_text, as_values
+from shared.ledger.commands import RebillRequested
 from shared.ledger.explain import PRICED, Accepted, explain
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Package
-from tests.postgres.booked import change, signup, tick
+from tests.postgres.booked import BOSS, cancel, change, signup, tick
 from tests.stories.grammar import Told, understood
 from tests.support.histories import history
 from tests.support.rules import STARTS_AT, Rules
@@ -139,3 +140,28 @@ def test_of_terms_that_price_alike_the_last_known_before_the_line_explain_it() -
 
     assert told["bill/rahim/2026-01"] == ["home"]
     assert told["bill/rahim/2026-02"] == ["fibre"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_bill_made_by_a_change_told_on_its_bill_day_has_the_terms_before_that_change(
+    at_once: bool,
+) -> None:
+    """A change first bills what is due (contract §4), here with no tick before it."""
+    on_the_bill_day = package("h-1", "2026-02-01", "fibre")._replace(changed_on=date(2026, 2, 1))
+
+    told = priced_by(signup("rahim", "2026-01-01"), on_the_bill_day, at_once=at_once)
+
+    assert told == {"bill/rahim/2026-01": ["home"], "bill/rahim/2026-02": ["home"]}
+
+
+def test_a_rebill_before_a_change_of_the_same_instant_has_the_terms_before_that_change() -> None:
+    told = priced_by(
+        BOSS,
+        signup("rahim", "2026-01-01"),
+        cancel("x-1", "rahim", "bill/rahim/2026-01", "2026-01-02"),
+        RebillRequested("rebill/r-1", "rahim", "2026-01", date(2026, 1, 3), "boss", "a mistake"),
+        package("h-1", "2026-01-01", "fibre"),
+        at_once=True,
+    )
+
+    assert told["rebill/r-1"] == ["home"]
