@@ -80,6 +80,35 @@ async def test_only_positions_without_a_topic_are_adopted(database: str) -> None
     await connection.close()
 
 
+async def test_a_look_adopts_the_positions_without_a_topic_that_it_reads_on_from(
+    database: str,
+) -> None:
+    """Where it did not, each batch of a book that was written before ids were kept is fenced."""
+
+    class Broker:
+        async def cluster(self, _: Any) -> Cluster:
+            return NOW
+
+        async def begins(self, asked: list[Any]) -> dict[Any, int]:
+            return dict.fromkeys(asked, 0)
+
+        async def ends(self, asked: list[Any]) -> dict[Any, int]:
+            return dict.fromkeys(asked, 10)
+
+    connection = await asyncpg.connect(database)
+    await begun(connection, 5)
+    await connection.execute("UPDATE book.position SET topic_id = NULL, cluster_id = NULL")
+    broker: Any = Broker()
+    keeper = Keeper("collector", [PAYMENTS], broker)
+
+    look = await keeper.look(connection, [AT])
+
+    assert look == ({AT: 5}, {})
+    assert await kept(connection) == Held(5, NEW, "here")
+    await positions.advance(connection, "collector", {AT: (5, 6)}, keeper.topic_ids)
+    await connection.close()
+
+
 async def test_the_relay_is_not_moved_past_what_it_is_to_publish_again(database: str) -> None:
     connection = await asyncpg.connect(database)
     await connection.execute("UPDATE book.relay SET xid = '7', position = 70 WHERE stream = 'line'")
