@@ -34,6 +34,11 @@ WHY: dict[str, str] = {
 }
 
 
+def counted(count: int, one: str) -> str:
+    """Return a count with its noun: 1 customer, 2,000 customers."""
+    return f"{count:,} {one}" + "s" * (count != 1)
+
+
 def sentence(reason: str, command_id: str, customer_id: str | None) -> str:
     """Say why a command was refused, such as: "Refused: payment/p-1 of karim: ..."."""
     whose = command_id if customer_id is None else f"{command_id} of {customer_id}"
