@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 CLOCK_SECONDS = 20.0
 NIGHT = timedelta(minutes=5)
-"""The clock ticks for a day once it is five minutes old in the business zone."""
+"""The clock ticks for a day five minutes after it has begun in the business zone."""
 
 
 class Clock:
-    """A timer on the coordinator's app, which also sends the ticks."""
+    """A timer on the coordinator's Faust app, which also sends the ticks."""
 
     def __init__(
         self, app: faust.App, database: Database, restored: Restored, zone: ZoneInfo
@@ -35,8 +35,9 @@ class Clock:
 
     async def look(self) -> None:
         """Tick for today once a night. A fleet that was down ticks when it is back, if its clock
-        had ticked before; a new fleet waits for its first midnight, or for a person. Of two clocks,
-        this machine's and the database's, the later one may be wrong: the earlier one counts."""
+        had ticked before; a new fleet waits for its first midnight or for a tick by hand. The
+        earlier of this machine's clock and the database's counts, because the later one may be
+        wrong."""
         try:
             async with self._database.connection() as connection:
                 if await self._restored.stands_still(connection):

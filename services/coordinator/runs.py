@@ -1,7 +1,7 @@
-"""Runs, on Faust: keyed by month, so that a month's triggers meet and only one runs at a time.
+"""Runs, on Faust: keyed by month, so that only one run of a month is active at a time.
 
-Faust acknowledges what it was given even when a handler fails, so nothing here may be the only
-one to know: every run and page is a row first, and a timer sends again what stands still.
+Faust acknowledges a message even when its handler fails, so no state may be here alone: every run
+and page is a row in the book first, and a timer sends again what makes no progress.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ HEAL_SECONDS = 0.25
 STALE_SECONDS = 10.0
 STOP_SECONDS = 2.0
 WAITS = (*PASSING, KafkaError, BookDiffers)
-"""What a timer leaves to the next time; on BookDiffers the worker ends before that."""
+"""The errors after which a timer tries again next time; on BookDiffers the worker ends first."""
 
 
 class Runs:
-    """The Faust app: an agent that claims months, and a timer that claims and sends again.
+    """The Faust app: an agent that claims months, and a timer that repeats lost claims and pages.
 
     Other timers may join `app` before it runs; they end when `stopping` is set.
     """
@@ -56,8 +56,8 @@ class Runs:
         self.stopping.set()
 
     async def run(self) -> None:
-        """Run the app until `stop`. Starting waits for the group, so a stop may come before it
-        is done; what Faust leaves undone then, the next timer finds."""
+        """Run the app until `stop`. A stop may come while it still joins its consumer group; the
+        next coordinator's timer finds any work that Faust leaves undone."""
         await self._until_kafka_answers()
         if self.stopping.is_set():
             return
@@ -72,13 +72,13 @@ class Runs:
         try:
             await asyncio.wait_for(self.app.stop(), STOP_SECONDS)
         except TimeoutError:
-            log.warning("Faust did not stop in %s s and is left behind", STOP_SECONDS)
+            log.warning("Faust did not stop in %s s and is abandoned", STOP_SECONDS)
         if not self.stopping.is_set():
-            # It crashed; without its timers nothing heals. Whoever started us starts us again.
+            # It crashed, and without its timers nothing is repaired: exit, to be started again.
             raise RuntimeError("Faust ended by itself") from self.app.crash_reason
 
     async def _until_kafka_answers(self) -> None:
-        """Wait for the broker: Faust would not, and end the worker instead."""
+        """Wait for the broker, because Faust would end the worker instead."""
         while not self.stopping.is_set():
             try:
                 await expect_answer(self._kafka)
@@ -88,7 +88,7 @@ class Runs:
         self._wait.reset()
 
     def accepted(self, period: str, tick_id: str) -> None:
-        """Tell the month's agent of a new run; when the word is lost the timer finds it."""
+        """Send a new run to the month's agent; if that message is lost, the timer finds the run."""
         said = json.dumps({"tick_id": tick_id}).encode()
         task = asyncio.ensure_future(self._runs.send(key=period.encode(), value=said))
         task.add_done_callback(_note_failure)
@@ -101,7 +101,7 @@ class Runs:
                 log.warning("a run waits for the timer: %s", away)
 
     async def _claim(self, period: str) -> None:
-        """Claim a month for its next run, if no other has it, and send its pages."""
+        """Claim a month for its next run, if no run has it, and send the pages of that run."""
         try:
             async with self._database.transaction() as connection:
                 if await self._restored.stands_still(connection):
@@ -120,7 +120,7 @@ class Runs:
         await self._pages.send(key=str(bucket).encode(), value=said, partition=bucket)
 
     async def _heal(self) -> None:
-        """Claim for runs that nobody told us of, and send again pages that stand still."""
+        """Claim months for runs whose message was lost; send again pages that make no progress."""
         try:
             async with self._database.transaction() as connection:
                 if await self._restored.stands_still(connection):
@@ -138,7 +138,7 @@ class Runs:
         except BookDiffers:
             return
         except Exception as away:
-            # A timer that raises ends the app, and a broker that is away raises in many ways.
+            # An error of a timer would end the app, and a broker that is away raises many kinds.
             if trouble.lasting(away):
                 raise
             await self._failed(away)

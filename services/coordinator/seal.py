@@ -16,7 +16,7 @@ SEAL_SECONDS = 60.0
 
 
 class Seals:
-    """A timer on the coordinator's app."""
+    """A timer on the coordinator's Faust app."""
 
     def __init__(self, app: faust.App, database: Database, restored: Restored) -> None:
         self._database = database

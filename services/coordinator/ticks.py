@@ -1,4 +1,4 @@
-"""Ticks judged for good: the business date moves, and every accepted tick leaves a run."""
+"""Judges ticks: an accepted tick moves the business date and makes a run."""
 
 import logging
 from collections import Counter
@@ -86,5 +86,5 @@ class TickJudge:
     async def set_apart(
         self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception
     ) -> Observe:
-        """A tick is the whole fleet's: none may be set apart. The partition stands still."""
+        """A tick concerns everyone, so none may be set apart: raise, and the worker ends."""
         raise error

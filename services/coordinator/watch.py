@@ -1,4 +1,4 @@
-"""What the coordinator shows of the whole fleet: gauges, and figures that must be 0."""
+"""The coordinator's metrics of the whole fleet: gauges, and figures that must be 0."""
 
 import asyncio
 import logging
@@ -14,17 +14,16 @@ from shared.runtime.database import Database
 
 log = logging.getLogger(__name__)
 
-WATCH_SECONDS = 5.0
 RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
 
 
 class Watch:
-    """Timers on the coordinator's app; they end when `stopping` is set."""
+    """Timers on the coordinator's Faust app; they end when `stopping` is set."""
 
     def __init__(self, app: faust.App, database: Database, stopping: asyncio.Event) -> None:
         self._database = database
         self._stopping = stopping
-        app.timer(WATCH_SECONDS)(self.show)
+        app.timer(metrics.WATCH_SECONDS)(self.show)
         app.task(self._keep_reconciling)
 
     async def show(self) -> None:
@@ -41,14 +40,14 @@ class Watch:
         metrics.RUN_LAST_SUCCESS.set(gauges.last_success or 0)
 
     async def _keep_reconciling(self) -> None:
-        """Look whether all figures are 0, at the start and then every hour: it reads the book. One
-        that could not be read to its end is tried again after a minute."""
+        """Read the figures that must be 0 at the start and then every hour, because that reads the
+        whole book; after a failure again in a minute."""
         while not self._stopping.is_set():
             done = await self.reconcile()
             await pause(self._stopping, RECONCILE_SECONDS if done else RECONCILE_AGAIN_SECONDS)
 
     async def reconcile(self) -> bool:
-        """Show the figures of report.reconciliation; return False when they cannot be read."""
+        """Set the metrics from report.reconciliation; return False when it cannot be read."""
         try:
             async with self._database.connection() as connection:
                 figures = await health.reconciliation(connection, RECONCILE_SECONDS)

@@ -1,5 +1,5 @@
-"""The coordinator: judges ticks, lets one run a month at a time, keeps the clock, and tells the
-lag of all consumers."""
+"""The coordinator: judges ticks, lets one run of a month proceed at a time, ticks by the clock, and
+measures the lag of all consumers."""
 
 from services.coordinator.clock import Clock
 from services.coordinator.runs import Runs

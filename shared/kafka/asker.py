@@ -1,7 +1,7 @@
-"""Asks Kafka where its logs begin and end, and which topics they are; reads no records.
+"""Asks Kafka for topic ids and for the begin and end offsets of logs; reads no records.
 
-It has a consumer of its own: on the connection of one that reads, an answer would wait behind a
-fetch that waits for records.
+It has a consumer of its own: on the connection of one that reads records, an answer would queue
+behind a fetch that waits for new ones.
 """
 
 import asyncio
@@ -11,13 +11,14 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
-from shared.kafka.topic_ids import ANSWER_SECONDS_MAX, Cluster, Partition, describe
+from shared.kafka.clients import ANSWER_SECONDS_MAX
+from shared.kafka.topic_ids import Cluster, Partition, describe
 
 Question = Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
 
 class Asker:
-    """Every question raises KafkaError where there is no answer within so many seconds."""
+    """Each method raises KafkaError when the broker does not answer within `seconds`."""
 
     def __init__(self, kafka: str, seconds: float = ANSWER_SECONDS_MAX) -> None:
         self._seconds = seconds
@@ -36,7 +37,7 @@ class Asker:
     async def cluster(
         self, topics: Collection[str], partitions: Iterable[Partition] = ()
     ) -> Cluster:
-        """Return the topics as they are now; with partitions, as the leaders of these say."""
+        """Return the topics as they are now; given partitions, as their leaders describe them."""
         client = self._consumer._client
         leaders = {client.cluster.leader_for_partition(TopicPartition(*p)) for p in partitions}
         return await describe(client, topics, leaders - {None, -1}, self._seconds)
@@ -61,7 +62,7 @@ class Asker:
             return {}
         try:
             async with asyncio.timeout(self._seconds):
-                # All topics at once; by itself the client asks for them one by one.
+                # All topics at once: the client by itself would request their metadata one by one.
                 topics = {topic for topic, _ in partitions}
                 await asyncio.gather(*map(self._consumer._client.add_topic, topics))
                 answer = await question([TopicPartition(*each) for each in partitions])

@@ -1,4 +1,4 @@
-"""The topics on the broker: created once with their counts, and checked ever after."""
+"""Creates the topics on the broker, and checks those that exist."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ REPLICAS_MAX = 3
 
 
 class WrongTopics(Exception):
-    """A topic has settings under which events are lost or customers mixed up."""
+    """A topic has settings that lose events or mix up customers."""
 
 
 async def expect_answer(kafka: str) -> None:
-    """Return when a broker answers; OSError or KafkaError when none does."""
+    """Return if a broker answers; raise OSError or KafkaError if none does."""
     admin = clients.admin(kafka)
     try:
         await admin.start()
@@ -27,9 +27,9 @@ async def expect_answer(kafka: str) -> None:
 
 
 async def create_topics(kafka: str, partitions: int) -> None:
-    """Create every topic that does not exist, and return when all are there.
+    """Create every topic that does not exist, and return when all exist.
 
-    OSError or KafkaError when the broker cannot be reached.
+    Raises OSError or KafkaError when the broker cannot be reached.
     """
     admin = clients.admin(kafka)
     try:
@@ -59,9 +59,9 @@ async def create_topics(kafka: str, partitions: int) -> None:
 
 
 async def check_topics(kafka: str, partitions: int) -> list[Remark]:
-    """Return what is wrong with the topics; WrongTopics when nothing may run so.
+    """Return what is wrong with the topics; raise WrongTopics when no worker may run on them.
 
-    OSError or KafkaError when the broker cannot be reached.
+    Raises OSError or KafkaError when the broker cannot be reached.
     """
     found = await remarks(kafka, partitions)
     refused = [str(remark) for remark in found if remark.refuses]

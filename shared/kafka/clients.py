@@ -1,6 +1,6 @@
-"""The one maker of Kafka clients, so that how the brokers are reached is configured once.
+"""Makes all Kafka clients, so that the connection to the brokers is configured in one place.
 
-No other room constructs one; a test keeps that. Every consumer made here reads odd records.
+A test checks that no other package constructs one. Every consumer made here can read odd records.
 """
 
 from typing import Any
@@ -10,9 +10,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.kafka import odd_records
 
+ANSWER_MS_MAX, ANSWER_SECONDS_MAX = 5000, 5.0
+"""How long a broker at work may take to answer; one that starts may take longer."""
+STARTING_SECONDS_MAX = 30.0
 SESSION_SECONDS = 10
 POLL_INTERVAL_MS = 3_600_000
-"""A worker that waits for its database keeps its partitions; the position fences zombies."""
+"""Long, so that a worker that waits for its database keeps its partitions; zombies are fenced by
+positions."""
 
 
 def consumer(kafka: str, *topics: str, **options: Any) -> AIOKafkaConsumer:

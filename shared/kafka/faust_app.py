@@ -9,8 +9,8 @@ from shared.kafka.clients import SESSION_SECONDS
 
 
 class _App(faust.App):
-    """Faust without its folders: it makes them for tables, which we have none of, and a worker
-    that is killed would leave them behind."""
+    """Faust without its data folders: they are for tables, which we do not use, and a worker that
+    is killed would leave them behind."""
 
     def _create_directories(self) -> None: ...
 

@@ -1,12 +1,12 @@
 """Records that Kafka allows and aiokafka cannot read or write, such as those with header names that
 are not UTF-8.
 
-Anyone may publish one, and the client's parser raises on its whole batch: the partition would
-stand still for ever. So names are read as Python reads file names, a strange byte as a lone
-surrogate (`surrogateescape`), and written the same way: the bytes come back as they were. The
-client's own fast parser is asked first, and so is its producer.
+Anyone may publish one, and the client's parser fails on its whole batch, so the partition would
+never be read on. So header names are decoded as Python decodes file names (`surrogateescape`: a
+byte that is not UTF-8 becomes a lone surrogate) and encoded the same way, which keeps their bytes.
+The client's own fast parser and producer are tried first.
 
-A compressed record may be larger than any that is sent plain: it is passed on compressed as well.
+A record that came compressed may be too large to be sent uncompressed: it is sent compressed.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ LENGTH_AT, PREAMBLE = 8, 12
 """A batch begins with its offset (8 bytes) and the length of what follows (4 bytes)."""
 PLAIN, ZSTD = 0, 4
 PLAIN_BYTES_MAX = 512 * 1024
-"""A larger record goes out compressed: only dead letters of other programs' records are."""
+"""A larger record is sent compressed. Only dead letters are ever so large."""
 
 
 def read_all() -> None:
-    """Let every consumer of this process read records whatever the names of their headers."""
+    """Let every consumer of this process read records with any header names."""
     fetcher.MemoryRecords = _Records
 
 
@@ -72,7 +72,7 @@ def _is_utf8(name: str) -> bool:
 
 
 class _Records:
-    """What a fetch brought: the client's own reader, and the bytes of each batch beside it."""
+    """The records of a fetch: the client's own reader, and the bytes of each batch."""
 
     def __init__(self, data: bytes) -> None:
         records: Any = MemoryRecords(data)
@@ -88,7 +88,7 @@ class _Records:
 
 
 class _Batch:
-    """A batch that is read by the client's own parser, or by the lenient one where that fails."""
+    """A batch, read by the client's own parser or, where that fails, by a lenient one."""
 
     def __init__(self, batch: Any, data: bytes, begin: int, end: int) -> None:
         self._batch, self._data, self._begin, self._end = batch, data, begin, end
@@ -97,13 +97,13 @@ class _Batch:
         return getattr(self._batch, name)
 
     def __next__(self) -> Any:
-        return next(self._batch)  # a transaction marker is read without a loop
+        return next(self._batch)  # a transaction marker is read elsewhere
 
     def __iter__(self) -> Iterator[Any]:
         try:
             return iter(list(self._batch))
         except (UnicodeDecodeError, CorruptRecordException):
-            # For what Kafka does not allow either, this raises again.
+            # Raises again for a batch that Kafka does not allow either.
             lenient = _DefaultRecordBatchPy(self._data[self._begin : self._end])
             lenient._maybe_uncompress()
             lenient._buffer = _Bytes(lenient._buffer)
@@ -112,8 +112,8 @@ class _Batch:
 
 
 def _clear_attributes(records: bytearray, at: int, count: int) -> None:
-    """Set each record's attributes to 0: Kafka takes any byte there and gives it no meaning, the
-    client reads it as a number that may go on in the next byte."""
+    """Set each record's attributes to 0: Kafka accepts any byte there and ignores it, the client
+    reads it as a varint that may extend into the next byte."""
     try:
         for _ in range(count):
             length, at = decode_varint(records, at)
@@ -124,7 +124,7 @@ def _clear_attributes(records: bytearray, at: int, count: int) -> None:
 
 
 class _Bytes(bytearray):
-    """Bytes whose parts decode whatever they hold."""
+    """Bytes whose slices decode whether they are UTF-8 or not."""
 
     def __getitem__(self, part: Any) -> Any:
         found = super().__getitem__(part)

@@ -1,7 +1,7 @@
 """Topics as the broker describes them now: ids and partitions, and the id of the cluster.
 
-A topic that is deleted and made anew keeps its name and gets another id. The client asks for
-metadata in a version without ids, so the request of version 10 (Kafka 2.8) is defined here.
+A topic that is deleted and recreated has the same name and another id. The client's metadata
+requests are of a version without ids, so the request of version 10 (Kafka 2.8) is defined here.
 """
 
 import asyncio
@@ -24,15 +24,16 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-ANSWER_SECONDS_MAX = 5.0
+from shared.kafka.clients import ANSWER_SECONDS_MAX
+
 NO_ID = UUID(int=0)
 Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 
 class TopicNow(NamedTuple):
-    """A topic as it is: `topic_id` is None on brokers older than Kafka 2.8, `partitions` the
-    broker's own list, `replicas` the smallest count of copies that one of them has."""
+    """A topic as it is now: `topic_id` is None on brokers older than Kafka 2.8, `partitions` is the
+    broker's list, `replicas` the smallest replica count of a partition."""
 
     topic_id: UUID | None
     partitions: tuple[int, ...]
@@ -55,9 +56,9 @@ async def describe(
 ) -> Cluster:
     """Return these topics as a broker describes them; each of `nodes` must give the same answer.
 
-    The leader of a partition knows a new topic before it serves its records. So asking it after
+    The leader of a partition knows a new topic before it serves its records. So its answer after
     records were read shows whether they came from the expected topic.
-    Raises KafkaError when there is no answer within `seconds`, or several.
+    Raises KafkaError when there is no answer within `seconds`, or when answers differ.
     """
     asked = set(nodes) or {client.get_random_node()}
     try:
@@ -70,7 +71,7 @@ async def describe(
     found = [_read(answer) for answer in answers]
     if any((each.cluster_id, each.topics) != (found[0].cluster_id, found[0].topics)
            for each in found):  # fmt: skip
-        raise KafkaError("brokers differ on a topic: one of them has not heard of a change yet")
+        raise KafkaError("brokers disagree on a topic: one of them does not know of a change yet")
     return found[0]
 
 

@@ -1,6 +1,7 @@
-"""The settings of topics that we rely on, whoever made the topics: what is wrong and how bad.
+"""Checks the topic settings that we rely on, whoever created the topics.
 
-A setting that loses events or mixes up customers is refused; one that may lose them later warns.
+A setting that loses events or mixes up customers is refused; one that may lose events later gives
+a warning.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from aiokafka.errors import for_code
 
 from shared.kafka import clients
 from shared.kafka.topic_ids import Cluster, TopicNow, describe
+from shared.ledger.sentences import counted
 from shared.schemas.topics import (
     DEAD_LETTER_BYTES_MAX,
     ENTITLEMENTS,
@@ -23,11 +25,12 @@ from shared.schemas.topics import (
 DAY_MS = 24 * 3600 * 1000
 RETENTION_MS = 30 * DAY_MS
 RETENTION_DAYS_MIN = 7
-"""A fleet may be down, or a partition stand still, over a weekend and a holiday."""
+"""So that a fleet may be down, or a partition stand still, over a weekend and a holiday."""
 REPLICAS = 3
 IN_SYNC_MIN = 2
 COMPACTED = {ENTITLEMENTS, *(topic.name for topic in INTERNAL)}
-"""Topics where the last record of a key is enough, or that the book can fill again."""
+"""Topics that may be compacted: the last record of a key is enough, or the book can fill them
+again."""
 ASKED = (
     "cleanup.policy",
     "retention.ms",
@@ -44,8 +47,8 @@ OFFSETS = "offsets.retention.minutes"
 
 
 class Remark(NamedTuple):
-    """What is wrong with a topic or broker, and what to do. `refuses`: nothing may start before.
-    `counts`: it has another count of partitions than the fleet, which its readers notice too."""
+    """What is wrong with a topic or broker, and what to do. `refuses`: no worker may start before
+    it is done. `counts`: its partition count is not the fleet's, which its readers notice too."""
 
     topic: str
     words: str
@@ -57,10 +60,10 @@ class Remark(NamedTuple):
 
 
 def wanted(topic: Topic, brokers: int) -> dict[str, str]:
-    """Return the settings of a topic that we make ourselves.
+    """Return the settings for a topic that we create.
 
-    By the time of arrival: a publisher's own timestamp may be older than the retention, and
-    the broker would delete the event minutes after it acknowledged it.
+    Retention counts from the time of arrival: by a publisher's own timestamp, which may be older
+    than the retention, the broker would delete an event minutes after it acknowledged it.
     """
     settings = {"retention.ms": str(RETENTION_MS), "message.timestamp.type": "LogAppendTime"}
     if topic.max_message_bytes is not None:
@@ -73,14 +76,14 @@ def wanted(topic: Topic, brokers: int) -> dict[str, str]:
 def remarks_on(
     topic: Topic, now: TopicNow, brokers: int, settings: Mapping[str, str], fleet: int
 ) -> list[Remark]:
-    """Return what is wrong with a topic as it is; `fleet` is the book's partition count."""
+    """Return what is wrong with a topic; `fleet` is the book's partition count."""
     found: list[tuple[str, bool]] = []
     counts = []
     count = topic.partition_count(fleet)
     if len(now.partitions) != count:
         words = (
-            f"it has {len(now.partitions)} partitions, and the fleet was set up with {count}: "
-            "customers are placed by that count; see the runbook, PartitionsChanged"
+            f"it has {counted(len(now.partitions), 'partition')}, and the fleet was set up with "
+            f"{count}: customers are placed by that count; see the runbook, PartitionsChanged"
         )
         counts.append(Remark(topic.name, words, refuses=True, counts=True))
     if "compact" in settings.get("cleanup.policy", "") and topic.name not in COMPACTED:
@@ -92,14 +95,14 @@ def remarks_on(
     in_sync = int(settings.get("min.insync.replicas", "1"))
     if in_sync > now.replicas:
         words = (
-            f"min.insync.replicas is {in_sync} with {now.replicas} replicas: nothing can be "
-            "written; add replicas, or lower it"
+            f"min.insync.replicas is {in_sync} with {counted(now.replicas, 'replica')}: nothing "
+            "can be written; add replicas, or lower it"
         )
         found.append((words, True))
     elif now.replicas < min(brokers, REPLICAS):
         words = (
-            f"it has {now.replicas} replicas on {brokers} brokers: events are lost with a disk; "
-            f"give it {min(brokers, REPLICAS)}"
+            f"it has {counted(now.replicas, 'replica')} on {brokers} brokers: events are lost "
+            f"with a disk; give it {min(brokers, REPLICAS)}"
         )
         found.append((words, False))
     elif now.replicas >= REPLICAS and in_sync < IN_SYNC_MIN:
@@ -144,7 +147,7 @@ def _on_keeping(topic: Topic, settings: Mapping[str, str]) -> list[str]:
 
 
 async def remarks(kafka: str, fleet: int) -> list[Remark]:
-    """Return what is wrong with the topics that exist, what refuses first.
+    """Return what is wrong with the topics that exist; remarks that refuse come first.
 
     Raises KafkaError or OSError when the broker cannot be reached.
     """
@@ -196,7 +199,7 @@ async def offsets_minutes(admin: AIOKafkaAdminClient) -> dict[str, int]:
 async def _settings(
     admin: AIOKafkaAdminClient, cluster: Cluster
 ) -> tuple[dict[str, dict[str, str]], list[Remark]]:
-    """Return the settings of each topic, and a remark where we may not read them."""
+    """Return the settings of each topic, and a remark for each whose settings we may not read."""
     asked = [
         ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(ASKED))
         for name in cluster.topics

@@ -1,4 +1,4 @@
-"""Short visits to the servers, for commands that come and go; errors say what to do."""
+"""Connections to the servers for commands; their errors say what to do."""
 
 import contextlib
 import logging
@@ -10,13 +10,11 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from shared.kafka.asker import Asker
+from shared.kafka.clients import STARTING_SECONDS_MAX
 from shared.ledger.postgres.shape import BookDiffers, expect_migrated
 from shared.runtime import trouble
 from shared.runtime.connecting import NotLetIn, connect
 from shared.runtime.settings import SettingsError
-
-ANSWER_SECONDS_MAX = 30.0
-"""A command may find a broker that is just starting."""
 
 
 class Unreachable(Exception):
@@ -27,11 +25,11 @@ class Unreachable(Exception):
 async def database(
     url: str, *, role: str | None = None, migrated: bool = True
 ) -> AsyncIterator[asyncpg.Connection]:
-    """Lend a connection to the book, acting as `role` where one is given. Without `migrated` the
-    book need not be there yet.
+    """Lend a connection to the book, acting as `role` where one is given. Unless `migrated`, the
+    book need not exist yet.
 
-    Raises Unreachable when the server does not answer, does not let us in or goes away
-    meanwhile, SettingsError when we may not do this there, or it holds no book.
+    Raises Unreachable when the server does not answer, refuses the login or goes away meanwhile,
+    SettingsError when a right is missing or the database holds no book.
     """
     try:
         connection = await connect(url, "console", role=role)
@@ -49,7 +47,7 @@ async def database(
         yield connection
     except BookDiffers as differs:
         raise SettingsError(f"the database at {_place(url)}: {differs}") from differs
-    except BrokenPipeError:  # whoever reads our answer has gone, not the server
+    except BrokenPipeError:  # the reader of our output has gone, not the server
         raise
     except Exception as error:
         explained = _explained(url, error)
@@ -62,10 +60,10 @@ async def database(
 
 @asynccontextmanager
 async def asking(kafka: str) -> AsyncIterator[Asker]:
-    """Lend an asker to a command that comes and goes; Unreachable when it is away."""
-    # What the client says while the broker is away, we say better.
+    """Lend an `Asker` to a command; raise Unreachable when the broker is away."""
+    # While the broker is away the client logs much; our own error says it in one line.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    asker = Asker(kafka, ANSWER_SECONDS_MAX)
+    asker = Asker(kafka, STARTING_SECONDS_MAX)
     try:
         await asker.start()
         yield asker
@@ -76,7 +74,7 @@ async def asking(kafka: str) -> AsyncIterator[Asker]:
 
 
 def not_connected(url: str, error: BaseException) -> Exception:
-    """Return why there is no connection to a database: Unreachable, or SettingsError."""
+    """Return the error, Unreachable or SettingsError, for a connection that failed to open."""
     place, why = f"PostgreSQL at {_place(url)}", trouble.words(error)
     if isinstance(error, trouble.LOGIN):
         return Unreachable(f"{place} does not let us in: {why}; see ROLLFORWARD_DATABASE_URL")
@@ -88,7 +86,7 @@ def not_connected(url: str, error: BaseException) -> Exception:
 
 
 def no_kafka(kafka: str, error: BaseException) -> Exception:
-    """Return why Kafka does not do what we ask: Unreachable, or SettingsError."""
+    """Return the error, Unreachable or SettingsError, for a failed request to Kafka."""
     place, why = f"Kafka at {kafka}", trouble.words(error)
     if isinstance(error, trouble.LOGIN):
         return Unreachable(f"{place} does not let us in: {why}")
@@ -98,12 +96,13 @@ def no_kafka(kafka: str, error: BaseException) -> Exception:
 
 
 def _explained(url: str, error: Exception) -> Exception | None:
-    """Return what an error within a visit means; None where it is not the database's."""
+    """Return the error to raise for one met on an open connection; None if the database did not
+    cause it."""
     code = None if isinstance(error, KafkaError) else trouble.exit_code(error)
     place, why = _place(url), trouble.words(error)
     if isinstance(error, trouble.SETUP):
         return SettingsError(
-            f"the book at {place} is not what this release works on ({why}): it was changed by "
+            f"the book at {place} does not fit this release ({why}): it was changed by "
             "hand; put it back as shared/ledger/postgres/schema.sql has it"
         )
     if isinstance(error, trouble.RIGHTS):
@@ -116,7 +115,7 @@ def _explained(url: str, error: Exception) -> Exception | None:
 
 
 async def _expect_migrated(connection: asyncpg.Connection) -> None:
-    """Raise BookDiffers as `expect_migrated`; who may only read reports cannot look."""
+    """Raise BookDiffers as `expect_migrated` does, unless the login may only read reports."""
     with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
         await expect_migrated(connection)
 

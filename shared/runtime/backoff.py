@@ -1,4 +1,4 @@
-"""Waiting before the next try, and giving the wait up at once when told to stop."""
+"""Pauses before a retry, which end at once when the worker stops."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.05, 5.0
 
 
 class Backoff:
-    """Waits longer each time, with some chance in it, and at once when told to stop."""
+    """Exponential backoff with jitter; returns at once when `stopping` is set."""
 
     def __init__(self) -> None:
         self._seconds = RETRY_SECONDS_MIN
@@ -23,6 +23,6 @@ class Backoff:
 
 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until told to stop."""
+    """Wait so many seconds, or until `stopping` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), seconds)

@@ -1,6 +1,6 @@
 """One batch, one transaction: the handler's work and the consumer's positions commit together.
 
-A batch that fails is tried again record by record, so that one bad record does not keep back the
+A batch that fails is tried again record by record, so that one bad record does not hold up the
 others.
 """
 
@@ -39,7 +39,7 @@ class Handler(Protocol):
     async def set_apart(
         self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception
     ) -> Observe:
-        """Keep a record that fails alone and will again, or raise when that is not allowed."""
+        """Keep a record that fails by itself and always will; raise where that is not allowed."""
         ...
 
 
@@ -58,11 +58,11 @@ class Committer:
         batches: Batches,
         same_topics: Check | None = None,
     ) -> None:
-        """Commit a batch, whole or else one by one.
+        """Commit a batch as a whole, or record by record where that fails.
 
-        `same_topics` is awaited before each commit: it fails where a topic was made anew since
+        `same_topics` is awaited before each commit: it fails where a topic was recreated since
         the records were read. Raises `Fenced` when a position is not where it was expected, one of
-        `PASSING` when the database is away, and what `nobodys` knows to be no record's fault.
+        `PASSING` when the database is away, and errors that no record is to blame for (`nobodys`).
         """
         records = [record for batch in batches.values() for record in batch]
         try:
@@ -126,7 +126,7 @@ class Committer:
                         await self._reading.advance(connection, moves)
                 break
             except asyncpg.UniqueViolationError:
-                # Two batches met on one command id or reference: now the other's row is seen.
+                # Two batches wrote one command id or reference: a retry sees the other's row.
                 metrics.RETRIES.labels(self._consumer, "unique").inc()
                 if not tries_left:
                     raise

@@ -1,8 +1,8 @@
 """Connections to PostgreSQL: made here and nowhere else, for every worker and command.
 
 asyncpg reads the URL as libpq does: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` mean the same
-to all (contract §15). What a session is set to is said once it stands, and not while it starts: a
-PgBouncer refuses what it does not know there.
+to all (contract §15). Session settings are sent after the connection is made, not in its startup
+packet: PgBouncer refuses parameters there that it does not know.
 """
 
 import ssl
@@ -12,7 +12,7 @@ import asyncpg
 from shared.ledger.postgres.roles import set_session
 
 SECONDS_MAX = 10
-"""How long a server may take to let us in."""
+"""How long a server may take to accept a connection."""
 
 
 class NotLetIn(Exception):
@@ -28,7 +28,7 @@ async def connect(
     role: str | None = None,
     command_seconds_max: float | None = None,
 ) -> asyncpg.Connection:
-    """Return a connection named `rollforward-NAME`, acting as `role`, with settings of its session.
+    """Return a connection named `rollforward-NAME`, acting as `role`, with these session settings.
 
     Raises NotLetIn, OSError or TimeoutError when the server is away, and asyncpg's own errors for
     the rest. None of them holds a password.

@@ -42,7 +42,7 @@ class Context:
         return database
 
     def _on_difference(self, difference: BookDiffers) -> None:
-        """End the worker, whichever part found the difference: none can go on with this book."""
+        """End the worker, whichever part found the difference: no part can work on this book."""
         self.difference = self.difference or difference
         self.health.bad("book", str(difference)[:500])
         self.differs.set()

@@ -1,8 +1,9 @@
-"""Connections to PostgreSQL: SQLAlchemy keeps them, asyncpg speaks on them.
+"""Connections to PostgreSQL: SQLAlchemy pools them, statements go through asyncpg.
 
-Whose trouble is an error? `PASSING` is the server's and is waited for; `OF_DATA` is what the
-database says of a row, so of one customer; any other that PostgreSQL raises is nobody's data (a
-table, column, function or right is missing): it becomes `BookDiffers`, and the worker ends.
+Three kinds of error. `PASSING`: the server has trouble, and the worker waits. `OF_DATA`: the
+database refuses a row, so one customer is affected. Any other error of PostgreSQL is the fault of
+no row (a table, column, function or right is missing): it becomes `BookDiffers`, and the worker
+ends.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from shared.runtime.connecting import connect
 
 COMMAND_SECONDS_MAX = 120
 FIT = "fit"
-"""In the notes of a connection: the book was found to fit when it was made."""
+"""Key in a connection's notes: the book was compared with this release when it was opened."""
 
 PASSING = (
     OSError,
@@ -40,15 +41,15 @@ PASSING = (
     asyncpg.PostgresSystemError,
     asyncpg.InvalidCachedStatementError,
 )
-"""What passes by itself or is mended from outside: the same batch may succeed when tried again. The
-last is a migration that was applied meanwhile: a new session reads the book as it is now."""
+"""Errors that pass by themselves or are repaired from outside: a retry of the batch may succeed.
+The last one comes of a migration applied meanwhile: a new session sees the book as it is now."""
 
 OF_DATA = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
 )
-"""What the database refuses of a row (SQLSTATE classes 22, 23 and 54): one customer's trouble."""
+"""Errors about a row (SQLSTATE classes 22, 23 and 54): they affect one customer."""
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +85,10 @@ def _difference(error: BaseException) -> BookDiffers:
 
 
 class Database:
-    """A pool of connections that act as one role; the writer unless told otherwise.
+    """A pool of connections that act as one role, by default the writer.
 
-    Each new connection is lent once the book is known to fit this release; `differs` is called
-    with what does not, whoever it is that meets it.
+    Before a new connection is lent, the book is compared with this release; `differs` is called
+    with any difference that is found, then or later.
     """
 
     def __init__(
@@ -103,9 +104,9 @@ class Database:
         self._ahead: list[str] = []
         settings = {
             "jit": "off",
-            # Row level security would hide rows from us in silence: with this it is an error.
+            # Row level security would silently hide rows from us: with this it is an error.
             "row_security": "off",
-            # A worker that was stopped within a transaction gives its buckets back.
+            # A worker frozen within a transaction (SIGSTOP, swapping) must not keep its locks.
             "idle_in_transaction_session_timeout": "30s",
         }
         self._engine: AsyncEngine = create_async_engine(
@@ -123,8 +124,8 @@ class Database:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection. After any error it is thrown away, never lent again.
 
-        Raises BookDiffers for any error that is nobody's data, NotLetIn when the server does not
-        let us in.
+        Raises BookDiffers for an error that no row is to blame for, NotLetIn when the server
+        does not let us in.
         """
         try:
             async with AsyncExitStack() as stack:
@@ -154,7 +155,7 @@ class Database:
         if ahead != self._ahead:
             log.warning(
                 "the book is newer than this release and has %s besides; migrations only add,"
-                " so this release works on: start the newer one when it suits",
+                " so this release can work on it: start the newer one when it suits",
                 ", ".join(ahead),
             )
         self._ahead = ahead
@@ -170,8 +171,8 @@ class Database:
 
 
 def _as_it_was(error: BaseException) -> BaseException:
-    """Return what asyncpg or the system said, which SQLAlchemy wraps twice: a wrong password must
-    not look like a server that is away."""
+    """Return the error of asyncpg or the system, which SQLAlchemy wraps twice: a wrong password
+    must not look like a server that is away."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, OSError | asyncpg.PostgresError):
         inner = inner.__cause__

@@ -1,4 +1,4 @@
-"""Whether a worker may work on this book and these topics: before it starts, and while it runs."""
+"""Checks, at the start of a worker and while it runs, that it may work on this book and topics."""
 
 import asyncio
 import logging
@@ -23,9 +23,9 @@ TOPICS = "topics"
 
 
 async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
-    """Return why a worker must not start; None when it may, or was told to stop meanwhile.
+    """Return why a worker must not start; None when it may, or when it is being stopped.
 
-    Raises what no waiting mends (`trouble.lasting`): a login that is refused, a right that lacks.
+    Raises errors that waiting does not cure (`trouble.lasting`): a refused login, a missing right.
     """
     return await unfit_book(context, stopping) or await unfit_topics(context, stopping)
 
@@ -33,7 +33,7 @@ async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
 async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
     """Return why a worker must not work on this book; None when it may. Waits for the database.
 
-    Partitions place customers under their locks, and the zone says where a day begins: two
+    The partition count decides which lock protects a customer, and the zone when a day begins: two
     workers that differ in them would write one customer at once, or bill on different days.
     """
     settings, wait = context.settings, Backoff()

@@ -1,4 +1,4 @@
-"""What a worker tells those who watch it: /metrics, /healthz and /readyz."""
+"""The HTTP pages for monitoring a worker: /metrics, /healthz and /readyz."""
 
 import json
 
@@ -14,7 +14,7 @@ class Health:
     def __init__(self, *causes: str) -> None:
         self.causes: dict[str, str] = dict.fromkeys(causes, "starting")
         self.person: set[str] = set()
-        """Those of the causes that no restart mends: a person has to decide."""
+        """Those of the causes that no restart cures: a person has to decide."""
 
     def bad(self, cause: str, reason: str, *, person: bool = False) -> None:
         self.causes[cause] = reason

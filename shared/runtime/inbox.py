@@ -1,4 +1,4 @@
-"""What comes in: records of Kafka to events, and what cannot be read to dead letters."""
+"""Decodes records of Kafka into events; those that cannot be read become dead letters."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +14,7 @@ from shared.schemas.malformed import Malformed
 
 
 def read(records: Iterable[ConsumerRecord], zone: ZoneInfo) -> tuple[list[Arrival[Any]], list[Row]]:
-    """Return the events in the order they came, and the dead letters of the others."""
+    """Return the events, in the order of their records, and dead letters for all other records."""
     events, letters = [], []
     for record in records:
         try:

@@ -1,4 +1,4 @@
-"""How a batch of events about customers becomes ledger: decode, lock, load, decide, save."""
+"""How a batch of events about customers becomes ledger lines: decode, lock, load, decide, save."""
 
 import logging
 import time
@@ -49,7 +49,7 @@ class Judge:
     async def judge(
         self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
     ) -> Fold:
-        """Judge arrivals within the transaction and save what came of them."""
+        """Judge arrivals within the transaction and save the results."""
         fold = await self.folding.of_batch(connection, arrivals)
         fold.take(arrivals)
         if arrivals:
@@ -57,9 +57,10 @@ class Judge:
         return fold
 
     async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
-        """Save what a fold decided, and what it tells the world besides its lines.
+        """Save what a fold decided, and the messages that it causes besides its lines.
 
-        Raises BookDiffers where customers would be quarantined for what is the book's own fault.
+        Raises BookDiffers where the book itself is at fault and customers would be quarantined
+        for it.
         """
         if fold.broken:
             await expect_fit(connection)
@@ -71,7 +72,7 @@ class Judge:
             [(a.command_id, a.command.customer_id, *a.event) for a in clashes],
             at,
         )
-        told = [
+        messages = [
             outbox.refusal(
                 judged.arrival,
                 judged.arrival.command.customer_id,
@@ -82,15 +83,17 @@ class Judge:
             for judged in fold.judged
             if (reason := judged.refusal) is not None
         ]
-        told += [outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)]
-        await outgoing.put(connection, told)
+        messages += [
+            outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)
+        ]
+        await outgoing.put(connection, messages)
         for customer_id, error in fold.broken.items():
             log.error("quarantined %s", customer_id, exc_info=error)
 
     async def set_apart(
         self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception
     ) -> Observe:
-        """Quarantine the customer of a record that the database refuses; the record is parked."""
+        """Quarantine the customer of a record that the database refuses, and park its command."""
         arrivals, _ = self._read([record])
         if not arrivals:
             raise error

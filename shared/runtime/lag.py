@@ -1,7 +1,7 @@
-"""Lag: what the broker has and the book has not, and how old the oldest of it is.
+"""Consumer lag: how many records are not applied yet, and how old the oldest of them is.
 
-Asked of the broker and of the book by one who applies nothing, for all consumers: so it is told of
-those that are dead, too. While one server is away what it said last counts: the ends go on rising
+The coordinator measures it for all consumers, dead ones too: log ends come from the broker,
+positions from the book. While one server is away its last answer counts, so the lag keeps rising
 while the database is away, and the age while the broker is.
 """
 
@@ -15,22 +15,22 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
+from shared.kafka.clients import ANSWER_SECONDS_MAX
 from shared.ledger.postgres import positions
 from shared.runtime import metrics
 from shared.runtime.backoff import pause
 from shared.runtime.database import PASSING, Database
+from shared.runtime.metrics import WATCH_SECONDS
 from shared.runtime.positions import CONSUMER_OF
 from shared.schemas.topics import TOPICS
 
-WATCH_SECONDS = 5.0
-ANSWER_SECONDS_MAX = 5.0
 FETCH_SECONDS_MAX = 1.0
 
 log = logging.getLogger(__name__)
 
 
 class LagWatch:
-    """A part of the coordinator; with a spare both tell the same."""
+    """A part of the coordinator; a spare coordinator reports the same figures."""
 
     def __init__(self, kafka: str, partitions: int, database: Database) -> None:
         self._kafka = kafka
@@ -51,7 +51,7 @@ class LagWatch:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Ask and show until `stop`."""
+        """Measure again and again until `stop`."""
         try:
             while not self._stopping.is_set():
                 await self.look()
@@ -60,9 +60,9 @@ class LagWatch:
             await self._leave_broker()
 
     async def look(self) -> None:
-        """Ask both servers once, and show what follows from it."""
+        """Ask both servers once, and set the metrics."""
         await asyncio.gather(self._ask_book(), self._ask_broker())
-        if self._positions is not None:  # of a book never seen nobody knows what it lacks
+        if self._positions is not None:  # before the first answer the lag is unknown
             self._show(time.time())
 
     async def _ask_book(self) -> None:
@@ -70,7 +70,7 @@ class LagWatch:
             async with asyncio.timeout(ANSWER_SECONDS_MAX), self._database.connection() as book:
                 held = await positions.everywhere(book)
         except PASSING:
-            return  # whoever works on the book says so
+            return  # the workers report that the database is away
         self._positions = {
             TopicPartition(topic, number): position.next_offset
             for (consumer, topic, number), position in held.items()
@@ -84,7 +84,7 @@ class LagWatch:
                 self._ends = await consumer.end_offsets(self._asked)
                 await self._date(consumer)
         except (TimeoutError, KafkaError, OSError) as away:
-            log.debug("the lag is that of a while ago: %s", away)
+            log.debug("the broker does not answer, so the lag may be out of date: %s", away)
             await self._leave_broker()
 
     async def _connected(self) -> AIOKafkaConsumer:
@@ -92,7 +92,7 @@ class LagWatch:
             self._consumer = clients.consumer(
                 self._kafka,
                 auto_offset_reset="earliest",
-                max_partition_fetch_bytes=1,  # the broker gives one batch all the same
+                max_partition_fetch_bytes=1,  # the broker sends one batch even so
             )
             await self._consumer.start()
         return self._consumer
@@ -104,7 +104,7 @@ class LagWatch:
                 await asyncio.wait_for(consumer.stop(), FETCH_SECONDS_MAX)
 
     async def _date(self, consumer: AIOKafkaConsumer) -> None:
-        """Learn when the first record after each position was made, where that is not yet known."""
+        """Read the timestamp of the first record after each position, where it is not known yet."""
         behind = {p: at for p, (at, _) in self._behind().items()}
         left = {p for p, at in behind.items() if self._oldest.get(p, (-1, 0.0))[0] != at}
         if not left:
@@ -122,7 +122,7 @@ class LagWatch:
         consumer.unsubscribe()
 
     def _behind(self) -> dict[TopicPartition, tuple[int, int]]:
-        """Return (position, end) of the partitions that are not applied to their end."""
+        """Return (position, end) of the partitions that have records not applied yet."""
         found = {}
         for partition, end in self._ends.items():
             at = (self._positions or {}).get(partition, 0)

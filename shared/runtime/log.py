@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr, so that a machine can read what a person can."""
+"""Logs: one JSON object a line on stderr, for people and programs."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from shared.runtime.rotation import open_log, rotate
 
 LIBRARIES = ("aiokafka", "faust", "mode", "kafka")
 REPEAT_SECONDS = 10.0
-SAID_MAX = 1000
+REMEMBERED_MAX = 1000
 
 
 class _Json(logging.Formatter):
@@ -31,37 +31,37 @@ class _Json(logging.Formatter):
 
 
 class _Settling(logging.Filter):
-    """Drops what a consumer says while the broker is still choosing a coordinator."""
+    """Drops a consumer's errors while the broker still chooses a group coordinator."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "GroupCoordinatorNotAvailable" not in record.getMessage()
 
 
 class _Repeated(logging.Filter):
-    """Lets a library say the same thing once in ten seconds: while the broker is away, its client
-    would say it a hundred times a second, and fill a disk in the night."""
+    """Lets a library log the same message once in ten seconds: while the broker is away, its client
+    logs it a hundred times a second, and would fill a disk in a night."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[tuple[str, str], float] = {}
+        self._logged_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith(LIBRARIES):
             return True
         words, now = (record.name, str(record.msg)), time.monotonic()
-        if now - self._said.get(words, -REPEAT_SECONDS) < REPEAT_SECONDS:
+        if now - self._logged_at.get(words, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return False
-        if len(self._said) >= SAID_MAX:
-            self._said.clear()
-        self._said[words] = now
+        if len(self._logged_at) >= REMEMBERED_MAX:
+            self._logged_at.clear()
+        self._logged_at[words] = now
         return True
 
 
 class _Bounded(logging.StreamHandler[TextIO]):
-    """Writes to stderr, which is the file `log`; begins a new one when it has reached its bound.
+    """Writes to the file `log`, and begins a new one when it has reached its size limit.
 
-    Standard output and error themselves are pointed at the file, so that what else is written,
-    the interpreter's last words among it, is found there too.
+    Standard output and standard error are redirected to the file, so that it also gets what
+    libraries and the interpreter itself print, a fatal error for example.
     """
 
     def __init__(self, log: Path, bytes_max: int) -> None:
@@ -72,7 +72,7 @@ class _Bounded(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
         if os.fstat(2).st_size >= self._bytes_max:
-            with contextlib.suppress(OSError):  # a full disk: on in the file that is open
+            with contextlib.suppress(OSError):  # a full disk: continue in the open file
                 rotate(self._log, self._bytes_max)
                 self._open()
 
@@ -84,7 +84,7 @@ class _Bounded(logging.StreamHandler[TextIO]):
 
 
 def set_up(level: str, log: Path | None = None, bytes_max: int = 0) -> None:
-    """Send every log record to stderr; the libraries' chatter only from warnings on.
+    """Send every log record to stderr; of libraries only warnings and errors.
 
     With `log`, standard output and error go to that file; at `bytes_max` a new one is begun.
     """

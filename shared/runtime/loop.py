@@ -1,4 +1,4 @@
-"""The batch loop: records from Kafka, one transaction in PostgreSQL, and on.
+"""The batch loop: read records from Kafka, commit one transaction in PostgreSQL, repeat.
 
 The batch is the unit of I/O, the event the unit of decision. A consumer's position lives in
 PostgreSQL and moves in the batch's own transaction, so a batch counts exactly once or not at all.
@@ -22,7 +22,7 @@ from shared.runtime.backoff import Backoff
 from shared.runtime.committing import Batches, Committer, Handler
 from shared.runtime.database import PASSING, Database
 from shared.runtime.health import Health
-from shared.runtime.offsets import BROKER_SECONDS_MAX, Offsets
+from shared.runtime.offsets import Offsets
 from shared.runtime.reading import Check, Reading
 from shared.runtime.stuck import Stuck
 
@@ -67,7 +67,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopping.set()
 
     async def run(self) -> None:
-        """Consume until `stop`. While a server is away it waits, and /readyz says so."""
+        """Consume until `stop`. Waits while a server is away, and reports it in /readyz."""
         await self._join()
         wait = Backoff()
         try:
@@ -99,7 +99,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 isolation_level="read_committed",
                 fetch_max_wait_ms=500,
                 max_partition_fetch_bytes=1 << 20,
-                metadata_max_age_ms=METADATA_MS,  # topics come, go and grow
+                metadata_max_age_ms=METADATA_MS,  # to notice new, deleted and larger topics soon
             )
             consumer.subscribe(self._topics, listener=self)
             try:
@@ -113,24 +113,24 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await wait(self._stopping)
 
     async def _consume(self, connection: asyncpg.Connection, wait: Backoff) -> None:
-        """Read, commit, look and tell the broker, again and again, on one connection."""
+        """Read, commit batches, compare positions and inform the broker, on one connection."""
         reading = self._reading
         while not self._stopping.is_set():
             polled = await reading.poll()
-            if connection.is_closed():  # an idle worker reports it too, without waiting for work
+            if connection.is_closed():  # so that an idle worker notices it too
                 raise ConnectionResetError("the database has ended the session")
             async with self._busy:
                 if batches := await reading.following(polled):
                     self._owes = True
-                    # Asked here, answered while the batch is judged, awaited before it commits.
+                    # Requested now, answered while the batch is judged, awaited before it commits.
                     await self._batch(connection, batches, reading.same_topics(batches))
                     self._owes = False
                     wait.reset()
                 await self._pass_markers(connection)
-                # Last, for it may move positions, and these records are read from those before.
+                # Last, because it may move positions, and the records above belong to the old ones.
                 if reading.look_is_due():
                     await self._look(connection)
-            if not self._owes:  # a database that answers and takes no batch, its disk full, is bad
+            if not self._owes:  # one that answers but takes no batch (a full disk) is not good
                 self.health.good("database")
             if self._offsets.due():
                 await self._tell_broker(connection)
@@ -164,12 +164,12 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._offsets.commit(connection)
             self.health.good("kafka")
         except TimeoutError:
-            self._failed("kafka", KafkaError(f"no answer in {BROKER_SECONDS_MAX:g} s"))
+            self._failed("kafka", KafkaError(f"no answer in {clients.ANSWER_SECONDS_MAX:g} s"))
         except KafkaError as away:
             log.warning("%s: the broker did not take the offsets: %s", self.name, away)
 
     def _fenced(self, fenced: Fenced) -> None:
-        """Another worker has these partitions, or a topic was made anew: look where to go on."""
+        """Another worker has these partitions, or a topic was recreated: look the positions up."""
         log.warning("%s: fenced: %s", self.name, trouble.told(fenced))
         metrics.RETRIES.labels(self.name, "fenced").inc()
         self._reading.positions.clear()

@@ -7,10 +7,13 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from shared.schemas.topics import INBOUND
 
+WATCH_SECONDS = 5.0
+"""How often figures that are asked of a server are asked again."""
+
 
 class FleetGauge(Gauge):
-    """A figure of the whole fleet, shown only by a worker that sets it: the 0 of any other would be
-    taken for the fleet's, and nobody would see that the one who knows is gone."""
+    """A figure of the whole fleet, shown only by a worker that sets it: a 0 from any other worker
+    would hide that the one that measures it is gone."""
 
     def __init__(self, name: str, documentation: str) -> None:
         super().__init__(name, documentation, registry=None)
@@ -27,8 +30,8 @@ BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 EVENTS = Counter(
     "billing_events_total",
-    "Events judged. Many `refused` or `malformed`: look who publishes them (billing.refusals.v1, "
-    "dead letters).",
+    "Events judged. Many `refused` or `malformed`: find out who publishes them "
+    "(billing.refusals.v1, dead letters).",
     ["topic", "type", "outcome"],
 )
 EVENT_SECONDS = Histogram(
@@ -53,8 +56,8 @@ BATCH_RECORDS = Histogram(
 )
 BATCH_STANDING = Gauge(
     "billing_batch_standing_seconds",
-    "How long the current batch has stood, from 15 seconds on; 0: none stands. Above 0: /readyz "
-    "says which lock it waits for and who holds it.",
+    "How long the current batch has been held up, if for 15 seconds or more, else 0. Above 0: "
+    "/readyz says which lock it waits for and who holds it.",
     ["worker"],
 )
 LEDGER_LINES = Counter(
@@ -64,7 +67,7 @@ LEDGER_LINES = Counter(
 )
 RUN_CUSTOMERS = Counter(
     "billing_run_customers",
-    "Customers that runs dealt with, by result. Any `quarantined`: rollforward quarantine list.",
+    "Customers handled by runs, by result. Any `quarantined`: rollforward quarantine list.",
     ["result"],
 )
 RUN_RUNNING = FleetGauge(
@@ -82,16 +85,16 @@ PARKED = FleetGauge(
 )
 QUARANTINED = FleetGauge(
     "billing_quarantined",
-    "Customers set apart until a person looks: rollforward quarantine list.",
+    "Customers in quarantine, who wait for a person: rollforward quarantine list.",
 )
 DEAD_LETTERS = Counter(
     "billing_dead_letters_total",
-    "Events that could not be read. Any: rollforward dlq list, and tell who publishes them.",
+    "Events that could not be read. Any: rollforward dlq list, and inform their publisher.",
     ["topic"],
 )
 for _topic in INBOUND:
     DEAD_LETTERS.labels(_topic.name)
-    # To Prometheus a counter that appears with its first 1 has not risen, and nobody is told.
+    # Prometheus sees no rise, and raises no alert, where a counter first appears with a 1.
 RETRIES = Counter(
     "billing_retries_total",
     "Batches and connections tried again, by cause. `fenced` after a rebalance is normal; many "
@@ -100,8 +103,8 @@ RETRIES = Counter(
 )
 CONSUMER_LAG = Gauge(
     "billing_consumer_lag_records",
-    "Records that the broker has and the book has not, told by the coordinator for all consumers, "
-    "living or dead. Growing: add workers, or see why /readyz is 503.",
+    "Records in Kafka that are not applied yet, measured by the coordinator for all consumers, "
+    "dead ones too. Growing: add workers, or see why /readyz is 503.",
     ["topic", "partition"],
 )
 STANDS_STILL = Gauge(
@@ -112,11 +115,13 @@ STANDS_STILL = Gauge(
     ["topic", "partition"],
 )
 for _topic in INBOUND:
-    STANDS_STILL.labels(_topic.name, "all")  # there from the start, so that its absence tells
+    STANDS_STILL.labels(
+        _topic.name, "all"
+    )  # there from the start, so that an alert can see its absence
 OLDEST_UNPROCESSED = Gauge(
     "billing_oldest_unprocessed_seconds",
-    "Age of the oldest record not yet applied, from its timestamp; 0: all are. Rising second by "
-    "second: nothing is applied, see why /readyz is 503.",
+    "Age of the oldest record not applied yet, by its timestamp; 0: all are applied. Rising by one "
+    "a second: nothing is applied, see why /readyz is 503.",
     ["topic"],
 )
 RELAY_LAG = Gauge(
@@ -146,7 +151,7 @@ RECONCILIATION = Gauge(
 )
 RECONCILIATION_LAST_SUCCESS = FleetGauge(
     "billing_reconciliation_last_success_timestamp_seconds",
-    "When those figures were last read. Older than some hours: nobody knows whether they are 0; "
-    "the coordinator's log says what keeps it from reading them.",
+    "When those figures were last read. Older than some hours: it is unknown whether they are "
+    "0; the coordinator's log says why they cannot be read.",
 )
 READY = Gauge("billing_ready", "1 when /readyz is 200. 0: read the causes there.")

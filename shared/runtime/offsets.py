@@ -1,8 +1,8 @@
 """The broker's copy of a worker's positions, as committed offsets.
 
-Lag monitors read them, and they are how a restored book is noticed (restored.py): a batch is in
-the book before its offset is committed here, so an offset ahead of the book means that the book
-has lost what was applied.
+Lag monitors read them, and they show whether a book was restored (restored.py): a batch is in the
+book before its offset is committed here, so an offset ahead of the book means that the book has
+lost what was applied.
 """
 
 import asyncio
@@ -12,11 +12,12 @@ import time
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from shared.kafka.clients import ANSWER_SECONDS_MAX
 from shared.runtime.reading import Reading
 from shared.runtime.restored import with_incarnation
 
 COMMIT_SECONDS = 5.0
-BROKER_SECONDS_MAX, LAST_SECONDS_MAX = 5.0, 1.0
+LAST_SECONDS_MAX = 1.0
 
 
 class Offsets:
@@ -27,22 +28,22 @@ class Offsets:
         self._committed = time.monotonic()
 
     def due(self) -> bool:
-        """Whether it is time again. A broker that does not answer is asked by the next look."""
+        """Whether the next commit is due; not while the broker does not answer."""
         since = time.monotonic() - self._committed
         known = bool(self._reading.positions) and self._reading.kafka_answers
         return since >= COMMIT_SECONDS and known
 
     async def commit(self, connection: asyncpg.Connection) -> None:
         """Commit the positions with the book's incarnation. Raises KafkaError when the broker
-        refuses, and TimeoutError when it is away: the client itself would retry for ever."""
+        refuses, and TimeoutError when it is away: the client by itself would retry for ever."""
         self._committed = time.monotonic()
         await self._reading.read_incarnation(connection)
-        async with asyncio.timeout(BROKER_SECONDS_MAX):
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
             await self._commit()
 
     async def commit_last(self) -> None:
-        """Commit the positions before they are given up, if the broker takes them at once: the
-        next book that this worker meets may be a restored one."""
+        """Commit the positions before they are given up, if the broker answers at once: the
+        database that comes back may be a restored one."""
         if self._reading.positions:
             with contextlib.suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(LAST_SECONDS_MAX):

@@ -1,9 +1,9 @@
-"""Whether a position still means what it meant: its log is there, and reaches it.
+"""Whether a position still belongs to the log that is there now, and lies within it.
 
-A position is a number in one log. Where the topic was made anew, the broker wiped, or records
-deleted or cut off, reading on from that number would pass over events in silence. So the
-partition stands still, after restarts too, until a person runs `rollforward positions reset`.
-Nothing stands still where all that was lost can be asked for again: `HEALS`.
+A position is an offset in one log. Where the topic was recreated, the broker wiped, or records
+deleted or cut off, reading on from that offset would silently skip events. So the partition stands
+still, after restarts too, until a person runs `rollforward positions reset`. Topics whose messages
+can all be requested again (`HEALS`) are read on without that.
 """
 
 import logging
@@ -19,6 +19,7 @@ from shared.ledger.postgres import positions
 from shared.ledger.postgres.fleet import partitions
 from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.positions import Fenced, Held, Partition, TopicIds
+from shared.ledger.sentences import counted
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS, TOPICS
 
 log = logging.getLogger(__name__)
@@ -30,33 +31,33 @@ CONSUMER_OF = {
     LEDGER: "notifier",
     RECHECKS: "notifier",
 }
-"""Who keeps positions in a topic. Of RUNS and PAGES nobody does: they only carry what rows of
-`book.run` and `book.page` say, and a timer sends again what stands still."""
+"""The consumer of each topic that has positions. RUNS and PAGES have none: they repeat what rows of
+`book.run` and `book.page` say, and a timer sends again what makes no progress."""
 HEALS = (RECHECKS,)
-"""A recheck only asks for a look at a customer's entitlement: where requests were lost, every
-customer of the partition is looked at, and nobody needs to decide anything."""
+"""A recheck requests a new look at a customer's entitlement. Where such requests were lost, every
+customer of the partition is looked at, so no person has to decide."""
 WHOLE = -1
-"""In place of a partition: the topic as a whole."""
+"""Stands for all partitions of a topic, in the place of a number."""
 LIST, PAGE = "see `rollforward positions list` and the runbook, ", "KafkaLost"
 
 
 class Look(NamedTuple):
-    """Where to read on, and why not: by (topic, partition), `WHOLE` for all of a topic."""
+    """Where to read on (`offsets`), and why partitions stand still (`standing`)."""
 
     offsets: Mapping[Partition, int]
     standing: Mapping[Partition, str]
 
 
 def topic_fault(topic: str, cluster: Cluster, fleet: int) -> str | None:
-    """Return why nothing of a topic can be read; None when it can. `fleet`: the book's count."""
+    """Return why no partition of a topic can be read, or None. `fleet` is the book's count."""
     count = next(each for each in TOPICS if each.name == topic).partition_count(fleet)
     now = cluster.topics.get(topic)
     if now is None:
         return "the topic is not on the broker; `rollforward migrate` makes it anew"
     if len(now.partitions) != count:
         return (
-            f"the topic has {len(now.partitions)} partitions and the fleet {count}: customers are "
-            f"placed by that count; {LIST}PartitionsChanged"
+            f"the topic has {counted(len(now.partitions), 'partition')} and the fleet {count}: "
+            f"customers are placed by that count; {LIST}PartitionsChanged"
         )
     return None
 
@@ -85,22 +86,22 @@ def fault(topic: str, held: Held, cluster: Cluster, begin: int, end: int) -> str
 
 
 def grouped(standing: Mapping[Partition, str]) -> dict[str, str]:
-    """Return one reason a topic, or a partition where it is the only one: what stands still
-    together is said once. `billing.payments.v1` -> "partitions 0-11: the topic was ..."."""
+    """Return the reasons in one text a topic, or a partition where only one stands still:
+    `billing.payments.v1` -> "partitions 0-11: the topic was ..."."""
     by_topic: dict[str, dict[str, list[int]]] = {}
     for (topic, number), why in sorted(standing.items()):
         by_topic.setdefault(topic, {}).setdefault(why, []).append(number)
-    said = {}
+    found = {}
     for topic, reasons in by_topic.items():
         if len(reasons) == 1 and len(numbers := next(iter(reasons.values()))) == 1:
-            said[name((topic, numbers[0]))] = next(iter(reasons))
+            found[name((topic, numbers[0]))] = next(iter(reasons))
         else:
-            said[topic] = "; ".join(f"{_listed(n)}: {why}" for why, n in reasons.items())
-    return said
+            found[topic] = "; ".join(f"{_listed(n)}: {why}" for why, n in reasons.items())
+    return found
 
 
 def name(partition: Partition) -> str:
-    """Return how a partition is called in /readyz and the log: `billing.payments.v1-3`."""
+    """Return the name of a partition in /readyz and the log: `billing.payments.v1-3`."""
     topic, number = partition
     return topic if number == WHOLE else f"{topic}-{number}"
 
@@ -117,14 +118,14 @@ def _listed(numbers: list[int]) -> str:
 
 
 class Keeper:
-    """Looks after the positions of one consumer group in some topics."""
+    """Checks the positions of one consumer group in some topics."""
 
     def __init__(self, consumer: str, topics: Collection[str], asker: Asker) -> None:
         self._consumer = consumer
         self._topics = topics
         self._asker = asker
         self.topic_ids: TopicIds = {}
-        """The topics that the offsets of the last look belong to."""
+        """Kafka's ids of the topics that the offsets of the last look belong to."""
 
     async def look(self, connection: asyncpg.Connection, assigned: Iterable[Partition]) -> Look:
         """Compare the book with the broker. Raises KafkaError when the broker does not answer."""
@@ -137,7 +138,7 @@ class Keeper:
             if (why := topic_fault(topic, cluster, fleet)) is not None
         }
         ours = [each for each in assigned if (each[0], WHOLE) not in standing]
-        # The book before the broker: an end that was read earlier may lie before a position.
+        # The book first: a log end that was read before the position might lie before it.
         known = cluster.cluster_id
         held = await positions.held(connection, self._consumer, ours, self.topic_ids, known)
         begins, ends = await self._asker.begins(ours), await self._asker.ends(ours)
@@ -153,7 +154,7 @@ class Keeper:
             else:
                 standing[partition] = why
                 if position.next_offset > end and position.halted is None:
-                    # Records that come will hide it: the log is soon as long as it was.
+                    # Kept, because the log will grow past the position again.
                     at = position.next_offset
                     await positions.halt(connection, self._consumer, partition, at, why)
         new = [each for each in offsets if held[each].cluster_id is None]
@@ -162,14 +163,14 @@ class Keeper:
         return Look(offsets, standing)
 
     async def same(self, read: Collection[Partition]) -> None:
-        """Return when records that were read of these came from the topics of the last look;
-        Fenced when another topic has their name now, or nobody says. An id never comes back, so
-        a topic that has its id before and after records were read is the one they came from."""
+        """Return if the records that were read from these partitions came from the topics of the
+        last look. Raises Fenced when a topic has another id now, or the broker does not say: an id
+        is never used again, so an unchanged one means that the records came from that topic."""
         expected = {topic: self.topic_ids.get(topic) for topic, _ in read}
         try:
             cluster = await self._asker.cluster(list(expected), read)
-        except KafkaError as away:  # nobody's data: the batch is given up, and read again
-            raise Fenced(f"{self._consumer}: the topics' ids were not told: {away}") from away
+        except KafkaError as away:  # no record is to blame: the batch is read again
+            raise Fenced(f"{self._consumer}: Kafka does not tell the topics' ids: {away}") from away
         for topic, topic_id in expected.items():
             now = cluster.topics.get(topic)
             if now is None or now.topic_id != topic_id:
@@ -184,7 +185,9 @@ class Keeper:
         why: str,
     ) -> None:
         topic, bucket = partition
-        log.warning("%s: %s-%d begins anew at %d: %s", self._consumer, topic, bucket, begin, why)
+        log.warning(
+            "%s: %s-%d is read again from %d: %s", self._consumer, topic, bucket, begin, why
+        )
         async with connection.transaction():
             await positions.reset(
                 connection, self._consumer, {partition: begin}, self.topic_ids, cluster.cluster_id

@@ -1,7 +1,7 @@
 """Where a worker reads on: the positions that PostgreSQL keeps, compared with Kafka's logs.
 
-A position is a number in one log. What the log no longer fits is not read (positions.py), nor is
-anything while the book is behind Kafka (restored.py).
+A partition is not read where its log no longer fits the position (positions.py), and none is while
+the book is behind Kafka (restored.py).
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from shared.runtime.standing import Standing
 RECORDS_MAX = 2000
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 2.0
-"""How often positions are compared with the broker's topics, and with what a person has reset."""
+"""How often positions are compared with the broker's topics, and resets are looked for."""
 UNANSWERED_SECONDS = 3.0
 
 Moves = Mapping[Partition, tuple[int, int]]
-"""From which position to which, by partition."""
+"""The old and the new position, by partition."""
 Check = asyncio.Future[None]
-"""Done when records turned out to be of the topics expected; fails with `Fenced` where not."""
+"""Done when the records are known to come from the expected topics; fails with `Fenced` if not."""
 
 
 class Reading:
     """The partitions of one worker in one consumer group.
 
-    `positions` holds the offset of the next record of those that are read now: assigned to this
-    worker, looked up in PostgreSQL, and not standing still. `kafka_answers` is False from an error
-    of the broker until the next look succeeds.
+    `positions` holds the offset of the next record of each partition that is read now: it is
+    assigned to this worker, was looked up in PostgreSQL, and does not stand still.
+    `kafka_answers` is False from an error of the broker until the next look succeeds.
     """
 
     def __init__(self, consumer: str, topics: Sequence[str], kafka: str, health: Health) -> None:
@@ -72,7 +72,7 @@ class Reading:
                 await client.stop()
 
     async def poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """Return the next records, after `POLL_SECONDS` perhaps none."""
+        """Return the next records; none where none come within `POLL_SECONDS`."""
         polled: dict[TopicPartition, list[ConsumerRecord]] = await self.consumer.getmany(
             timeout_ms=int(POLL_SECONDS * 1000), max_records=RECORDS_MAX
         )
@@ -91,10 +91,10 @@ class Reading:
         }
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:
-        """Whether nothing lies between the position and this offset that should have been read.
+        """Whether no record between the position and this offset was missed.
 
-        Where the broker has deleted records that were not read, the partition is dropped here: the
-        next look says why it stands still, or where it is read on.
+        Where the broker has deleted records that were not read, the partition is dropped here, and
+        the next look finds out why it stands still or where to read on.
         """
         assert self._asker is not None
         position = self.positions[partition]
@@ -112,24 +112,24 @@ class Reading:
         return self._topic_ids
 
     def same_topics(self, partitions: Mapping[TopicPartition, object]) -> Check:
-        """Ask the broker now whether the records that were read of these partitions are of the
-        topics of the last look. The answer need not be awaited."""
+        """Start asking the broker whether the records that were read from these partitions belong
+        to the topics of the last look. The answer need not be awaited."""
         assert self._keeper is not None
         same = asyncio.ensure_future(self._keeper.same(partitions))
         same.add_done_callback(_retrieve)
         return same
 
     async def advance(self, connection: asyncpg.Connection, moves: Moves) -> None:
-        """Move positions in PostgreSQL; `Fenced` where one is not where we left it."""
+        """Move positions in PostgreSQL. Raises `Fenced` if one is not where this worker left it."""
         await positions.advance(connection, self._name, moves, self._topic_ids)
 
     def moved(self, moves: Moves) -> None:
-        """Note what was committed."""
+        """Remember the positions that were committed."""
         for (topic, number), (_, offset) in moves.items():
             self.positions[TopicPartition(topic, number)] = offset
 
     async def pass_markers(self, connection: asyncpg.Connection) -> None:
-        """Move positions past transaction markers, which take an offset and are never delivered.
+        """Move positions past transaction markers: they take up an offset but are not delivered.
 
         Raises `Fenced` like a batch.
         """
@@ -159,7 +159,7 @@ class Reading:
     async def look(self, connection: asyncpg.Connection) -> None:
         """Seek to the positions in PostgreSQL; pause partitions whose log no longer fits theirs.
 
-        This also finds what a person has reset. Raises KafkaError when the broker does not answer.
+        This also finds resets. Raises KafkaError when the broker does not answer.
         """
         assert self._keeper is not None
         self._looked, assigned = time.monotonic(), self.consumer.assignment()
@@ -174,7 +174,7 @@ class Reading:
             self._health.good("kafka")
             self.kafka_answers = True
         if self.consumer.assignment() != assigned:
-            return  # rebalanced meanwhile: what was found may be another worker's by now
+            return  # rebalanced meanwhile: other workers may have these now
         self._standing.show(look.standing)
         before, self._topic_ids = self._topic_ids, self._keeper.topic_ids
         for (topic, number), offset in look.offsets.items():
@@ -192,12 +192,12 @@ class Reading:
         self.incarnation = await fleet.incarnation(connection)
 
     def forget(self, revoked: Sequence[TopicPartition]) -> None:
-        """Drop all positions; of those revoked another worker reports what stands still."""
+        """Drop all positions, and stop reporting the revoked partitions: their new worker does."""
         self.positions.clear()
         self._standing.forget(revoked)
 
 
 def _retrieve(same: Check) -> None:
-    """Retrieve the error of an answer that nobody awaited, or asyncio would log it."""
+    """Retrieve the error of an answer that was never awaited, or asyncio would log it."""
     if not same.cancelled():
         same.exception()

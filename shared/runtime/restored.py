@@ -1,10 +1,10 @@
-"""A book that was restored to an earlier hour knows less than Kafka: workers stand still (§16).
+"""Notices a book that was restored to an earlier hour; workers then stand still (contract §16).
 
-Every worker tells the broker how far it has come, after the book and never before it. So the
-broker's committed offsets are ahead of the positions in the book only where the book has lost
-what it knew: a backup that was put back, a standby that had not all, a disk that forgot. With each
-offset goes the incarnation of the book; a person opens the next one with `rollforward restored`,
-and offsets of an earlier incarnation count no more.
+Every worker commits its offsets to the broker after it has committed them to the book, never
+before. So the broker's offsets are ahead of the book only where the book has lost something: a
+backup was restored, a standby lagged, a disk lost writes. Each offset is committed with the
+incarnation of the book; a person opens the next one with `rollforward restored`, and offsets of an
+earlier incarnation no longer count.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from shared.kafka.topic_ids import describe
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.health import WhichBook, which_book
 from shared.ledger.postgres.positions import TopicIds, furthest
+from shared.ledger.sentences import counted
 from shared.runtime import metrics
 from shared.runtime.health import Health
 from shared.runtime.positions import CONSUMER_OF
@@ -32,16 +33,15 @@ from shared.schemas.topics import TOPICS
 log = logging.getLogger(__name__)
 
 CAUSE = "restored"
-"""The name under which /readyz says it."""
-REQUEST_MS_MAX = 5000
-ANSWER_SECONDS_MAX, WORKER_SECONDS_MAX = 30.0, 10.0
-"""How long a coordinator that starts is waited for: a worker tries again, and meanwhile must let a
-rebalance pass."""
+"""The name of this cause in /readyz."""
+WORKER_SECONDS_MAX = 10.0
+"""How long a worker waits for a group coordinator that is starting. A command waits longer; a
+worker tries again, and must not hold up a rebalance meanwhile."""
 ASK_SECONDS = 1.0
-"""While a book stands still the broker is asked again so often."""
+"""How often the broker is asked again while the workers stand still."""
 INCARNATION, TOPIC = "incarnation=", "topic="
-"""What is committed beside an offset: `incarnation=1 topic=81b4...`, Kafka's id of the topic. A
-worker may commit an offset of a topic that was deleted to the one that has its name now."""
+"""The metadata of a committed offset: `incarnation=1 topic=81b4...`, the latter is Kafka's topic
+id, needed because a worker may commit an offset of a deleted topic to a new one of that name."""
 
 Place = tuple[str, str, int]
 """A consumer, a topic and a partition."""
@@ -56,12 +56,12 @@ class Committed(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a comparison of book and broker found.
+    """The result of comparing the book with the broker.
 
-    `incarnation` is the book's, `told` the highest that the broker's offsets name, and `ahead`
-    counts, by (consumer, topic), the records that the broker says were applied and the book does
-    not know, in an incarnation that is not older than the book's. `late` counts those of
-    older ones: the book was restored, a person has said so, and workers catch up.
+    `incarnation` is the book's, `told` the highest that the broker's offsets name. `ahead` counts,
+    by (consumer, topic), the records that were applied by the broker's account and are not in the
+    book. `late` counts those of incarnations older than the book's: `rollforward restored` was run,
+    and workers catch up.
     """
 
     incarnation: int
@@ -75,17 +75,17 @@ class Found(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Say how far Kafka is ahead, consumer by consumer."""
+        """Return in words how far Kafka is ahead, consumer by consumer."""
         if self.ahead:
             return "; ".join(
-                f"the {consumer} had applied {count} more records of {topic}"
+                f"the {consumer} had applied {counted(count, 'more record')} of {topic}"
                 for (consumer, topic), count in sorted(self.ahead.items())
             )
         return f"Kafka knows incarnation {self.told} of the book, which is {self.incarnation}"
 
 
 def said(found: Found) -> str:
-    """Say what stands still, why, and what to do."""
+    """Return in words what stands still, why, and what to do."""
     return (
         "the book was restored to an earlier hour and knows less than Kafka: "
         f"{found.reason}. Nothing is applied until `rollforward restored`"
@@ -104,21 +104,21 @@ def with_incarnation(
 
 
 async def look(
-    connection: asyncpg.Connection, kafka: str, seconds: float = ANSWER_SECONDS_MAX
+    connection: asyncpg.Connection, kafka: str, seconds: float = clients.STARTING_SECONDS_MAX
 ) -> Found:
-    """Hold the broker's committed offsets against the positions in the book.
+    """Compare the broker's committed offsets with the positions in the book.
 
-    KafkaError or OSError when the broker cannot be asked.
+    Raises KafkaError or OSError when the broker does not answer.
     """
     committed = await _committed(kafka, await fleet.partitions(connection), seconds)
-    # The book is read last: what the broker was told by then, the book knew before.
+    # The book is read last: whatever was committed to the broker by now was in the book before.
     incarnation, offsets = await furthest(connection)
     odd = {
         place: told
         for place, told in committed.items()
         if told.offset > offsets.get(place, 0) or told.incarnation > incarnation
     }
-    # An offset beyond its log's end, or of another topic id, is of another log of that name.
+    # An offset past its log's end, or with another topic id, belongs to an earlier topic.
     ends, topic_ids = await _logs(kafka, {TopicPartition(*place[1:]) for place in odd})
     odd = {
         place: told
@@ -132,7 +132,7 @@ async def look(
 def compare(
     incarnation: int, offsets: Mapping[Place, int], committed: Mapping[Place, Committed]
 ) -> Found:
-    """Compare positions with what was committed to the logs that are there."""
+    """Compare positions with offsets that were committed to the present logs."""
     told, ahead, late = 1, dict[tuple[str, str], int](), dict[tuple[str, str], int]()
     for place, (offset, of, _) in committed.items():
         told = max(told, of)
@@ -155,10 +155,10 @@ class Restored:
         self._said: str | None = None
 
     async def stands_still(self, connection: asyncpg.Connection, *, anew: bool = False) -> bool:
-        """Return whether nothing may be done in this book now; health, metric and log say why.
+        """Return whether this book may not be worked on now; health, metric and log say why.
 
-        The broker is asked when it is another book than the last time, or the same at another
-        hour, and where `anew` says that the positions were lost sight of.
+        Asks the broker when the book has changed since the last call (another database, or the same
+        one restored), and when `anew` is set because positions have to be looked up.
         """
         book = await which_book(connection)
         if book == self._known and not anew:
@@ -172,7 +172,7 @@ class Restored:
             self._behind, self._asked = book, time.monotonic()
             return True
         if self._said is not None:
-            log.warning("goes on in incarnation %d of the book", found.incarnation)
+            log.warning("continues in incarnation %d of the book", found.incarnation)
         self._say(None)
         self._known = book
         return False
@@ -193,7 +193,7 @@ class Restored:
 
 async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place, Committed]:
     """Return what each consumer has committed."""
-    admin = clients.admin(kafka, request_timeout_ms=REQUEST_MS_MAX)
+    admin = clients.admin(kafka, request_timeout_ms=clients.ANSWER_MS_MAX)
     try:
         await admin.start()
         answers = await asyncio.gather(
@@ -219,7 +219,7 @@ def _partitions(consumer: str, partitions: int) -> list[TopicPartition]:
 async def _of_group(
     admin: AIOKafkaAdminClient, consumer: str, asked: list[TopicPartition], seconds: float
 ) -> dict[Place, Committed]:
-    """Ask for the offsets of one group, and again while its coordinator starts."""
+    """Return the offsets of one group; asks again while its coordinator starts."""
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -231,7 +231,7 @@ async def _of_group(
                     if not error.retriable:
                         raise
                 else:
-                    # A coordinator that cannot answer yet names no partition at all.
+                    # A coordinator that is still starting may answer without any partition.
                     if told.keys() >= set(asked):
                         break
                 await asyncio.sleep(0.05)
@@ -245,7 +245,7 @@ async def _of_group(
 
 
 def read(offset: int, metadata: str) -> Committed:
-    """Read what was committed; a release that commits nothing beside offsets is of the first."""
+    """Read a committed offset and its metadata; without metadata it counts as incarnation 1."""
     told = Committed(offset)
     for word in metadata.split():
         if (number := word.removeprefix(INCARNATION)) != word and number.isdecimal():
@@ -263,8 +263,8 @@ async def _logs(
         return {}, {}
     consumer = clients.consumer(
         kafka,
-        request_timeout_ms=REQUEST_MS_MAX,
-        retry_backoff_ms=10,  # it meets each topic by a try that fails for want of metadata
+        request_timeout_ms=clients.ANSWER_MS_MAX,
+        retry_backoff_ms=10,  # the first request for each topic fails for lack of metadata
     )
     try:
         await consumer.start()

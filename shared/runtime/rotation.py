@@ -1,20 +1,19 @@
 """Log files of bounded size: `x.log`, and before it `x.log.1` to `x.log.4`, the oldest last.
 
-Who writes a file moves it out of the way, never somebody else while it is written to: so no
-word is lost, whoever is killed at whatever moment. A worker does so between two records, the
-broker's log4j and PostgreSQL's collector by themselves, and the supervisor before it starts a
-process.
+Only the process that writes a file rotates it, so that no line is lost whatever is killed: a worker
+between two records, the broker by log4j, PostgreSQL by its logging collector. The supervisor
+rotates before it starts a process.
 """
 
 import os
 from pathlib import Path
 
 FILES = 5
-"""How many files a log has at most, the one that is written to among them."""
+"""How many files a log has at most, including the one that is written to."""
 
 
 def rotate(log: Path, bytes_max: int) -> None:
-    """Move a log that has reached `bytes_max` to `.1`, those before it one on; drop the oldest."""
+    """Rename a log that has reached `bytes_max` to `.1`, `.1` to `.2` ...; drop the oldest."""
     try:
         if log.stat().st_size < bytes_max:
             return
@@ -27,12 +26,12 @@ def rotate(log: Path, bytes_max: int) -> None:
 
 
 def open_log(log: Path) -> int:
-    """Return a descriptor that appends to a log which only its owner may read."""
+    """Return a file descriptor that appends to a log which only its owner may read."""
     return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def keep_newest(logs: list[Path]) -> None:
-    """Remove all but the newest of logs whose names sort by their age."""
+    """Remove all but the newest `FILES` logs; their names sort by age."""
     for log in sorted(logs)[:-FILES]:
         log.unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 """Settings: the only place where the environment is read.
 
-Everything else takes a `Settings` or plain values, so that a test or an embedded
-fleet says what it wants without touching the process around it.
+Everything else takes a `Settings` or plain values, so that a test or an embedded fleet can choose
+settings without changing its own environment.
 """
 
 import os
@@ -19,18 +19,17 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used; the message names the variable and what it wants."""
+    """The configuration cannot be used; the message names the variable and what it accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says, checked; each field is one `ROLLFORWARD_…` variable.
+    """The settings from the environment, checked; each field is one `ROLLFORWARD_…` variable.
 
-    `kafka` is "host:port" or several with commas between, `database_url` a
-    `postgresql://` URL; either is None where the fleet of `data` is meant.
-    `metrics_port` 0 takes any free port. `supervisor` is the process id of the
-    supervisor whose end ends this worker. A worker's log goes to `log_file`, else to stderr;
-    each log file of a fleet is rotated at `log_bytes`.
+    `kafka` is "host:port" or several with commas between, `database_url` a `postgresql://` URL;
+    either is None where the embedded fleet in `data` is used. `metrics_port` 0 takes any free port.
+    `supervisor` is a process id: this worker exits when that process does. A worker's log goes to
+    `log_file`, else to stderr; each log file of a fleet is rotated at `log_bytes`.
     """
 
     kafka: str | None = None
@@ -78,7 +77,7 @@ class Settings:
         return replace(self, kafka=kafka, database_url=database_url)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that make `from_environment` give these settings again."""
+        """Return the variables from which `from_environment` makes these settings again."""
         values = {
             "ROLLFORWARD_KAFKA": self.kafka,
             "ROLLFORWARD_DATABASE_URL": self.database_url,
@@ -97,7 +96,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Where the broker's jars come from, and what is trusted on the way there.
+    """Where the broker's jars are downloaded from, and which certificate authorities are trusted.
 
     `maven` is the base URL of a Maven repository, which may hold a login (never shown); None means
     Maven Central.
@@ -121,11 +120,11 @@ class Downloads:
 
 
 CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""The variables by which pip, and what it is made of, know a certificate authority."""
+"""The variables from which pip and its libraries take certificate authorities."""
 
 
 def _maven(text: str | None) -> str | None:
-    """Return the URL of a Maven repository. A refusal never repeats it: it may hold a password."""
+    """Return the URL of a Maven repository. An error never shows it: it may hold a password."""
     if text is None:
         return None
     try:
@@ -180,14 +179,14 @@ def _bootstrap(text: str | None) -> str | None:
 def _database_url(text: str | None, password_file: str | None) -> str | None:
     """Return a plain `postgresql://` URL, with the password of the file where it has none.
 
-    A refusal never repeats the text: it holds a password.
+    An error never shows the text: it holds a password.
     """
     if text is None:
         return None
     try:
         url = urlsplit(text.strip())
         usable = url.scheme in _DATABASE_SCHEMES and url.hostname and (url.port or 1) > 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         usable = False
     if not usable:
         raise SettingsError(

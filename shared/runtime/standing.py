@@ -1,4 +1,4 @@
-"""Says of partitions that stand still why they do: in /readyz, a metric, and once in the log."""
+"""Reports why partitions stand still: in /readyz, as a metric, and once in the log."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Standing:
-    """What stands still of one consumer group, as far as this worker sees."""
+    """The partitions of one consumer group that stand still, as far as this worker sees."""
 
     def __init__(self, consumer: str, health: Health) -> None:
         self._consumer = consumer
@@ -29,11 +29,11 @@ class Standing:
         return partition in self._reasons or (partition[0], WHOLE) in self._reasons
 
     def show(self, reasons: Mapping[Partition, str]) -> None:
-        """Say which partitions stand still now; those that did and do not any more are good."""
+        """Report which partitions stand still now, and which ones no longer do."""
         before, now = grouped(self._reasons), grouped(reasons)
         for cause in before.keys() - now.keys():
             self._health.good(cause)
-            log.warning("%s: %s goes on", self._consumer, cause)
+            log.warning("%s: %s is read again", self._consumer, cause)
         for cause, why in now.items():
             if before.get(cause) != why:
                 log.error("%s: %s stands still: %s", self._consumer, cause, with_advice(why))
@@ -43,7 +43,7 @@ class Standing:
         self._reasons = dict(reasons)
 
     def forget(self, revoked: Collection[TopicPartition]) -> None:
-        """Another worker has these partitions now, and says it."""
+        """Stop reporting partitions that another worker has now."""
         self.show({each: why for each, why in self._reasons.items() if each not in revoked})
 
 

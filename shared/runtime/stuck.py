@@ -1,8 +1,8 @@
-"""A batch that stands: said after 15 seconds, with what it waits for, and taken back when it ends.
+"""Reports a batch that takes longer than 15 seconds and what it waits for, until it ends.
 
-Said in /readyz (503), in the log and as a metric. A batch waits for its locks on purpose, and no
-error comes of it before the database's time is up: without this, a worker held up by a lock would
-look ready all the while.
+It is reported in /readyz (503), in the log and as a metric. Batches wait for locks by design, and
+get an error only at the statement timeout: without this, a worker that is blocked by a lock would
+look ready.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from shared.runtime.database import Database
 from shared.runtime.health import Health
 
 STANDS_SECONDS = 15.0
-LOOK_SECONDS = 5.0
-"""How often the age and what is waited for are said anew; an answer takes as long at most."""
+REPORT_SECONDS = 5.0
+"""How often the report is renewed, and how long PostgreSQL may take to say what is waited for."""
 
 log = logging.getLogger(__name__)
 
@@ -35,41 +35,41 @@ class Stuck:
 
     @contextmanager
     def watched(self, cause: str, connection: asyncpg.Connection) -> Iterator[None]:
-        """Say when the block lasts too long; `cause` is its name in /readyz."""
+        """Report it when the block lasts too long; `cause` is its name in /readyz."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        telling: list[asyncio.Task[None]] = []
+        reporting: list[asyncio.Task[None]] = []
         timer = loop.call_later(
             STANDS_SECONDS,
-            lambda: telling.append(loop.create_task(self._tell(cause, connection, began))),
+            lambda: reporting.append(loop.create_task(self._report(cause, connection, began))),
         )
         try:
             yield
         finally:
             timer.cancel()
-            for task in telling:
+            for task in reporting:
                 task.cancel()
                 self._take_back(cause, loop.time() - began)
 
-    async def _tell(self, cause: str, connection: asyncpg.Connection, began: float) -> None:
-        loop, said = asyncio.get_running_loop(), ""
+    async def _report(self, cause: str, connection: asyncpg.Connection, began: float) -> None:
+        loop, logged = asyncio.get_running_loop(), ""
         self._began[cause] = began
         while True:
             what = await self._waits_for(connection)
             seconds = loop.time() - began
-            if what != said:
-                log.warning("%s: %s stands for %.0f s: %s", self._worker, cause, seconds, what)
-                said = what
-            self._health.bad(cause, f"stands for {seconds:.0f} s: {what}"[:300])
+            if what != logged:
+                log.warning("%s: %s is held up for %.0f s: %s", self._worker, cause, seconds, what)
+                logged = what
+            self._health.bad(cause, f"held up for {seconds:.0f} s: {what}"[:300])
             self._show(loop.time())
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(REPORT_SECONDS)
 
     async def _waits_for(self, connection: asyncpg.Connection) -> str:
         try:
-            async with asyncio.timeout(LOOK_SECONDS), self._database.connection() as other:
+            async with asyncio.timeout(REPORT_SECONDS), self._database.connection() as other:
                 waiting = await waits_for(other, connection.get_server_pid())
         except Exception as error:
-            # Whatever is wrong, the batch meets it too, and says it better.
+            # The batch meets the same error, and reports it better.
             return f"PostgreSQL does not say what it waits for ({type(error).__name__})"
         if waiting.lock:
             holders = ", ".join(waiting.holders) or "nobody any more"
@@ -79,7 +79,7 @@ class Stuck:
     def _take_back(self, cause: str, seconds: float) -> None:
         if self._began.pop(cause, None) is None:
             return
-        log.warning("%s: %s moves again after %.0f s", self._worker, cause, seconds)
+        log.warning("%s: %s is over, after %.0f s", self._worker, cause, seconds)
         self._health.good(cause)
         self._show(asyncio.get_running_loop().time())
 

@@ -1,8 +1,9 @@
 """What an error of a server means: in words, and as an exit code of contract §8.
 
-Three kinds. What passes by itself or is mended from outside is waited for by workers
-(`database.PASSING`). What no waiting mends, a wrong password or missing rights, ends the worker
-or command with one clear line. Anything else is our mistake and keeps its traceback.
+Three kinds. Errors that pass by themselves or are repaired from outside: workers wait
+(`database.PASSING`). Errors that waiting does not cure, such as a wrong password or missing
+rights: the worker or command ends with one clear line. Anything else is a bug and keeps its
+traceback.
 """
 
 import errno
@@ -28,7 +29,7 @@ LOGIN = (
     kafka.UnsupportedSaslMechanismError,
     kafka.IllegalSaslStateError,
 )
-"""The server answers and does not let us in: contract §15, exit code 3."""
+"""The server answers but refuses the login: contract §15, exit code 3."""
 
 RIGHTS = (
     asyncpg.InsufficientPrivilegeError,
@@ -37,7 +38,7 @@ RIGHTS = (
     kafka.ClusterAuthorizationFailedError,
     kafka.TransactionalIdAuthorizationFailed,
 )
-"""The server lets us in and forbids what we ask: exit code 2."""
+"""The server accepts the login but forbids the request: exit code 2."""
 
 SETUP = (
     asyncpg.InvalidCatalogNameError,
@@ -67,7 +68,7 @@ AWAY = (
 
 
 def words(error: BaseException) -> str:
-    """Return what an error says, never nothing: many a TimeoutError has no words of its own."""
+    """Return the message of an error, and never an empty one, as many a TimeoutError has."""
     if said := " ".join(str(error).split()):
         return said
     if isinstance(error, TimeoutError):
@@ -78,7 +79,7 @@ def words(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return an error's name and what it says, at most 200 characters: for logs and /readyz."""
+    """Return an error's name and message, at most 200 characters: for logs and /readyz."""
     name, said = type(error).__name__, words(error)
     return (said if said.startswith(name) else f"{name}: {said}")[:200]
 
@@ -93,7 +94,7 @@ def reason(error: BaseException) -> str:
 
 
 def exit_code(error: BaseException) -> int | None:
-    """Return 2 or 3 (contract §8), None for an error that is nobody's but ours."""
+    """Return 2 or 3 (contract §8), None for a bug of ours."""
     if isinstance(error, LOGIN):
         return UNREACHABLE
     if isinstance(error, RIGHTS + SETUP):
@@ -101,7 +102,7 @@ def exit_code(error: BaseException) -> int | None:
     if isinstance(error, AWAY):
         return UNREACHABLE
     if isinstance(error, asyncpg.InterfaceError):
-        # A ValueError among them is what we asked for; any other is a connection that has ended.
+        # A ValueError means a wrong argument; any other means that the connection has ended.
         return USAGE if isinstance(error, ValueError) else UNREACHABLE
     if isinstance(error, OSError) and error.errno in _NETWORK:
         return UNREACHABLE
@@ -118,10 +119,10 @@ _NETWORK = {
 
 
 def lasting(error: BaseException | None) -> BaseException | None:
-    """Return what no waiting mends, the error itself or one of its causes; None where waiting may.
+    """Return the error, or that of its causes, which waiting does not cure; None if there is none.
 
-    A worker ends on it with its exit code, and whoever started it starts it again with growing
-    pauses: so a password that is changed under a worker is found by the next start.
+    A worker ends on it with its exit code and is started again with growing pauses, so that a
+    password that was changed while it ran is read at the next start.
     """
     while error is not None:
         if isinstance(error, LOGIN + RIGHTS) and not _raised_by_a_trigger(error):
@@ -131,6 +132,6 @@ def lasting(error: BaseException | None) -> BaseException | None:
 
 
 def _raised_by_a_trigger(error: BaseException) -> bool:
-    """Whether our own triggers said no: append-only rows refuse with the same SQLSTATE, 42501,
-    and that is one customer's trouble, not the login's."""
+    """Whether our own triggers raised it: those of append-only rows use the same SQLSTATE, 42501,
+    but that concerns one customer and not the login."""
     return getattr(error, "server_source_function", None) == "exec_stmt_raise"

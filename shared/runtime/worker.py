@@ -16,8 +16,8 @@ from shared.runtime.fitness import keep_looking, unfit
 from shared.runtime.settings import Settings
 
 STOP_SECONDS, LEAVE_SECONDS = 6.0, 2.0
-"""How long a part may take to finish its current work, and then to abandon it (seconds). Together
-they are less than the ten seconds after which a supervisor kills."""
+"""How long a part may take to finish its current work, and then to abandon it (seconds). The sum is
+below the ten seconds after which a supervisor kills the worker."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ async def work(name: str, settings: Settings, build: Build) -> int:
     """Run a worker until SIGTERM or SIGINT; return its exit code.
 
     A part that ends with an error ends the worker, and its supervisor starts it again. A book that
-    this release does not work on ends it too, with exit code 2.
+    this release cannot work on ends it too, with exit code 2.
     """
     log.set_up(settings.log_level, settings.log_file, settings.log_bytes)
     context = Context(name, settings)
@@ -93,8 +93,8 @@ async def _stop(name: str, parts: Sequence[Part], tasks: Sequence[asyncio.Task[N
 
 
 def _code_of(name: str, error: BaseException) -> int:
-    """Log why a part ended and return the exit code: one line where waiting would not have
-    helped, a traceback for a bug."""
+    """Log why a part ended and return the exit code: one line for an error that waiting does not
+    cure, a traceback for a bug."""
     if isinstance(error, BookDiffers):
         return 2  # logged already
     lasting = trouble.lasting(error)
@@ -106,7 +106,7 @@ def _code_of(name: str, error: BaseException) -> int:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return in one line what must be done before a worker can run, without secrets."""
+    """Return in one line why a worker cannot run and what to do, without secrets."""
     if isinstance(error, trouble.LOGIN):
         return f"a server does not let us in: {trouble.words(error)}; look at user and password"
     if isinstance(error, trouble.RIGHTS):
@@ -117,7 +117,7 @@ def _in_one_line(error: BaseException) -> str:
 def run(name: str, settings: Settings, build: Build) -> NoReturn:
     """Run a worker as this process, and end the process with it.
 
-    Its work is committed or will be done again, so it does not wait for threads of libraries.
+    Its work is committed or will be done again, so it does not wait for the threads of libraries.
     """
 
     async def to_the_end() -> None:

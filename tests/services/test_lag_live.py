@@ -150,7 +150,7 @@ async def test_a_batch_held_up_by_a_lock_is_said_with_the_lock_and_taken_back(
     kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(stuck, "STANDS_SECONDS", 0.2)
-    monkeypatch.setattr(stuck, "LOOK_SECONDS", 5.0)
+    monkeypatch.setattr(stuck, "REPORT_SECONDS", 5.0)
     async with live(kafka.bootstrap, database) as fleet:
         await fleet.publish("billing.customer.signed_up.v1", signup())
         await fleet.settle()
@@ -172,7 +172,7 @@ async def test_a_batch_held_up_by_a_lock_is_said_with_the_lock_and_taken_back(
         assert stands.get() == 0
     said = [each.getMessage() for each in caplog.records if "collector: batch" in each.getMessage()]
     assert "waits for a lock" in said[0]
-    assert "moves again" in said[-1]
+    assert "is over, after" in said[-1]
 
 
 async def test_a_page_of_bills_held_up_by_a_lock_is_said_too(
