@@ -1,6 +1,6 @@
-"""Fetch the broker's jars, and cache Java's own classes so that it starts quickly.
+"""Downloads the broker's jars, and caches Java's own classes so that Java starts quickly.
 
-With the argument `lock`, choose the jars of `jars.lock` anew first (see `jars`).
+With the argument `lock`, first resolves the jars of `jars.lock` again (see `jars`).
 """
 
 import subprocess

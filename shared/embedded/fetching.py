@@ -1,8 +1,8 @@
-"""Files over HTTPS, by the settings of pip.
+"""Downloads files over HTTPS with the certificate and proxy settings of pip.
 
-A certificate authority or proxy that is set for pip, by variables or configuration files, is used
-here too: `make install` has just fetched packages with them. What is fetched is
-compared with a SHA-256 afterwards, so all of these authorities are trusted beside the system's.
+`make install` has just fetched packages with these settings, whether they come from variables or
+configuration files. All their authorities are trusted besides the system's: each file is compared
+with a SHA-256 afterwards.
 """
 
 import ast
@@ -29,7 +29,7 @@ BLOCK_BYTES = 1 << 16
 
 
 class NotFetched(Exception):
-    """A file could not be fetched. `lasting`: another try would end the same way."""
+    """A file could not be fetched. `lasting`: another try would fail the same way."""
 
     def __init__(self, why: str, *, lasting: bool) -> None:
         super().__init__(why)
@@ -37,7 +37,7 @@ class NotFetched(Exception):
 
 
 class Fetcher:
-    """Fetches files below a base URL. No message or URL that it shows contains the login."""
+    """Fetches files below a base URL. Its messages never show the login in that URL."""
 
     def __init__(self, downloads: Downloads) -> None:
         pip = _pip_settings()
@@ -116,9 +116,9 @@ def _trusting(certificates: list[tuple[str, Path]]) -> ssl.SSLContext:
 
 
 def _pip_settings() -> Mapping[str, str]:
-    """Return what pip's configuration says for downloads; nothing where there is no pip.
+    """Return pip's settings for downloads; none where pip is not installed.
 
-    Of one setting the section of the command counts before `global`, and a variable before both.
+    A variable takes precedence over the section of a pip command, and that over `global`.
     """
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],

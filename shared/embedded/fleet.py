@@ -1,7 +1,7 @@
 """The fleet behind `up`: servers first, then workers, each started again when it dies.
 
 The process that starts a fleet owns it: when that process ends, even by kill -9, the kernel ends
-the fleet's processes, and the next start on the same folder ends those that are left all the same.
+the fleet's processes, and the next start on the same folder ends any that are left.
 """
 
 import asyncio
@@ -26,19 +26,20 @@ from shared.embedded.postgres import Postgres
 from shared.embedded.process import ServerFailed, cancel, end_survivors, last_line, survivors
 from shared.embedded.servers import keep_logs, keep_running
 from shared.embedded.workers import Worker
+from shared.ledger.sentences import counted
 from shared.runtime.settings import Settings
 
 READY_SECONDS = 60.0
-"""A worker that makes no progress for this long while it starts is given up."""
+"""The start fails when a worker makes no progress for this long."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Servers:
-    """What `prepare` is given: servers that answer, and a keeper of passwords.
+    """The arguments of `prepare`: the addresses of servers that answer, and stored passwords.
 
-    `password(role)` is random the first time and the same at every later start.
+    `password(role)` is random at the first start and the same at every later one.
     """
 
     kafka: str
@@ -48,7 +49,7 @@ class Servers:
 
 @dataclass(frozen=True)
 class Roles:
-    """What `prepare` returns: the URL that workers use, and that of the SELECT-only role."""
+    """The result of `prepare`: the URL that workers use, and that of the SELECT-only role."""
 
     worker: str
     reader: str
@@ -62,9 +63,9 @@ Command = Callable[[str], Sequence[str]]
 class Fleet:
     """Servers and workers on one data folder, for `up`, `demo`, `bench` and tests.
 
-    `workers` says how many of each kind, `command` how to run one. Servers named in `settings`
-    are used, the others are embedded. `prepare` runs once the servers answer and before any
-    worker. Raises `DirectoryInUse`, `JarsMissing` and `ServerFailed`, each of one line.
+    `workers` is the number of each kind, `command` returns how to run one. Servers named in
+    `settings` are used, others are embedded. `prepare` runs when the servers answer, before any
+    worker starts. Raises `DirectoryInUse`, `JarsMissing` and `ServerFailed`, each of one line.
 
     >>> counts = {"generator": 2, "relay": 1}
     >>> async with Fleet(folder, counts, prepare=prepare, command=worker_command) as fleet:
@@ -167,7 +168,8 @@ class Fleet:
     async def start(self) -> None:
         """Start everything and return when each worker is ready or waits for a person.
 
-        `waiting` says for what: the commands that help need servers and a connection file.
+        `waiting` says for what. The fleet runs all the same, because the commands that solve this
+        need its servers and its connection file.
         """
         self.folder.lock()
         await end_survivors(survivors(self._is_leftover()), signal.SIGKILL, seconds=5)
@@ -187,7 +189,7 @@ class Fleet:
         self._write_connection()
 
     async def stop(self) -> None:
-        """Stop the workers, then the servers, and leave the folder to the next fleet."""
+        """Stop the workers, then the servers, and unlock the folder."""
         self._ready = False
         await asyncio.gather(*(self.stop_worker(name) for name in self._workers))
         for keeper in (*self._server_keepers, *self._log_keepers):
@@ -205,9 +207,9 @@ class Fleet:
     async def until_ready(
         self, *names: str, seconds: float = READY_SECONDS, or_waiting: bool = False
     ) -> dict[str, str]:
-        """Return when the workers named (all, if none is) are ready.
+        """Return when the named workers (all, if none is named) are ready.
 
-        With `or_waiting` also when what is left waits for a person: worker name -> for what.
+        With `or_waiting` those that wait for a person count too; returns worker name -> for what.
         """
         waiting = {}
         for name in names or tuple(self._workers):
@@ -229,7 +231,7 @@ class Fleet:
         await self.until_ready(name)
 
     async def stop_worker(self, name: str) -> None:
-        """Stop a worker in order; it stays down."""
+        """Stop a worker cleanly; it stays down."""
         await self._workers[name].stop()
         self._write_connection()
 
@@ -259,7 +261,7 @@ class Fleet:
             write_atomically(self.connection_file, json.dumps(facts, indent=2) + "\n")
 
     def _is_leftover(self) -> Callable[[psutil.Process], bool]:
-        """Return how to know a worker of a fleet that was killed: its number and its command."""
+        """Return a function that knows workers of a killed fleet by process id and command."""
         try:
             recorded = json.loads(self.connection_file.read_text("utf-8"))["pids"].items()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -308,6 +310,6 @@ async def _kept_up(fleet: Fleet, say: Callable[[str], None]) -> None:
         for name, for_what in fleet.waiting.items():
             log.error("not ready: %s waits for a person: %s", name, for_what)
         await fleet.until_ready(seconds=math.inf)
-        say(f"ready: {len(fleet.pids)} workers, {fleet.connection_file}")
+        say(f"ready: {counted(len(fleet.pids), 'worker')}, {fleet.connection_file}")
 
     await asyncio.gather(fleet.failed(), report())

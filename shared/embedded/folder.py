@@ -1,4 +1,4 @@
-"""The folder of an embedded fleet: its lock, and the ports and passwords it keeps.
+"""The folder of an embedded fleet: its lock, and the ports and passwords stored in it.
 
 It holds customers' names and telephone numbers, so only its owner may read it.
 """
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-# Below the range from which systems take ports for outgoing connections, so that a port kept for
-# months is seldom in use.
+# Below the range from which systems take ports for outgoing connections, so that a port stored for
+# months is rarely taken by another program.
 _PORTS = range(15_000, 32_000)
 
 
 OURS = ("log", "kafka", "postgres", "lock", "kept.json", "connection.json")
-"""What a fleet makes in its folder; other files there are left alone."""
+"""What a fleet creates in its folder; other files there are left alone."""
 
 
 class DirectoryInUse(Exception):
@@ -38,8 +38,8 @@ class DataFolder:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Lock the folder until `unlock` or the end of this process, and make it private, also
-        where an earlier release left it readable.
+        """Lock the folder until `unlock` or the end of this process, and make it private, even if
+        an earlier release left it readable.
 
         Raises `DirectoryInUse` with the process id of its owner.
         """
@@ -72,11 +72,12 @@ class DataFolder:
         return self._lock is not None
 
     def password(self, name: str) -> str:
-        """Return the password kept under `name`, made at random the first time."""
+        """Return the password stored under `name`; made at random the first time."""
         return str(self._keep(f"password {name}", lambda: secrets.token_urlsafe(24)))
 
     def port(self, name: str) -> int:
-        """Return the loopback port kept under `name`; another one if it is in use by now."""
+        """Return the loopback port stored under `name`; a new one if another program uses it
+        now."""
         key = f"port {name}"
         taken = {port for other, port in self._read().items() if other.startswith("port ")}
         port = int(self._keep(key, lambda: _free_port(taken)))
@@ -104,11 +105,11 @@ class DataFolder:
 
 
 def make_private(folder: Path, *inside: Path) -> None:
-    """Remove all rights of group and others from a folder, and from the given paths in it with all
-    that is below them.
+    """Remove all rights of group and others from a folder, and from the given paths in it,
+    recursively.
 
-    A folder that belongs to somebody else, a volume for instance, keeps its rights: what we make
-    in it is private by itself.
+    A folder of another owner, a volume for instance, keeps its rights: whatever we create in it is
+    private by itself.
     """
     with contextlib.suppress(PermissionError):
         _take_rights(folder)
@@ -127,7 +128,7 @@ def _take_rights(path: Path) -> None:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a file (0600) so that a reader, or a crash, finds the old text or the new one."""
+    """Write a file (0600) so that readers, even after a crash, see the old text or the new one."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,8 +1,8 @@
-"""The broker's jars: exactly those of `jars.lock`, fetched once into the installation.
+"""The broker's jars: exactly those of `jars.lock`, downloaded once into the installation.
 
-`python -m shared.embedded` fetches what is missing; `make install` calls it, so
-that no start needs the network. A jar gets its name only after its SHA-256 was
-checked, so a half-fetched one is never used.
+`python -m shared.embedded` downloads what is missing; `make install` calls it, so that no start
+needs the network. A jar gets its name only after its SHA-256 was checked, so an incomplete one is
+never used.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from shared.runtime.settings import Downloads, SettingsError
 LOCK = Path(__file__).with_name("jars.lock")
 BROKER = "org.apache.kafka:kafka_2.13:4.1.0"
 LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
-"""Binds the broker's log calls to the log4j that it brings, of the same version."""
+"""Connects the broker's log calls to the log4j that it depends on; of the same version."""
 TRIES = 4
 PAUSE_SECONDS = 1.0
 
 
 class JarsMissing(Exception):
-    """The broker's jars are not here and could not be fetched; run `make install` online."""
+    """The broker's jars are missing and could not be downloaded; run `make install` online."""
 
 
 class Jar(NamedTuple):
@@ -48,7 +48,7 @@ def home() -> Path:
 
 
 def locked() -> list[Jar]:
-    """Return the jars that the broker is made of."""
+    """Return the jars of the broker and of all that it depends on."""
     lines = LOCK.read_text("utf-8").splitlines()
     return [Jar(*re.split("[: ]", line)) for line in lines]
 
@@ -79,7 +79,7 @@ def _fetch(jars: list[Jar], folder: Path) -> None:
                 for fetched in work:
                     fetched.result()
             except JarsMissing:
-                pool.shutdown(cancel_futures=True)  # the others would fail in the same way
+                pool.shutdown(cancel_futures=True)  # the others would fail the same way
                 raise
     except (SettingsError, NotFetched) as error:
         raise JarsMissing(f"the broker's jars cannot be fetched: {error}") from error
@@ -88,7 +88,7 @@ def _fetch(jars: list[Jar], folder: Path) -> None:
 
 
 def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
-    """Fetch one jar; errors that may pass are retried a few times, each from the start."""
+    """Fetch one jar; errors that may pass are retried a few times, from the start."""
     path = f"{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.file_name}"
     fresh, reason = cache / jar.file_name, ""
     for attempt in range(TRIES):
@@ -103,7 +103,7 @@ def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
         if digest == jar.sha256:
             fresh.replace(folder / jar.file_name)
             return
-        reason = f"the SHA-256 of what {fetcher.base} sends is not that of jars.lock"
+        reason = f"the file from {fetcher.base} does not have the SHA-256 of jars.lock"
     raise JarsMissing(
         f"{jar.group}:{jar.artifact}:{jar.version} could not be fetched "
         f"(tries: {attempt + 1}): {reason}"
@@ -111,8 +111,8 @@ def _fetch_one(fetcher: Fetcher, jar: Jar, folder: Path, cache: Path) -> None:
 
 
 def relock() -> None:
-    """Write `jars.lock`: the broker and all that it needs, as Maven would choose them."""
-    # They resolve dependencies, and only `make lock` needs them.
+    """Write `jars.lock`: the broker and its dependencies, as Maven would choose them."""
+    # These libraries resolve dependencies, and only `make lock` needs them.
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
 

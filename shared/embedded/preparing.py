@@ -1,4 +1,4 @@
-"""What a fleet on one machine does once its servers answer: sets up the book, roles and topics."""
+"""Sets up the book, its roles and the topics of a fleet on one machine, once its servers answer."""
 
 from urllib.parse import quote, urlsplit
 
@@ -10,7 +10,7 @@ from shared.runtime.settings import Settings
 
 
 def prepare(settings: Settings) -> Prepare:
-    """Return what to do before the workers start."""
+    """Return the function that `Fleet` calls before the workers start."""
 
     async def prepared(servers: Servers) -> Roles:
         await set_up(servers.kafka, servers.database_admin, settings)
@@ -20,7 +20,7 @@ def prepare(settings: Settings) -> Prepare:
                 password = servers.password(role)
                 await allow_login(connection, role, password)
                 urls.append(as_role(servers.database_admin, role, password))
-            if settings.database_url is None:  # a server of our own, with nobody else on it
+            if settings.database_url is None:  # an embedded server, which serves nobody else
                 await close_other_databases(connection)
         return Roles(*urls)
 

@@ -1,4 +1,4 @@
-"""Child processes: they end with us, are stopped in order, and are found again after a crash."""
+"""Child processes: they end with this process, stop cleanly, and are found again after a crash."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 
@@ -16,7 +16,10 @@ from shared.runtime.settings import Settings
 
 START_SECONDS_MAX = 300.0
 """After a crash a server first replays its log, which takes minutes on a slow disk."""
-
+STOP_SECONDS_MAX = 30.0
+"""After this a server that was asked to stop is killed."""
+PAUSE_SECONDS_MAX = 10.0
+"""The longest pause before a server or worker that keeps failing is started again."""
 
 LOG_BYTES = Settings().log_bytes
 PRIVATE = 0o077
@@ -25,6 +28,54 @@ PRIVATE = 0o077
 
 class ServerFailed(Exception):
     """An embedded server did not start or does not answer; the message names its log."""
+
+
+class Server:
+    """A server in a child process: `name` is for messages; the signal `stops_by` stops it
+    cleanly."""
+
+    name: ClassVar[str]
+    stops_by: ClassVar[signal.Signals]
+
+    def __init__(self, log_bytes: int) -> None:
+        self._log_bytes = log_bytes
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    async def stop(self) -> None:
+        """Stop the server cleanly."""
+        if self._process is not None:
+            await end(self._process, self.stops_by, STOP_SECONDS_MAX)
+            self._process = None
+
+    async def ended(self) -> None:
+        """Return when the server has ended, for whatever reason."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def _serve(
+        self,
+        argv: Sequence[str],
+        answers: Callable[[], Awaitable[bool]],
+        *,
+        output: Path,
+        log: Callable[[], Path],
+        environment: Mapping[str, str],
+        user: tuple[int, int] | None = None,
+    ) -> None:
+        """Start the process and return when it `answers`; `log` is what a failure quotes."""
+        self._process = await spawn(
+            argv,
+            log=output,
+            log_bytes=self._log_bytes,
+            environment=environment,
+            user=user,
+            orphaned=self.stops_by,
+        )
+        await until_ready(self._process, answers, name=self.name, log=log)
 
 
 async def spawn(
@@ -38,10 +89,10 @@ async def spawn(
 ) -> asyncio.subprocess.Process:
     """Start a process whose output is appended to `log`, in a session of its own.
 
-    A log that has reached `log_bytes` is moved out of the way first. Only our account may read that
-    log and the files that the process makes.
-    `user` is a (uid, gid) to become. `orphaned` is what the process gets when we end.
-    A session of its own keeps a terminal's Ctrl-C for us, who stop our children in order.
+    A log that has reached `log_bytes` is rotated first. Only our account may read the log and the
+    files that the process creates. The process runs as `user`, a (uid, gid), and gets the signal
+    `orphaned` when this process ends. In a session of its own it gets no Ctrl-C from the terminal:
+    this process does, and stops its children in order.
     """
     uid, gid = user or (None, None)
     rotate(log, log_bytes)
@@ -74,16 +125,22 @@ async def end(process: asyncio.subprocess.Process, number: signal.Signals, secon
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
-    """Cancel a task that watches a process, and return when it has ended, however it ended."""
+    """Cancel a task that watches a process, and return when the task has ended, even by an
+    error."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task
 
 
-def survivors(ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
-    """Return the running processes that `ours` knows by their command line or folder.
+def longer(pause: float) -> float:
+    """Return the pause (seconds) before the next start of what has failed again after `pause`."""
+    return min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
 
-    Never by a process id alone: that may belong to an unrelated process by now.
+
+def survivors(ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    """Return the running processes that `ours` recognises by their command line or folder.
+
+    A process id alone is not enough: by now it may belong to an unrelated process.
     """
     found = []
     for process in psutil.process_iter():

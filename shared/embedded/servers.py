@@ -1,4 +1,4 @@
-"""The embedded servers while a fleet runs: started again when they die, their logs kept few."""
+"""Restarts the embedded servers when they die, and deletes their oldest logs."""
 
 import asyncio
 import contextlib
@@ -7,19 +7,18 @@ import time
 
 from shared.embedded.kafka import Kafka
 from shared.embedded.postgres import Postgres
-from shared.embedded.process import ServerFailed
+from shared.embedded.process import ServerFailed, longer
 from shared.runtime import trouble
 
 SERVER_SECONDS_MAX = 600.0
-"""How long a server that died is started again and again; a full disk needs a person."""
-PAUSE_SECONDS_MAX = 10.0
+"""How long starts of a server that died are retried; a full disk needs a person."""
 LOGS_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
 async def keep_running(server: Kafka | Postgres) -> None:
-    """Start a server again whenever it dies, at the same address, so that its clients reconnect.
+    """Restart a server whenever it dies, at the same address, so that its clients reconnect.
 
     Never returns. Raises `ServerFailed` when it cannot be started again for `SERVER_SECONDS_MAX`,
     or when its port was taken meanwhile.
@@ -46,7 +45,7 @@ async def keep_logs(server: Postgres) -> None:
 
 
 async def _start_again(server: Kafka | Postgres) -> None:
-    """Start a server that died; after each failure wait longer, for the cause may pass."""
+    """Start a server that died; retry with growing pauses, because the cause may pass."""
     deadline, pause = time.monotonic() + SERVER_SECONDS_MAX, 0.0
     while True:
         try:
@@ -56,6 +55,6 @@ async def _start_again(server: Kafka | Postgres) -> None:
                 raise ServerFailed(
                     f"{server.name} ended and cannot be started again: {trouble.words(error)}"
                 ) from error
-            pause = min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
+            pause = longer(pause)
             log.warning("%s is tried again in %.1f s: %s", server.name, pause, trouble.words(error))
         await asyncio.sleep(pause)

@@ -1,4 +1,5 @@
-"""Waiting until a worker is ready, as long as it makes progress: a machine may be busy."""
+"""Waits until a worker is ready, however long that takes on a busy machine, while it makes
+progress."""
 
 import asyncio
 import contextlib
@@ -10,9 +11,9 @@ import psutil
 from shared.embedded.workers import Worker
 
 STEP_SECONDS = 0.1
-"""Progress is this much more processor time than the process had used at the last step."""
+"""The processor time (seconds) that counts as progress since the last step."""
 STARTING_SECONDS_MAX = 600.0
-"""A start that makes progress and never ends is given up all the same."""
+"""The limit for a start that makes progress but never ends."""
 
 
 async def until_ready(
@@ -20,7 +21,7 @@ async def until_ready(
 ) -> str:
     """Return "" when the worker runs and answers /readyz with 200.
 
-    With `or_waiting` also when everything that it still lacks waits for a person; returns what.
+    With `or_waiting` also when all its remaining causes wait for a person; returns these causes.
     Raises TimeoutError, with the last answer, after `seconds` without progress.
     """
     last = "nothing"
@@ -41,10 +42,10 @@ async def until_ready(
 
 
 class Starting:
-    """Watches one worker from its start. Progress is processor time used before its first answer,
-    and after that an answer of /readyz that was not given before.
+    """Watches one worker from its start. Before its first answer progress is processor time, after
+    that a new answer of /readyz.
 
-    A process that ends and is started again does the same work and gives the same answers: that
+    A process that crashes and is started again repeats the same work and the same answers, so that
     is no progress.
     """
 
@@ -54,7 +55,7 @@ class Starting:
         self._worked = 0.0
 
     def moves(self, answer: str, pid: int | None) -> bool:
-        """Return whether there is progress, given what /readyz answers now (empty: nothing)."""
+        """Return whether there is progress, given the present answer of /readyz (empty: none)."""
         if time.monotonic() - self._begun > STARTING_SECONDS_MAX:
             return False
         if answer:
@@ -78,7 +79,7 @@ def _worked(pid: int | None) -> float:
 
 
 def _for_a_person(body: str) -> str:
-    """Return what a worker waits for, by its /readyz; empty where time or a restart may help."""
+    """Return the causes in /readyz if all of them wait for a person, else an empty text."""
     try:
         answer = json.loads(body)
         causes, person = answer["causes"], set(answer["person"])
@@ -90,7 +91,7 @@ def _for_a_person(body: str) -> str:
 
 
 async def get(host: str, port: int, path: str) -> tuple[int, str]:
-    """Return status and body of a small HTTP answer; 0 when nobody answers."""
+    """Return status and body of a small HTTP answer; status 0 when there is none."""
     try:
         async with asyncio.timeout(5):
             reader, writer = await asyncio.open_connection(host, port)

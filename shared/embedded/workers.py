@@ -1,4 +1,4 @@
-"""A worker process of a fleet, started again whenever it ends."""
+"""A worker process of a fleet, restarted whenever it ends."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from shared.embedded.process import cancel, end, spawn
+from shared.embedded.process import cancel, end, longer, spawn
 from shared.runtime import trouble
 from shared.runtime.settings import Settings, inherited_environment
 
 STOP_SECONDS = 10.0
 CALM_SECONDS = 30.0
-"""A worker that ran this long did not crash at its start: it is started again at once."""
-PAUSE_SECONDS_MAX = 10.0
+"""A worker that ran this long did not crash at its start, so it is restarted at once."""
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +22,8 @@ log = logging.getLogger(__name__)
 class Worker:
     """One process, kept running from `begin` to `stop`.
 
-    `command` returns what to execute and is asked before each start; `started` is called after
-    each. The settings hold the port of its metrics and the file of its log.
+    `command` is called before each start and returns what to execute; `started` is called after
+    each start. The settings hold the port for metrics and the log file.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Worker:
         self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Stop the process in order; it stays down until `begin`."""
+        """Stop the process cleanly; it stays down until `begin`."""
         if self._keeper is not None:
             await cancel(self._keeper)
             self._keeper = None
@@ -71,7 +70,8 @@ class Worker:
         return pid
 
     async def _keep(self) -> None:
-        """Run the process for ever: after a crash again at once, after a quick one more slowly."""
+        """Restart the process for ever: at once after a long run, with pauses after quick
+        crashes."""
         assert self._settings.log_file is not None
         environment = inherited_environment(**self._settings.environment())
         pause = 0.0
@@ -87,11 +87,11 @@ class Worker:
             except OSError as error:
                 ending = trouble.words(error)
             else:
-                with contextlib.suppress(OSError):  # a full disk is no reason to start another one
+                with contextlib.suppress(OSError):  # a full disk must not end this loop
                     self._started()
                 ending = f"code {await self.process.wait()}"
             calm = time.monotonic() - begun > CALM_SECONDS
-            pause = 0.0 if calm else min(2 * pause + 0.1, PAUSE_SECONDS_MAX)
+            pause = 0.0 if calm else longer(pause)
             log.warning(
                 "worker %s ended (%s) and is started again in %.1f s", self.name, ending, pause
             )
