@@ -1,6 +1,6 @@
-"""The bare loop that the latency benchmark compares with: consume, insert, commit, no more.
+"""The loop that the latency benchmark compares with; it only consumes, inserts and commits.
 
-`python -m benches.bare TOPIC`, on the servers of the environment, until it is killed.
+`python -m benches.bare TOPIC` runs it on the servers of the environment until it is killed.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from shared.runtime.settings import Settings
 
 
 async def create_topic(kafka: str, topic: str) -> None:
-    """Create the loop's topic, of one partition."""
+    """Create the loop's topic, with one partition."""
     admin = clients.admin(kafka)
     await admin.start()
     try:
@@ -25,7 +25,7 @@ async def create_topic(kafka: str, topic: str) -> None:
 
 
 async def loop(kafka: str, database_url: str, topic: str) -> None:
-    """Insert each record of a topic, a transaction each."""
+    """Insert each record of a topic in a transaction of its own."""
     connection = await connect(database_url, "bare")
     consumer = clients.consumer(kafka, topic, group_id="bare", auto_offset_reset="earliest")
     await consumer.start()

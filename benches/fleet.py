@@ -1,4 +1,4 @@
-"""The fleet that a benchmark measures: prepared with customers of some age, then left quiet."""
+"""The fleet that a benchmark measures, prepared with customers who have some periods already."""
 
 import asyncio
 import random
@@ -18,6 +18,7 @@ from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.period import months_after
 from shared.ledger.postgres import baselines, positions, reports, runs
+from shared.ledger.sentences import counted
 from shared.operator.printing import progress
 from shared.operator.publish import publish
 from shared.runtime.connecting import connect
@@ -63,7 +64,7 @@ async def fleet_of(
                 await fleet.stop_worker(name)
             await baselines.settle_tables(connection)
             progress(
-                f"{customers:,} customers of {age} periods after "
+                f"{counted(customers, 'customer')} of {counted(age, 'period')} after "
                 f"{time.perf_counter() - began:.0f} s"
             )
             yield fleet, connection
@@ -113,7 +114,7 @@ def tick(day: str) -> Message:
 
 
 def payments(count: int, customers: int, seed: int) -> Iterator[Message]:
-    """Payments for the last period, of customers drawn from a seed."""
+    """Yield payments for the last period, of customers chosen at random by a seed."""
     chance = random.Random(seed)
     for number in range(count):
         yield payment(f"{seed}-{number}", chance.randrange(customers))
@@ -152,7 +153,7 @@ def _event(kind: str, event_id: str, data: dict[str, Any]) -> Message:
 
 
 async def applied(connection: asyncpg.Connection, consumer: str, topic: str, count: int) -> None:
-    """Return when a consumer has applied so many records of a topic."""
+    """Return when a consumer has applied `count` records of a topic."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await positions.applied(connection, consumer, topic) < count:
             await asyncio.sleep(POLL_SECONDS)
@@ -166,7 +167,7 @@ async def run_done(connection: asyncpg.Connection, tick_id: str) -> None:
 
 
 def peak_rss_mb(fleet: Fleet) -> float:
-    """Return the greatest resident memory that a worker had so far, in MB of 10^6 bytes."""
+    """Return the largest peak of resident memory of the workers, in MB of 10^6 bytes."""
     return round(max(map(_peak_bytes, fleet.pids.values())) / 1e6, 1)
 
 
@@ -174,5 +175,5 @@ def _peak_bytes(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):  # not Linux: what it has now
+    except (OSError, StopIteration):  # not Linux: its present memory
         return int(psutil.Process(pid).memory_info().rss)

@@ -1,4 +1,4 @@
-"""The measurements behind `bench`: each returns the figures of one run."""
+"""The measurements of `bench`: each returns the figures of one run."""
 
 import asyncio
 import statistics
@@ -44,7 +44,7 @@ Figures = dict[str, Any]
 
 
 async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> Figures:
-    """A bill for each customer, from the tick on Kafka to the last committed line."""
+    """Measure a bill for each customer, from the tick on Kafka to the last committed line."""
     workers = (ALL if whole_fleet else {"coordinator": 1}) | {"generator": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
@@ -63,8 +63,8 @@ async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> 
 
 
 async def payments(customers: int, count: int, age: int, copies: int, whole_fleet: bool) -> Figures:
-    """A backlog of payments. The clock starts when the collector has committed its first batch,
-    so that its start is not counted; neither is that batch."""
+    """Measure a backlog of payments. Time counts from the collector's first commit, so that its
+    start is not measured; that first batch is not counted."""
     workers = (ALL if whole_fleet else {}) | {"collector": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
@@ -83,7 +83,7 @@ async def payments(customers: int, count: int, age: int, copies: int, whole_flee
         await starting
         measured = count - first
         if measured <= 0:
-            progress("all came in one batch: measure more payments with --count")
+            progress("all payments were one batch: measure more payments with --count")
         share = count / max(measured, 1)
         figures = await _beside(fleet, connection, "payments", before, seconds * share)
         more = {"units": measured, "seconds": round(seconds, 3)}
@@ -91,7 +91,7 @@ async def payments(customers: int, count: int, age: int, copies: int, whole_flee
 
 
 async def latency(customers: int, count: int, age: int) -> Figures:
-    """Payments one after the other on a quiet fleet, and the same through the bare loop."""
+    """Measure single payments on a quiet fleet, and the same through the bare loop."""
     async with fleet_of(ALL, customers, age) as (fleet, connection), _bare(fleet, connection):
         await settle(fleet.kafka, fleet.database_admin, timeout=3600)
         before = await baselines.last_position(connection)
@@ -109,7 +109,7 @@ async def latency(customers: int, count: int, age: int) -> Figures:
 
 
 async def cascade(count: int, age: int) -> Figures:
-    """Cancellations of the oldest of many periods, beside a bare insert of as many rows."""
+    """Measure cancellations of the oldest of many periods, and bare inserts of as many rows."""
     async with fleet_of(ALL, count + WARM_UP, age) as (fleet, connection):
         await settle(fleet.kafka, fleet.database_admin, timeout=3600)
         oldest = months_after(LAST, 1 - age)
@@ -143,10 +143,10 @@ async def cascade(count: int, age: int) -> Figures:
 async def _beside(
     fleet: Fleet, connection: asyncpg.Connection, bench: str, before: int, seconds: float
 ) -> Figures:
-    """Return the figures of the lines written since `before`, beside their baselines."""
+    """Return the figures of the lines written since `before`, with their baselines."""
     peak = peak_rss_mb(fleet)
     lines = await baselines.lines_after(connection, before)
-    for name in list(fleet.pids):  # the baselines have the machine to themselves
+    for name in list(fleet.pids):  # the fleet is stopped, so that the baselines are not disturbed
         await fleet.stop_worker(name)
     copied = await baselines.copy_per_second(connection, before, lines)
     single = await baselines.single_per_second(connection, before, lines)
@@ -179,9 +179,9 @@ def _p50(times: Sequence[float]) -> float:
 async def _times(
     fleet: Fleet, messages: Sequence[Message], seen: Callable[[int], Awaitable[bool]]
 ) -> list[float]:
-    """Send messages one by one, each when the one before was seen; return how long each took.
+    """Send messages one by one, each when the one before is visible; return the time of each.
 
-    The first few warm up and do not count.
+    The first `WARM_UP` are not counted.
     """
     times = []
     async with Publisher(fleet.kafka) as publisher:
@@ -203,7 +203,7 @@ async def _visible(
 
 
 class _Bare:
-    """Whether the bare loop has committed the record sent last."""
+    """Knows whether the bare loop has committed the record that was sent last."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -214,7 +214,7 @@ class _Bare:
 
 @asynccontextmanager
 async def _bare(fleet: Fleet, connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Run the bare loop beside the fleet, a process like a worker."""
+    """Run the bare loop beside the fleet, in a process of its own."""
     await baselines.make_twin(connection, 0)
     await create_topic(fleet.kafka, BARE)
     servers = Settings().with_servers(fleet.kafka, fleet.database_admin)
@@ -232,7 +232,7 @@ async def _bare(fleet: Fleet, connection: asyncpg.Connection) -> AsyncIterator[N
 async def _bare_inserts(
     connection: asyncpg.Connection, before: int, lines: Sequence[Line], age: int
 ) -> list[float]:
-    """Insert the lines of each cascade again, bare, and return how long each took."""
+    """Insert the lines of each cascade into a bare table, and return the time of each."""
     await baselines.make_twin(connection, before)
     return [
         await baselines.insert_seconds(connection, lines[at : at + age])

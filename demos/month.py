@@ -1,7 +1,7 @@
-"""The demo: a month of an ISP, played on a fleet of its own in a folder that goes away.
+"""The demo: a month of an ISP, played on a fleet of its own in a temporary folder.
 
-The script is the same each time: it draws from a seed, and its days are in January and
-February 2026 whatever the clock says.
+It is the same each time: random choices come from a fixed seed, and the days are in January and
+February 2026, whatever the clock says.
 """
 
 import random
@@ -20,6 +20,7 @@ from services.workers import WORKERS, worker_command
 from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.postgres import reports
+from shared.ledger.sentences import counted
 from shared.operator.printing import print_table, progress
 from shared.operator.publish import publish
 from shared.operator.servers import database
@@ -55,7 +56,7 @@ SHOWN = ("c-00001", "c-00003", "c-00008")
 
 
 async def play(customers: int) -> None:
-    """Start a fleet, play the month, show what came of it, stop, and leave nothing behind."""
+    """Start a fleet, play the month, show the results, stop, and leave nothing behind."""
     began = time.perf_counter()
     progress("starting Kafka, PostgreSQL and five workers ...")
     async with _fleet() as fleet:
@@ -73,7 +74,7 @@ async def play(customers: int) -> None:
 
 
 class Isp:
-    """Customers and what they do, drawn from a seed."""
+    """Customers and their events, chosen at random by a fixed seed."""
 
     def __init__(self, customers: int) -> None:
         self._chance = random.Random(SEED)
@@ -88,7 +89,7 @@ class Isp:
                 self._paying.setdefault(pays, []).append(number)
 
     def day(self, day: date) -> Iterator[Message]:
-        """What a day brings: signups, payments, and the nightly tick."""
+        """Yield the events of a day: signups, payments, and the nightly tick."""
         for number in self._joining.get(day, ()):
             yield self._signup(number, day)
         for number in self._paying.get(day, ()):
@@ -102,7 +103,7 @@ class Isp:
                     yield self._signup(number, day)
 
     def _signup(self, number: int, joined: date) -> Message:
-        """Customers of every sort: three cycles, three packages, some exempt, some VIP."""
+        """Return a signup: three cycles, three packages, some exempt from VAT, some VIP."""
         code, price = PACKAGES[number % len(PACKAGES)]
         data: dict[str, Any] = {
             "customer_id": _customer_id(number),
@@ -124,7 +125,7 @@ class Isp:
         return _event("billing.customer.signed_up.v1", f"signup-{number}", data)
 
     def _payment(self, number: int, day: date) -> Message:
-        """Most pay a month's bill, some what they have at hand."""
+        """Return a payment: mostly a month's bill, sometimes another amount."""
         online = self._chance.random() < 0.6
         _, price = PACKAGES[number % len(PACKAGES)]
         month = Decimal(price) * Decimal("1.155")
@@ -171,7 +172,7 @@ def _event(kind: str, event_id: str, data: dict[str, Any]) -> Message:
 
 @asynccontextmanager
 async def _fleet() -> AsyncIterator[Fleet]:
-    """Run a fleet of its own: servers and settings of the environment are not for playing."""
+    """Run a fleet of its own, whatever servers and settings the environment names."""
     settings = Settings()
     with tempfile.TemporaryDirectory(prefix="rollforward-demo-", ignore_cleanup_errors=True) as at:
         workers = dict.fromkeys(WORKERS, 1)
@@ -182,7 +183,7 @@ async def _fleet() -> AsyncIterator[Fleet]:
 
 
 async def _step(fleet: Fleet, what: str, events: Iterable[Message]) -> None:
-    """Publish, wait until the fleet has settled, and say what came of it and how long it took."""
+    """Publish, wait until the fleet has settled, and print the counts and the time."""
     async with database(fleet.database_admin) as connection:
         before = await reports.counts(connection)
         began = time.perf_counter()
@@ -192,13 +193,14 @@ async def _step(fleet: Fleet, what: str, events: Iterable[Message]) -> None:
         after = await reports.counts(connection)
     lines, notices = (after[name] - before[name] for name in ("lines", "notices"))
     progress(
-        f"{what}: {events_sent:,} events, {lines:,} ledger lines, {notices:,} notices"
+        f"{what}: {counted(events_sent, 'event')}, {counted(lines, 'ledger line')},"
+        f" {counted(notices, 'notice')}"
         f" in {seconds:.1f} s ({lines / seconds:,.0f} lines a second)"
     )
 
 
 async def _show(fleet: Fleet, seconds: float) -> None:
-    """Print the statements of a few, the totals, and what to try next."""
+    """Print a few statements, the totals, and what to try next."""
     async with database(fleet.database_admin) as connection:
         for customer_id in SHOWN:
             who = await reports.customer(connection, customer_id)
@@ -218,12 +220,12 @@ async def _show(fleet: Fleet, seconds: float) -> None:
         )
         counts = await reports.counts(connection)
     click.echo(
-        f"\n{counts['lines']:,} ledger lines and {counts['notices']:,} notices from "
-        f"{counts['commands']:,} commands in {seconds:.0f} s, start included"
+        f"\n{counted(counts['lines'], 'ledger line')} and {counted(counts['notices'], 'notice')} "
+        f"from {counted(counts['commands'], 'command')} in {seconds:.0f} s, start included"
     )
     click.echo(
         "\nNext: keep a fleet with `rollforward up --data ./fleet`, then, in another terminal,\n"
         "`export ROLLFORWARD_DATA=./fleet`, `rollforward publish FILE.jsonl`, `rollforward tick "
         "--as-of DATE`,\n`rollforward settle`, `rollforward statement CUSTOMER`; `rollforward "
-        "--help` knows the rest."
+        "--help` lists the rest."
     )

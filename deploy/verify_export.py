@@ -6,7 +6,10 @@
 
 Each line's hash is SHA-256 of the hash before it (32 zero bytes for a customer's first line) and
 of its own fields but the hash, joined by line feeds, as they stand in the file. See AUDIT.md.
-Prints the first broken line and what was expected there; exit code 1.
+With heads.csv and seal.json (`rollforward seal --heads heads.csv --out seal.json`) also checks that
+each customer's line that was sealed is still the same.
+Exit codes: 0 all is right, 1 the first broken line is printed with what was expected there, 2 wrong
+usage.
 """
 
 import csv
@@ -86,12 +89,28 @@ def sealed(heads_path, seal_path):
     return {row[0]: (int(row[1]), row[2]) for row in rows if row[0] and row[1]}
 
 
-heads = sealed(*sys.argv[2:4]) if len(sys.argv) > 3 else {}
-lines = check(sys.argv[1], heads)
-for customer, (seq, expected, *found) in heads.items():
-    if found != [expected]:
-        sys.exit(
-            f"customer {customer}, line {seq}: hash is {found or 'missing'},"
-            f" expected {expected}, as it was sealed"
-        )
-print(f"{lines} lines are right" + (f", {len(heads)} heads as they were sealed" if heads else ""))
+def counted(count, one):
+    return f"{count} {one}" + "s" * (count != 1)
+
+
+def main(arguments):
+    if "-h" in arguments or "--help" in arguments:
+        print(__doc__)
+        return
+    if len(arguments) not in (1, 3):
+        print("usage: verify_export.py ledger.csv [heads.csv seal.json]", file=sys.stderr)
+        sys.exit(2)
+    heads = sealed(*arguments[1:]) if len(arguments) == 3 else {}
+    lines = check(arguments[0], heads)
+    for customer, (seq, expected, *found) in heads.items():
+        if found != [expected]:
+            sys.exit(
+                f"customer {customer}, line {seq}: hash is {found or 'missing'},"
+                f" expected {expected}, as it was sealed"
+            )
+    ends = f", {counted(len(heads), 'head')} as they were sealed" if heads else ""
+    print(f"all is right: {counted(lines, 'line')}{ends}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""`python -m services.console`: what a fleet runs for each worker."""
+"""`python -m services.console`: the command line; a fleet starts each worker with it."""
 
 from services.console.main import main
 

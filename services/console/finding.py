@@ -1,10 +1,12 @@
-"""Finding the fleet, by a folder's `connection.json` or the two server settings, and asking it."""
+"""Finds the fleet by a folder's `connection.json` or the two server settings, and queries its
+book."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -13,13 +15,13 @@ from shared.runtime.settings import Settings, SettingsError
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-HOW = "say where the fleet is: --data DIR, or ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL"
+HOW = "name the fleet by --data DIR, or by ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL"
 KEYS = {"kafka": "ROLLFORWARD_KAFKA", "database_admin": "ROLLFORWARD_DATABASE_URL"}
 """What commands read of a folder's `connection.json`, and the settings that mean the same."""
 
 
 class Servers(NamedTuple):
-    """The addresses of a fleet's servers, as far as known."""
+    """The addresses of a fleet's servers; None where not known."""
 
     settings: Settings
     kafka_address: str | None
@@ -27,14 +29,14 @@ class Servers(NamedTuple):
 
     @property
     def kafka(self) -> str:
-        """The bootstrap address; SettingsError when it is not known."""
+        """The bootstrap address; raises SettingsError when it is not known."""
         if self.kafka_address is None:
             raise SettingsError(f"no Kafka is known; {HOW}")
         return self.kafka_address
 
     @property
     def database(self) -> str:
-        """The URL of the database, for a role that may write; SettingsError as above."""
+        """The URL of the database, for a role that may write; raises SettingsError as above."""
         if self.database_url is None:
             raise SettingsError(f"no database is known; {HOW}")
         return self.database_url
@@ -99,6 +101,32 @@ def expect_whole(servers: Servers) -> None:
 
     if servers.kafka_address is not None:
         asyncio.run(whole(servers.database, servers.kafka))
+
+
+def ask_in_zone(servers: Servers, question: Callable[[Any], Awaitable[T]]) -> tuple[T, ZoneInfo]:
+    """Do as `ask`, and return the business zone too, in which people read instants."""
+
+    async def both(connection: Any) -> tuple[T, ZoneInfo]:
+        return await question(connection), await _zone(connection, servers.settings)
+
+    return ask(servers, both)
+
+
+def business_zone(servers: Servers) -> ZoneInfo:
+    """Return the fleet's business zone; before it is set up, the one of the settings."""
+    return ask(servers, lambda connection: _zone(connection, servers.settings))
+
+
+async def _zone(connection: Any, settings: Settings) -> ZoneInfo:
+    from asyncpg import InsufficientPrivilegeError
+
+    from shared.ledger.postgres import reports
+
+    try:
+        name = await reports.zone(connection)
+    except InsufficientPrivilegeError:  # a login that may only read schema report
+        name = None
+    return ZoneInfo(name) if name else settings.zone
 
 
 def data_option(command: F) -> F:

@@ -1,7 +1,7 @@
 """The command line: `rollforward` with every command of contract §8.
 
-A command finds the fleet, calls one function and prints. Heavy libraries are imported by the
-command that needs them, so that every other one starts at once.
+A command finds the fleet, calls one function and prints. Slow libraries are imported by the
+commands that need them, so that the others start at once.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ from services.console.problems import explained
 
 class Commands(click.Group):
     """The group of all commands: lists them in the order in which they were added, and turns an
-    error that has an explanation into one line and the exit code of the contract."""
+    expected error into one line and an exit code of the contract."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(self.commands)

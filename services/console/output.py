@@ -1,4 +1,4 @@
-"""Files that commands write: whole under their name, or not there at all."""
+"""Files that commands write: complete, or not there at all."""
 
 import os
 import secrets
@@ -15,10 +15,10 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 @contextmanager
 def whole(path: Path) -> Iterator[IO[bytes]]:
-    """Lend a file for writing that gets its name when the block ends well, and `-` as stdout.
+    """Lend a file for writing that gets its name only when the block ends without an error; `-` is
+    stdout.
 
-    After an error there is nothing under the name, or what was there before. A pipe or device is
-    written as it is.
+    After an error the file is as it was before, or missing. A pipe or device is written directly.
     """
     if str(path) == "-":
         yield sys.stdout.buffer

@@ -1,4 +1,4 @@
-"""Exit codes (contract §8), and errors as one clear line on stderr without a traceback."""
+"""Exit codes (contract §8), and expected errors as one line on stderr without a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +33,7 @@ class Away(Problem):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn an error that has an explanation into a problem with its exit code; a bug keeps its
-    traceback."""
+    """Turn an expected error into a `Problem` with its exit code; a bug keeps its traceback."""
     try:
         yield
     except SettingsError as error:
@@ -49,7 +48,7 @@ def explained() -> Iterator[None]:
 
 
 def _problem(error: Exception) -> Problem | None:
-    # By name, so that a command that needs no server does not import a client library.
+    # By name, so that a command that needs no server imports no client library.
     kind = KINDS.get(f"{type(error).__module__}.{type(error).__qualname__}")
     if kind is not None:
         return kind(str(error))
@@ -59,7 +58,7 @@ def _problem(error: Exception) -> Problem | None:
         code = trouble.exit_code(error)
         if code is not None:
             return BY_CODE[code](f"a server {SERVER[code]}: {trouble.told(error)}")
-    if isinstance(error, OSError):  # a file, a port, a full disk: none of them is a bug
+    if isinstance(error, OSError):  # a file, a port, a full disk: not a bug
         where = f"{error.filename}: " if error.filename else ""
         return Misconfigured(f"{where}{error.strerror or error}")
     return None

@@ -1,4 +1,4 @@
-"""`explain` in words for a clerk, and the same as plain values for a program."""
+"""The output of `explain`: text for a clerk, and the same as plain values for a program."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -10,6 +10,7 @@ from shared.ledger.charge import Piece
 from shared.ledger.commands import RefundMade
 from shared.ledger.explain import Pricing, Step, TaxPart
 from shared.ledger.money import decimal, percent, round_half_up
+from shared.operator.printing import shown
 
 FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
 WIDTH = 62
@@ -19,7 +20,7 @@ WIDTH = 62
 
 
 def as_text(steps: Sequence[Step], zone: ZoneInfo) -> str:
-    """Return the whole story of a period, a paragraph a line; instants are shown in `zone`."""
+    """Return the explanation of a period, a paragraph a line; instants are shown in `zone`."""
     return "\n\n".join("\n".join(_paragraph(step, zone)) for step in steps)
 
 
@@ -82,7 +83,7 @@ def _payment(step: Step) -> str:
 
 def _of(refund: object) -> str:
     if not isinstance(refund, RefundMade):
-        return "what is not in the book: run `rollforward verify`"
+        return "a payment that is not in the book: run `rollforward verify`"
     return "the credit" if refund.payment_id is None else f"payment/{refund.payment_id}"
 
 
@@ -93,12 +94,11 @@ def _moved(step: Step, name: str, sign: int = 1) -> str:
 
 def _who(step: Step, zone: ZoneInfo) -> str:
     line = step.line
-    written = line.recorded_at.astimezone(zone)
-    nobody = "by a run, or a signup that names nobody"
+    nobody = "by a run, or a signup without an actor"
     made = line.kind in ("bill", "skip")
-    by = f"by {line.actor}" if line.actor else nobody if made else "by nobody named"
+    by = f"by {line.actor}" if line.actor else nobody if made else "without an actor"
     words = [by, f"command {line.command_id}"]
-    words.append(f"written {written:%Y-%m-%d %H:%M:%S %z}")
+    words.append(f"written {shown(line.recorded_at, zone)}")
     if line.reason:
         words.append(f'because "{line.reason}"')
     return ", ".join(words)
@@ -141,7 +141,7 @@ def _row(words: str, amount: str) -> str:
 
 
 def _exact(piece: Piece) -> int:
-    """Return what a piece costs, rounded for showing only: the sum is rounded once."""
+    """Return what a piece costs, rounded for display: for the charge the sum is rounded once."""
     if piece.status != "active":
         return 0
     exact = Fraction(piece.package.price * piece.days, piece.cycle_days)

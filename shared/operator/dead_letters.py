@@ -1,30 +1,26 @@
-"""Dead letters as they lie in their topics, and what today's reader would make of each."""
+"""Reads the dead-letter topics, and finds out whether this release could read each record now."""
 
-import logging
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord
 
-from shared.kafka import clients
+from shared.kafka import spans
 from shared.ledger.postgres import reports
-from shared.operator.servers import database, no_kafka
+from shared.operator.servers import asking, database
 from shared.schemas.codec import decode
 from shared.schemas.dead_letters import REPLAY_OF, DeadLetter, read_dead_letter
 from shared.schemas.envelope import Message
 from shared.schemas.malformed import Malformed, one_line
 from shared.schemas.topics import DEAD_LETTERS, dead_letters_of
 
-SILENCE_MS_MAX = 60_000
-"""A broker that sends nothing for so long before the end of a topic is away."""
-
 
 class Letter(NamedTuple):
-    """A dead letter. `name` is TOPIC/OFFSET in the dead-letter topic; `headers` the original
-    ones; `now` is unreadable, readable or applied; `command_id` is known where it is readable.
-    `replay_of` is the letter whose replay came back as this one, `came_back_as` the other way."""
+    """A dead letter. `name` is TOPIC/OFFSET in the dead-letter topic, `headers` are the original
+    ones, `now` is unreadable, readable or applied; `command_id` is known where it is readable.
+    `replay_of` names the letter whose replay failed and became this one; `came_back_as` names the
+    letter that a replay of this one became."""
 
     name: str
     origin: DeadLetter
@@ -37,27 +33,27 @@ class Letter(NamedTuple):
     came_back_as: str | None = None
 
     def message(self) -> Message:
-        """Return the record as it first came. Where it cannot be read it will come back: a header
-        more then says which letter it was."""
+        """Return the original record, to be published again. Where it is still unreadable it will
+        become a dead letter again, so one more header says which letter it was."""
         headers = [each for each in self.headers if each[0] != REPLAY_OF]
         if self.now == "unreadable":
             headers.append((REPLAY_OF, self.name.encode()))
         return Message(self.origin.topic, self.key, self.value, headers)  # type: ignore[arg-type]
 
-    def row(self) -> tuple[str | None, ...]:
+    def row(self) -> tuple[Any, ...]:
         origin = self.origin
         came_from = f"{origin.topic}/{origin.partition}/{origin.offset}"
         return (
             self.name,
             came_from,
             self._key(),
-            self._at(),
+            self._moment(),
             origin.error,
             self.now,
             self.came_back_as,
         )
 
-    def told(self) -> dict[str, Any]:
+    def as_values(self) -> dict[str, Any]:
         return {
             "letter": self.name,
             **self.origin._asdict(),
@@ -74,23 +70,23 @@ class Letter(NamedTuple):
         return "-" if self.key is None else one_line(self.key.decode(errors="replace"))
 
     def _at(self) -> str:
+        moment = self._moment()
+        return moment if isinstance(moment, str) else moment.isoformat(timespec="seconds")
+
+    def _moment(self) -> datetime | str:
         try:
-            moment = datetime.fromtimestamp(self.origin.timestamp / 1000, UTC)
+            return datetime.fromtimestamp(self.origin.timestamp / 1000, UTC)
         except (ValueError, OverflowError, OSError):
-            # Kafka takes any number before now as a record's timestamp.
+            # Kafka accepts any number as a timestamp, if it does not lie in the future.
             return f"{self.origin.timestamp} ms"
-        return moment.isoformat(timespec="seconds")
 
 
 async def letters(kafka: str, database_url: str, zone: ZoneInfo) -> list[Letter]:
-    """Return every dead letter there is, oldest first in each topic.
+    """Return every dead letter, oldest first in each topic.
 
     Raises Unreachable when a server is away.
     """
-    try:
-        records = await _records(kafka)
-    except (KafkaError, OSError) as error:
-        raise no_kafka(kafka, error) from error
+    records = await _records(kafka)
     found = [letter for record in records if (letter := _letter(record, zone)) is not None]
     ids = [letter.command_id for letter in found if letter.command_id is not None]
     async with database(database_url) as connection:
@@ -112,7 +108,7 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
     except ValueError:
         return None
     if dead_letters_of(origin.topic) != record.topic:
-        return None  # a replay would send it where a stranger says
+        return None  # the header is untrusted: a replay could publish to any topic
     try:
         inbound = decode(origin.topic, record.key, record.value, headers, zone)
         now, command_id = "readable", inbound.command.command_id
@@ -126,28 +122,9 @@ def _letter(record: ConsumerRecord, zone: ZoneInfo) -> Letter | None:
 
 
 async def _records(kafka: str) -> list[ConsumerRecord]:
-    """Read the dead-letter topics from their beginnings to their present ends."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    consumer = clients.consumer(kafka, retry_backoff_ms=10)
-    records: list[ConsumerRecord] = []
-    try:
-        await consumer.start()
-        partitions = [TopicPartition(topic.name, 0) for topic in DEAD_LETTERS]
-        ends = await consumer.end_offsets(partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        consumer.assign(partitions)
-        for partition, begin in begins.items():
-            consumer.seek(partition, begin)
-        left = {partition for partition in partitions if begins[partition] < ends[partition]}
-        while left:
-            polled = await consumer.getmany(timeout_ms=SILENCE_MS_MAX)
-            for partition, batch in polled.items():
-                records += [record for record in batch if record.offset < ends[partition]]
-            # Not by its last record: the mark of somebody's transaction may come after it.
-            read = {each for each in left if await consumer.position(each) >= ends[each]}
-            if not polled and not read:
-                raise KafkaError("it sends no records")
-            left -= read
-    finally:
-        await consumer.stop()
-    return sorted(records, key=lambda record: (record.topic, record.offset))
+    """Read the dead-letter topics up to their present ends."""
+    async with asking(kafka) as asker:
+        topics = [(topic.name, 0) for topic in DEAD_LETTERS]
+        begins, ends = await asker.begins(topics), await asker.ends(topics)
+        left = {each: (begins[each], ends[each]) for each in topics}
+        return [record async for record in spans.records(kafka, left)]

@@ -6,16 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 SPACE = "  "
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows under their heads, columns aligned: numbers and amounts to the right."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], zone: ZoneInfo | None = None) -> str:
+    """Return rows under their heads in aligned columns: numbers and amounts to the right.
+
+    Instants are shown in `zone`, which is needed where there are any.
+    """
     raw = [list(row) for row in rows]
-    texts = [[shown(value) for value in row] for row in raw]
+    texts = [[shown(value, zone) for value in row] for row in raw]
     widths = [max(len(text) for text in column) for column in zip(heads, *texts, strict=True)]
     right = [
         any(_counts(row[at]) for row in raw) and all(_counts(row[at], True) for row in raw)
@@ -30,23 +34,29 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def shown(value: Any) -> str:
-    """Return a value as a person reads it."""
+def shown(value: Any, zone: ZoneInfo | None = None) -> str:
+    """Return a value as a person reads it; an instant as 2026-02-01 09:00:00+06:00, in `zone`."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
+        assert zone is not None, "people read instants in the business zone"
+        return value.astimezone(zone).isoformat(sep=" ", timespec="seconds")
     return str(value)
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    click.echo(table(heads, rows))
+def print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[Any]], zone: ZoneInfo | None = None
+) -> None:
+    click.echo(table(heads, rows, zone))
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON: amounts as strings of two decimals, days and instants as ISO."""
+    """Print a value as JSON: amounts as strings of two decimals, days and instants as ISO 8601.
+
+    Instants of the book stay in UTC, as programs want them.
+    """
     click.echo(json.dumps(value, default=_as_json, ensure_ascii=False, indent=2))
 
 
@@ -56,7 +66,7 @@ def plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def progress(text: str) -> None:
-    """Say on stderr what is going on."""
+    """Print on stderr what is being done."""
     click.echo(text, err=True)
 
 
@@ -90,4 +100,4 @@ def _as_json(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.hex()
-    raise TypeError(f"{type(value).__name__} has no place in an answer")
+    raise TypeError(f"{type(value).__name__} cannot be printed as JSON")

@@ -1,7 +1,8 @@
-"""Settling: wait until all that was published so far is applied, done and out again.
+"""Settling: wait until all that was published so far is applied, its runs are done and its events
+out.
 
-Five steps, each with a cut that is taken when the step before is done: what comes later is
-not waited for, so that settling ends on a busy fleet too.
+Five steps. Each notes what is there when the step before it is done, and waits for that alone, so
+that settling ends on a busy fleet too.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import asyncpg
 from shared.ledger.postgres import fleet, settling
 from shared.ledger.postgres.outgoing import Place
 from shared.ledger.postgres.settling import Look
+from shared.ledger.sentences import counted
 from shared.operator.servers import asking, database
 from shared.operator.whereabouts import standing, whereabouts
 from shared.runtime import restored
@@ -28,7 +30,7 @@ Ends = Mapping[tuple[str, int], int]
 
 
 class NotSettled(Exception):
-    """The time is over, or a person has to act first; `missing` names what is not yet done."""
+    """The time is up, or a person has to act first; `missing` names what is not done yet."""
 
     def __init__(self, missing: list[str], timeout: float | None = None) -> None:
         after = "" if timeout is None else f" after {timeout:g} s"
@@ -37,7 +39,7 @@ class NotSettled(Exception):
 
 
 class StandsStill(NotSettled):
-    """The fleet does nothing until a person decides; waiting is of no use."""
+    """The fleet does nothing until a person decides, so waiting is useless."""
 
     def __init__(self, reason: str) -> None:
         Exception.__init__(self, f"not settled: {reason}")
@@ -48,7 +50,7 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
     Raises StandsStill at once where the fleet waits for a person, Unreachable when a server cannot
-    be reached, SettingsError before `migrate`.
+    be reached, SettingsError when `migrate` has not been run.
     """
     async with database(database_url) as connection:
         if await fleet.set_up(connection) is None:
@@ -59,7 +61,8 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
                 raise StandsStill(restored.said(found))
 
             async def ends(topics: Iterable[str]) -> Ends:
-                """Of the partitions that the broker has, be they more than the book's."""
+                """Return the ends of all partitions on the broker, which may be more than the
+                book's."""
                 return await asker.ends(await asker.partitions(topics))
 
             async def still() -> list[str]:
@@ -69,7 +72,7 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
 
 
 class Settling:
-    """The five steps. `ends` tells the end offsets of topics, `still` what stands still."""
+    """The five steps. `ends` returns the end offsets of topics, `still` what stands still."""
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Settling:
         self._missing: Callable[[Look], list[str]] = lambda _: ["Kafka names no ends of the topics"]
 
     async def run(self, timeout: float) -> None:
-        """Go through the steps. What stands still waits for a person, so it is not waited for."""
+        """Take the steps in turn; raise StandsStill where a person has to decide."""
         try:
             async with asyncio.timeout(timeout):
                 if still := await self._still():
@@ -98,7 +101,7 @@ class Settling:
             raise NotSettled(missing or ["the last step was done too late"], timeout) from None
 
     async def _until(self, missing: Callable[[Look], list[str]]) -> Look:
-        """Look until nothing is missing; return that look, the cut of the next step."""
+        """Look until nothing is missing; return the last look, from which the next step begins."""
         self._missing = missing
         while missing(look := await self._look()):
             await asyncio.sleep(POLL_SECONDS)
@@ -109,7 +112,7 @@ class Settling:
 
 
 def _behind(ends: Ends) -> Callable[[Look], list[str]]:
-    """Say which topics are not read to their ends."""
+    """Return a function that names the topics that are not read to these ends."""
 
     def missing(look: Look) -> list[str]:
         left: dict[str, int] = {}
@@ -118,7 +121,7 @@ def _behind(ends: Ends) -> Callable[[Look], list[str]]:
             if at < end:
                 left[topic] = left.get(topic, 0) + end - at
         return [
-            f"the {CONSUMER_OF[topic]} has {count} records of {topic} before it"
+            f"the {CONSUMER_OF[topic]} has {counted(count, 'record')} of {topic} before it"
             for topic, count in left.items()
         ]
 
@@ -126,12 +129,12 @@ def _behind(ends: Ends) -> Callable[[Look], list[str]]:
 
 
 def _running(runs: frozenset[str]) -> Callable[[Look], list[str]]:
-    """Say which of these runs are not done."""
+    """Return a function that names those of these runs that are not done."""
     return lambda look: [f"the run of tick {tick} is not done" for tick in sorted(runs & look.runs)]
 
 
 def _unpublished(last: Mapping[str, Place]) -> Callable[[Look], list[str]]:
-    """Say which streams the relay has not published up to a row."""
+    """Return a function that names the streams that are not published up to these rows."""
     return lambda look: [
         f"the relay has not published all of the stream {stream}"
         for stream, row in last.items()

@@ -1,13 +1,15 @@
 """What a clerk is answered from the book alone, by commands of their own."""
 
 import asyncio
+import json
+import re
 
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
-from tests.postgres.kept import Kept, signup
+from tests.postgres.kept import Kept, adjustment, payment, signup
 from tests.postgres.test_rehearse import NO_NEXT_LABEL
 
 
@@ -56,5 +58,57 @@ async def test_a_rehearsal_names_whom_the_run_could_not_bill_and_why(
     rehearsed = await ask(database, "rehearse", "--as-of", "2026-03-01")
 
     assert rehearsed.exit_code == 0
-    assert "0 customers wait for a person, 1 cannot be billed" in rehearsed.stdout
+    assert "0 customers in quarantine, 1 customer who cannot be billed" in rehearsed.stdout
     assert "\nrahim: ValueError: " in rehearsed.stdout
+
+
+async def test_refusals_of_somebody_unknown_fail_and_those_of_a_customer_may_be_none(
+    kept: Kept, database: str
+) -> None:
+    mistyped = await ask(database, "refusals", "rahimm")
+    none = await ask(database, "refusals", "rahim")
+
+    assert mistyped.exit_code == 1
+    assert "customer rahimm is not known" in mistyped.stderr
+    assert (none.exit_code, none.stdout) == (0, "nothing was refused\n")
+
+
+INSTANT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?([+-]\d\d:?\d\d|Z| UTC)"
+QUARANTINED = "INSERT INTO book.quarantine (customer_id, reason, since) VALUES ('x', 'why', now())"
+NOTICE = (
+    "INSERT INTO book.notice (notice_id, customer_id, kind, period, amount, text, segments)"
+    " VALUES ('due/rahim/2026-01', 'rahim', 'due', '2026-01', 1, 'Pay', 1)"
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("parked",),
+        ("refusals",),
+        ("quarantine", "list"),
+        ("notices",),
+        ("policy", "show"),
+        ("explain", "rahim", "2026-01"),
+        ("statement", "rahim", "--as-of", "2199-01-01T00:00:00Z"),
+    ],
+    ids=" ".join,
+)
+async def test_people_read_instants_in_the_business_zone_and_programs_in_utc(
+    kept: Kept, connection: asyncpg.Connection, database: str, command: tuple[str, ...]
+) -> None:
+    await kept.policy('[[tax]]\ncode = "VAT"\nrate = "5"\nfrom = 2026-01-01\n')
+    await kept.tell(
+        payment("p-1", "jamal", "5.00", "2026-02-01"),
+        adjustment("a-1", "rahim", "5.00", "2026-01"),
+    )
+    await connection.execute(QUARANTINED)
+    await connection.execute(NOTICE)
+
+    answer = await ask(database, *command)
+    as_json = await ask(database, *command, "--json")
+
+    assert answer.exit_code == 0
+    assert set(re.findall(INSTANT, answer.output)) == {"+06:00"}
+    assert json.loads(as_json.stdout)
+    assert set(re.findall(INSTANT, as_json.stdout)) <= {"+00:00", "Z"}

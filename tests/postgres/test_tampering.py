@@ -324,7 +324,15 @@ async def test_the_stand_alone_verifier_agrees_and_names_a_changed_line(
     assert "customer salma, line" in dropped.stderr
 
 
-def _checked(*files: Path) -> Any:
+def test_the_stand_alone_verifier_explains_itself() -> None:
+    explained, wrong = _checked("--help"), _checked()
+
+    assert (explained.returncode, wrong.returncode) == (0, 2)
+    assert "python3 verify_export.py ledger.csv [heads.csv seal.json]" in explained.stdout
+    assert "usage: verify_export.py ledger.csv" in wrong.stderr
+
+
+def _checked(*files: Path | str) -> Any:
     return subprocess.run(
         [sys.executable, "-I", VERIFIER, *files], capture_output=True, text=True, check=False
     )

@@ -169,7 +169,7 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
         (6, "payment/p-2", "parked", "not_signed_up"),
     ]
     assert found[6][:3] == (7, None, "malformed")
-    assert "3 of 7 events were not done: 1 conflicting_duplicate, 1 malformed, 1 refused" in (
+    assert "not done: 3 of 7 events: 1 conflicting_duplicate, 1 malformed, 1 refused" in (
         mixed.stderr
     )
     assert plain.exit_code == 1
@@ -190,5 +190,5 @@ async def test_what_is_sent_and_not_judged_in_time_is_exit_code_3(
 
     assert (tick.exit_code, sent.exit_code) == (3, 3)
     assert tick.stdout.splitlines()[1] == "pending"
-    assert "sent, not judged yet: 1 of 1 events" in tick.stderr
+    assert "sent, not judged yet: 1 of 1 event;" in tick.stderr
     assert [each["outcome"] for each in json.loads(sent.stdout)["outcomes"]] == ["pending"]

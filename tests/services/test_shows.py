@@ -89,7 +89,7 @@ def test_the_demo_plays_two_months_and_shows_what_came_of_them(
         "January 1 to 10: signups, payments, ticks: 13 events",
         "January 11 to 20: signups, payments, ticks: 17 events",
         "January 21 to 31: signups, payments, ticks: 19 events",
-        "1 February: a new month for everyone: 1 events, 11 ledger lines, 11 notices",
+        "1 February: a new month for everyone: 1 event, 11 ledger lines, 11 notices",
     ):
         assert step in found.stderr
     rows = [line.split() for line in found.stdout.splitlines()]

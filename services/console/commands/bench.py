@@ -1,4 +1,4 @@
-"""`bench`: how fast the fleet is on this machine, beside what the machine could do at most."""
+"""`bench`: how fast the fleet is on this machine, beside simple baselines."""
 
 import asyncio
 import json
@@ -17,12 +17,12 @@ def _print(measured: Coroutine[Any, Any, dict[str, Any]]) -> None:
 
 @click.group()
 def bench() -> None:
-    """Measure a fleet of its own: a line of JSON a run.
+    """Measure a fleet started for this; each run prints a line of JSON.
 
-    Each run starts servers and workers in a folder that goes away, prepares a history, measures,
-    and then takes its baselines there: `copy_per_second`, COPY of the very lines it wrote into a
-    twin of the table with the same keys and no triggers; `single_per_second`, one transaction
-    for each of them. `ratio` is per_second to copy_per_second.
+    Each run starts servers and workers in a temporary folder, prepares a history, measures, and
+    then takes its baselines there: `copy_per_second`, COPY of the lines it wrote into a table with
+    the same keys and no triggers; `single_per_second`, one transaction for each of them. `ratio` is
+    per_second to copy_per_second.
     """
 
 
@@ -30,7 +30,7 @@ CUSTOMERS = click.option(
     "--customers", type=click.IntRange(min=1), default=20_000, show_default=True, metavar="N"
 )
 WHOLE_FLEET = click.option(
-    "--whole-fleet", is_flag=True, help="Let all workers share the machine, not only the measured."
+    "--whole-fleet", is_flag=True, help="Run all kinds of workers, not only the measured one."
 )
 COPIES = click.option(
     "--copies",
@@ -38,7 +38,7 @@ COPIES = click.option(
     default=2,
     show_default=True,
     metavar="N",
-    help="How many copies of the measured worker.",
+    help="Number of copies of the measured worker.",
 )
 
 
@@ -49,7 +49,7 @@ def age_option(default: int) -> Callable[[F], F]:
         default=default,
         show_default=True,
         metavar="PERIODS",
-        help="How many periods each customer has before the measurement.",
+        help="Number of periods of each customer before the measurement.",
     )
 
 
@@ -60,7 +60,7 @@ def count_option(default: int, what: str) -> Callable[[F], F]:
         default=default,
         show_default=True,
         metavar="N",
-        help=f"How many {what}.",
+        help=f"Number of {what}.",
     )
 
 
@@ -72,7 +72,7 @@ def count_option(default: int, what: str) -> Callable[[F], F]:
 def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> None:
     """One bill for each customer: from the tick on Kafka to the last committed line.
 
-    With --whole-fleet also `notices_seconds`, until the last notice is out.
+    With --whole-fleet also `notices_seconds`, until the last notice is published.
     """
     from benches import measuring
 
@@ -99,7 +99,7 @@ def payments(customers: int, count: int, age: int, copies: int, whole_fleet: boo
 def latency(customers: int, count: int, age: int) -> None:
     """A single payment on a quiet fleet: from published to visible in report.ledger.
 
-    `bare_p50_ms` is that of a loop that consumes, inserts and commits, and does nothing else.
+    `bare_p50_ms` is for a loop that only consumes, inserts and commits.
     """
     from benches import measuring
 

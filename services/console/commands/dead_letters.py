@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from services.console.finding import Servers, data_option, find, json_option
+from services.console.finding import Servers, business_zone, data_option, find, json_option
 from services.console.problems import Misconfigured, Problem
 from shared.operator.printing import print_json, print_table
 
@@ -21,38 +21,39 @@ def dlq() -> None:
 def list_letters(data: Path | None, as_json: bool) -> None:
     """List dead letters, oldest first: where each came from, why, and what a replay would do.
 
-    `now` is its state with this release: `unreadable` still, `readable` (a replay would apply
-    it), `applied` (its command has an outcome, or is parked). `came back as` names the letter
-    that a replay of this one came back as.
+    `now` is its state with this release: still `unreadable`, `readable` (a replay would apply it),
+    or `applied` (its command has an outcome, or is parked). `came back as` names the letter that a
+    replay of this one became.
     """
     from shared.operator.dead_letters import letters
 
     servers = find(data)
-    found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
+    zone = business_zone(servers)
+    found = asyncio.run(letters(servers.kafka, servers.database, zone))
     if as_json:
-        print_json([letter.told() for letter in found])
+        print_json([letter.as_values() for letter in found])
     elif found:
         heads = ["letter", "came from", "key", "at", "error", "now", "came back as"]
-        print_table(heads, [letter.row() for letter in found])
+        print_table(heads, [letter.row() for letter in found], zone)
     else:
         click.echo("there are no dead letters")
 
 
 @dlq.command("replay")
 @click.argument("names", nargs=-1, metavar="[LETTER]...")
-@click.option("--unreadable", is_flag=True, help="Send those too that still cannot be read.")
+@click.option("--unreadable", is_flag=True, help="Also send those that still cannot be read.")
 @data_option
 @json_option
 def replay_letters(
     names: tuple[str, ...], unreadable: bool, data: Path | None, as_json: bool
 ) -> None:
-    """Publish dead letters again where they came from: these, or all.
+    """Publish dead letters again to the topics they came from: these, or all.
 
-    Only those that this release can read and that have no outcome yet, so it is safe to repeat.
-    With --unreadable also those that still cannot be read, each once: it waits until the fleet has
-    settled, to know which of them came back from an earlier replay, and sends neither a letter that
-    came back nor, unless it is named, the one that it came back as. Exit code 1 where the fleet
-    does not settle within a minute; then nothing was sent.
+    Sends only those that this release can read and that have no outcome yet, so it is safe to
+    repeat. With --unreadable also those that still cannot be read, each once: it first waits until
+    the fleet has settled, to know which of them an earlier replay made, and sends neither a letter
+    whose replay came back nor, unless it is named, the one that it came back as. Exit code 1 where
+    the fleet does not settle within a minute; then nothing was sent.
     """
     from shared.operator.dead_letters import letters
     from shared.operator.publish import publish as send
@@ -60,7 +61,7 @@ def replay_letters(
     servers = find(data)
     if unreadable:
         _expect_settled(servers)
-    found = asyncio.run(letters(servers.kafka, servers.database, servers.settings.zone))
+    found = asyncio.run(letters(servers.kafka, servers.database, business_zone(servers)))
     unknown = set(names) - {letter.name for letter in found}
     if unknown:
         raise Misconfigured(f"there is no dead letter {min(unknown)}; see `dlq list`")
@@ -81,21 +82,22 @@ def replay_letters(
     if as_json:
         print_json(counts)
         return
-    summary = f"replayed {count}; {counts['applied_already']} were applied already, "
-    summary += f"{len(stuck)} cannot be read"
+    summary = f"replayed {count}; applied already: {counts['applied_already']}, "
+    summary += f"unreadable: {len(stuck)}"
     if unreadable:
-        summary += f" ({len(anew)} sent all the same, {len(stuck) - len(anew)} came back before)"
+        back = len(stuck) - len(anew)
+        summary += f" (sent all the same: {len(anew)}, came back from an earlier replay: {back})"
     click.echo(summary)
 
 
 def _expect_settled(servers: Servers) -> None:
-    """Return when all that was sent is judged, dead letters out; Problem after a minute."""
+    """Return when the fleet has settled; raise Problem after a minute."""
     from shared.operator.settle import NotSettled, settle
 
     try:
         asyncio.run(settle(servers.kafka, servers.database))
     except NotSettled as missing:
         raise Problem(
-            f"nothing was sent, because it is not known yet what came back of an earlier replay: "
+            f"nothing was sent, because letters of an earlier replay may still come back: "
             f"{missing}; try again when `rollforward settle` succeeds"
         ) from missing

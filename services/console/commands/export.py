@@ -14,7 +14,7 @@ from services.console.output import OUTPUT, whole
     "kind",
     type=click.Choice(["hledger", "csv", "parquet", "audit"]),
     required=True,
-    help="hledger: double entry. csv: as RFC 4180, a head line first. parquet: amounts as "
+    help="hledger: double entry. csv: RFC 4180 with a header line. parquet: amounts as "
     "decimal(18, 2). audit: CSV of all that the hashes cover, see AUDIT.md.",
 )
 @click.option(
@@ -22,14 +22,15 @@ from services.console.output import OUTPUT, whole
     type=OUTPUT,
     default="-",
     metavar="FILE",
-    help="Write to FILE, not to stdout. After an error FILE is as it was before.",
+    help="Write to FILE instead of stdout. After an error FILE is unchanged.",
 )
 @data_option
 def export(kind: str, output: Path, data: Path | None) -> None:
     """Write the whole ledger: csv and parquet have a row per line, the columns of report.ledger.
 
-    Rows are ordered by customer and seq, all as of one instant; memory stays flat. A line that
-    cannot be written in the format, because it was tampered with, is named; exit code 1.
+    Rows are ordered by customer and seq, all as of one instant; memory use does not grow with the
+    ledger. A line that cannot be written in the format, because it was tampered with, is named;
+    exit code 1.
     """
     from shared.exports.formats import write_ledger
 

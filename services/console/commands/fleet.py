@@ -20,12 +20,12 @@ from shared.runtime.settings import Settings
     type=click.IntRange(min=1),
     default=2000,
     show_default=True,
-    help="How large the ISP is.",
+    help="Number of customers.",
 )
 def demo(customers: int) -> None:
     """Play a month of an ISP: start everything, sign up, bill, take payments, show it, stop.
 
-    Nothing to configure, nothing left behind.
+    Needs no configuration and leaves nothing behind.
     """
     from demos.month import play
 
@@ -37,7 +37,7 @@ def demo(customers: int) -> None:
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where everything is kept (else ROLLFORWARD_DATA).",
+    help="The folder for all data (else ROLLFORWARD_DATA).",
 )
 @click.option(
     "--copies",
@@ -45,19 +45,19 @@ def demo(customers: int) -> None:
     multiple=True,
     metavar="NAME=N",
     callback=lambda _context, _option, given: dict(map(_copies, given)),
-    help="So many workers of a kind instead of one, such as generator=2; may be repeated.",
+    help="Number of workers of a kind instead of one, such as generator=2; may be repeated.",
 )
 def up(data: Path | None, copies: dict[str, int]) -> None:
     """Run broker, database and all workers until interrupted (Ctrl-C).
 
     When all is ready it prints one line and writes DIR/connection.json. A worker that dies is
-    started again. With ROLLFORWARD_KAFKA or ROLLFORWARD_DATABASE_URL set, that server is used
-    and not embedded. Everything survives in DIR.
+    started again. Where ROLLFORWARD_KAFKA or ROLLFORWARD_DATABASE_URL is set, that server is used
+    instead of an embedded one. All data stays in DIR.
     """
     settings = Settings.from_environment()
     folder = data or settings.data
     if folder is None:
-        raise click.UsageError("say where to keep everything: --data DIR, or ROLLFORWARD_DATA")
+        raise click.UsageError("name a folder for all data: --data DIR, or ROLLFORWARD_DATA")
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -82,7 +82,7 @@ def _copies(given: str) -> tuple[str, int]:
 @click.command()
 @data_option
 def migrate(data: Path | None) -> None:
-    """Bring the database and the topics up to date; nothing happens where they are."""
+    """Bring the database and the topics up to date. Safe to repeat."""
     from shared.operator.set_up import set_up
 
     servers = find(data)
@@ -95,8 +95,8 @@ def migrate(data: Path | None) -> None:
 def worker(name: str) -> None:
     """Run one worker until SIGTERM or Ctrl-C.
 
-    Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL say
-    where, ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
+    Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL are the
+    servers; ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
     """
     from shared.runtime.orphan import end_with_supervisor
     from shared.runtime.worker import run
@@ -120,8 +120,8 @@ def worker(name: str) -> None:
 def settle(timeout: float, data: Path | None, as_json: bool) -> None:
     """Wait until all that was published so far is applied, runs are done, and events are out.
 
-    After the timeout it prints what is missing, and the exit code is 1. A refused command counts as
-    done; stderr shows how many were refused meanwhile, and whether the newest tick was.
+    After the timeout it prints what is missing, with exit code 1. A refused command counts as done;
+    stderr shows how many were refused meanwhile, and whether the newest tick was.
     """
     from shared.ledger.postgres import reports
     from shared.operator.settle import NotSettled

@@ -1,4 +1,4 @@
-"""How `tick` and `publish --wait` wait for outcomes and print them."""
+"""Waiting for outcomes and printing them, for `tick` and `publish --wait`."""
 
 import asyncio
 from collections import Counter
@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from services.console.finding import Servers, ask
+from services.console.finding import Servers
 from services.console.problems import Away, Problem
-from shared.ledger.sentences import sentence
+from shared.ledger.sentences import counted, sentence
 from shared.operator.printing import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def timeout_option(command: F) -> F:
         default=QUIET_SECONDS,
         show_default=True,
         metavar="S",
-        help="How long to wait for an outcome while the fleet reads nothing of what was sent.",
+        help="How many seconds to wait while the fleet reads none of what was sent.",
     )(command)
 
 
@@ -57,7 +57,7 @@ class Sending:
             yield message
 
     def wait(self, servers: Servers, timeout: float) -> "Sequence[Outcome]":
-        """Return the outcome of each event; Away when that cannot be asked."""
+        """Return the outcome of each event; raise Away when the database does not answer."""
         from shared.operator.outcomes import outcomes
         from shared.operator.servers import Unreachable
 
@@ -65,8 +65,8 @@ class Sending:
             self.found = asyncio.run(outcomes(servers.database, self._events, self.places, timeout))
         except Unreachable as error:
             raise Away(
-                f"sent, but what became of it cannot be asked: {error}."
-                " The fleet judges it when it can; do not send it under another id"
+                f"sent, but the outcome is not known: {error}."
+                " The fleet judges it when it can; do not send it again under another id"
             ) from error
         return self.found
 
@@ -80,14 +80,6 @@ class Sending:
     def rows(self) -> list[tuple[Any, ...]]:
         """Return each outcome as a row under `HEADS`."""
         return [(number, *each) for number, each in zip(self.numbers, self.found, strict=True)]
-
-
-def business_zone(servers: Servers) -> ZoneInfo:
-    """Return the fleet's business zone; before it is set up, the one of the settings."""
-    from shared.ledger.postgres import reports
-
-    name = ask(servers, reports.zone)
-    return ZoneInfo(name) if name else servers.settings.zone
 
 
 HEADS = ["line", "command", "customer", "outcome", "reason", "first"]
@@ -106,7 +98,7 @@ def print_outcomes(sending: Sending, servers: Servers, timeout: float, as_json: 
     if as_json:
         print_json({"published": len(found), "outcomes": sending.as_values()})
     else:
-        click.echo(f"published {len(found)} events")
+        click.echo(f"published {counted(len(found), 'event')}")
         print_table(HEADS, sending.rows())
         for words in filter(None, map(why, found)):
             progress(words)
@@ -119,12 +111,12 @@ def conclude(found: "Sequence[Outcome]", timeout: float) -> None:
     if undone:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(undone.items()))
         raise Problem(
-            f"{undone.total()} of {len(found)} events were not done: {counts};"
+            f"not done: {undone.total()} of {counted(len(found), 'event')}: {counts};"
             " `rollforward refusals` and `rollforward dlq list` show them"
         )
     if pending := sum(each.outcome == "pending" for each in found):
         raise Away(
-            f"sent, not judged yet: {pending} of {len(found)} events; the fleet read nothing of"
-            f" them for {timeout:g} s. Nothing is lost: they are judged when the workers read on;"
-            " `rollforward settle` says what is behind"
+            f"sent, not judged yet: {pending} of {counted(len(found), 'event')}; the fleet has read"
+            f" nothing of what was sent for {timeout:g} s. Nothing is lost: they are judged when"
+            " the workers read on; `rollforward settle` says what is behind"
         )

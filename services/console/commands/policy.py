@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask, ask_in_zone, data_option, find, json_option
 from services.console.problems import Problem
-from shared.operator.printing import print_json, progress
+from shared.operator.printing import print_json, progress, shown
 
 
 @click.group()
@@ -17,15 +17,15 @@ def policy() -> None:
 
 @policy.command("apply")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--remove", is_flag=True, help="Let the file take taxes or staff away.")
+@click.option("--remove", is_flag=True, help="Allow the file to take taxes or staff away.")
 @data_option
 def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     """Append a policy version from FILE.toml, and print what it changes, one line each.
 
-    A file with a fault is refused whole: every fault is named with its line, and the exit code
-    is 1; so is an empty one. A file that takes away a tax or a member of staff is refused too,
-    unless --remove confirms it. Applying the latest version again changes nothing and
-    makes no version. Bills made so far keep the version that they name.
+    A file with a fault, or an empty one, is refused as a whole: every fault is named with its line,
+    and the exit code is 1. A file that takes away a tax or a member of staff is refused too, unless
+    --remove confirms it. Applying the latest version again makes no new version. Existing bills
+    keep the version that they name.
     """
     from shared.ledger.errors import PolicyError
     from shared.ledger.policy.file import parse_new
@@ -55,7 +55,7 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     elif applied.changes:
         result = "applied"
     else:
-        result = "applied: it is worded otherwise and means the same"
+        result = "applied: another wording with the same meaning"
     click.echo(f"policy version {applied.version} {result}")
 
 
@@ -77,7 +77,7 @@ def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
     from shared.ledger.policy.file import parse_policy
     from shared.ledger.postgres import reports
 
-    row = ask(find(data), lambda connection: reports.policy_row(connection, version))
+    row, zone = ask_in_zone(find(data), lambda connection: reports.policy_row(connection, version))
     if row is None and version is not None:
         raise Problem(f"there is no policy version {version}")
     if as_json:
@@ -86,7 +86,7 @@ def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
     elif row is None:
         click.echo("# no policy was applied: no tax, no staff")
     else:
-        progress(f"policy version {row['version']}, applied {row['applied_at']:%Y-%m-%d %H:%M %Z}")
+        progress(f"policy version {row['version']}, applied {shown(row['applied_at'], zone)}")
         click.echo(row["source"].rstrip("\n"))
 
 

@@ -1,4 +1,4 @@
-"""Where consumers are in Kafka's logs: `positions list`, `positions reset`."""
+"""`positions`: where consumers are in Kafka's logs, and what a person can do about it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ import click
 
 from services.console.finding import Servers, data_option, find, json_option
 from services.console.problems import Problem
+from shared.ledger.sentences import counted
 from shared.operator.printing import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ TOPICS = (
 
 @click.group()
 def positions() -> None:
-    """How far each consumer has come in Kafka, and what waits for a person there."""
+    """Where each consumer is in Kafka, and which partitions wait for a person."""
 
 
 @positions.command("list")
@@ -37,8 +38,8 @@ def positions() -> None:
 def list_positions(data: Path | None, as_json: bool) -> None:
     """List each consumer's position beside the beginning and the end of the log.
 
-    `stands still` says why a partition is not read on: its topic was made anew, its log ends
-    before the position or begins after it, or its topic has another count of partitions.
+    `stands still` says why a partition is not read: its topic was made anew, its log ends before
+    the position or begins after it, or its topic has another number of partitions.
     """
     from shared.operator.whereabouts import whereabouts
     from shared.runtime.positions import WHOLE
@@ -64,16 +65,16 @@ def _number(partition: int, whole: int) -> int | None:
     "place",
     type=click.Choice(["beginning"]),
     required=True,
-    help="From where to read on: the first record that the topic still has.",
+    help="Where to read from: the first record that the topic still has.",
 )
 @data_option
 @json_option
 def reset_positions(topic: str, place: str, data: Path | None, as_json: bool) -> None:
     """Let the consumer of TOPIC read it again from its beginning.
 
-    For a topic that was made anew, or whose log has lost what came next. What was applied comes
-    as duplicates and does nothing; what the log no longer has must be published again by whoever
-    sent it. Running workers notice within seconds. Of billing.ledger.v1 every line is published
+    For a topic that was made anew, or whose log has lost records. What was applied comes as
+    duplicates and changes nothing; what the log no longer has must be published again by its
+    publishers. Running workers notice within seconds. For billing.ledger.v1 every line is published
     again from the book. Safe to repeat.
     """
     from shared.operator.whereabouts import CannotReset, reset
@@ -89,12 +90,13 @@ def reset_positions(topic: str, place: str, data: Path | None, as_json: bool) ->
         return
     stood = sum(each.why is not None for each in was)
     click.echo(
-        f"{topic} is read again from its beginning: {len(was)} positions, {stood} stood still"
+        f"{topic} is read again from its beginning: {counted(len(was), 'position')},"
+        f" {stood} stood still"
     )
     if topic == LEDGER:
-        progress("every line of the ledger is published again; readers drop what they have by seq")
+        progress("every line of the ledger is published again; readers recognise repeats by seq")
     else:
-        progress("what is no longer in the topic must be published again by whoever sent it")
+        progress("what is no longer in the topic must be published again by its publishers")
 
 
 @positions.command("set-aside")
@@ -102,11 +104,12 @@ def reset_positions(topic: str, place: str, data: Path | None, as_json: bool) ->
 @data_option
 @json_option
 def set_positions_aside(topic: str, data: Path | None, as_json: bool) -> None:
-    """Copy what is in TOPIC and not applied to its dead letters, before TOPIC is made anew.
+    """Copy the records of TOPIC that are not applied to its dead letters, before TOPIC is made
+    anew.
 
-    For a topic with another count of partitions than the fleet: see PartitionsChanged in the
-    runbook. When it is made anew and reset, `rollforward dlq replay` sends them again, byte for
-    byte. Stop its publishers first.
+    For a topic with another number of partitions than the fleet: see PartitionsChanged in the
+    runbook. When it is made anew and reset, `rollforward dlq replay` sends the copies to it, byte
+    for byte. Stop its publishers first.
     """
     from shared.operator.setting_aside import set_aside
     from shared.schemas.topics import dead_letters_of
@@ -116,7 +119,7 @@ def set_positions_aside(topic: str, data: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"topic": topic, "set_aside": count})
     else:
-        click.echo(f"{count} records of {topic} are in {dead_letters_of(topic)} now")
+        click.echo(f"copied {counted(count, 'record')} of {topic} to {dead_letters_of(topic)}")
 
 
 async def _with_both(

@@ -13,13 +13,14 @@ import click
 from services.console.finding import ask, data_option, expect_whole, find, json_option
 from services.console.output import OUTPUT, whole
 from services.console.problems import Problem
+from shared.ledger.sentences import counted
 from shared.operator.printing import Counter, print_json
 
 if TYPE_CHECKING:
     from shared.ledger.audit.seal import Seal
 
 
-HEADS = "the end of each customer's chain, a row a customer, whose SHA-256 the seal holds"
+HEADS = "the last line of each customer's chain; the seal holds this file's SHA-256"
 
 
 @click.command()
@@ -28,13 +29,13 @@ HEADS = "the end of each customer's chain, a row a customer, whose SHA-256 the s
     "sealed",
     type=click.File("r", encoding="utf-8"),
     metavar="FILE",
-    help="A seal that was kept elsewhere: nothing that it covers may have changed since.",
+    help="A seal stored elsewhere: verify that nothing it covers has changed since.",
 )
 @click.option(
     "--heads",
     type=click.File("rb"),
     metavar="FILE",
-    help=f"What `seal --heads` wrote with that seal ({HEADS}), to name who was changed.",
+    help=f"What `seal --heads` wrote with that seal ({HEADS}): names the changed customer.",
 )
 @data_option
 @json_option
@@ -43,9 +44,9 @@ def verify(
 ) -> None:
     """Recompute every line of the ledger from the commands and policies in the book.
 
-    Places, coverage, prices, amounts, discount and VAT, the cascade, the chain of hashes, each
-    command's outcome beside its lines, and the last seal. It names the first broken line and what
-    was expected there, with exit code 1.
+    Checks posting periods, coverage, prices, amounts, discount and VAT, the cascade, the hash
+    chain, each command's outcome and its lines, and the last seal. Where something is wrong it
+    names the first broken line and what was expected there, with exit code 1.
     """
     from shared.operator.verify import verify as verified
 
@@ -71,11 +72,11 @@ def verify(
             }
         )
     if fault is not None and named is None:
-        raise Problem(f"after {lines:,} lines that are right: {fault}")
+        raise Problem(f"after {counted(lines, 'line')} without a fault: {fault}")
     if broken is not None:
         raise Problem(f"{broken}; {named}" if named else broken)
     if not as_json:
-        click.echo(f"{lines:,} lines of {customers:,} customers are right")
+        click.echo(f"all is right: {counted(lines, 'line')} of {counted(customers, 'customer')}")
         if kept is not None:
             click.echo(f"seal {kept.number}, kept elsewhere: nothing that it covers has changed")
 
@@ -128,14 +129,14 @@ class Heads:
     type=OUTPUT,
     default="-",
     metavar="FILE",
-    help="Write the seal to FILE, not to stdout.",
+    help="Write the seal to FILE instead of stdout.",
 )
 @click.option("--heads", type=OUTPUT, metavar="FILE", help=f"Also write {HEADS}.")
 @data_option
 def seal(out: Path, heads: Path | None, data: Path | None) -> None:
     """Seal the book: one hash over every line, outcome and policy version so far.
 
-    The seal is appended to the book and printed as JSON. Keep it where nobody who can reach the
+    The seal is appended to the book and printed as JSON. Store it where nobody with access to the
     database can change it: on paper, signed, with someone else. The coordinator makes one a day.
     A book that stands still after a restore is not sealed: exit code 1.
     """

@@ -1,4 +1,4 @@
-"""`publish`: events of a file onto the topics of their types."""
+"""`publish`: sends the events of a file to the topics of their types."""
 
 import asyncio
 import io
@@ -11,12 +11,12 @@ import click
 
 from services.console.commands.outcomes import (
     Sending,
-    business_zone,
     print_outcomes,
     timeout_option,
 )
-from services.console.finding import data_option, find, json_option
+from services.console.finding import business_zone, data_option, find, json_option
 from services.console.problems import Problem
+from shared.ledger.sentences import counted
 from shared.operator.printing import Counter, print_json, progress
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ SPOOL_BYTES_MAX = 1 << 24
 def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_json: bool) -> None:
     """Publish FILE.jsonl, one structured CloudEvent a line; `-` reads stdin.
 
-    The whole file is checked first: a line that cannot be routed (not JSON, unknown type, no
-    key) is named, nothing is sent, and the exit code is 1. What can be routed is sent as it
-    is; the fleet judges it. Each customer's events keep their order. With --wait the exit code
+    The whole file is checked first: if a line cannot be routed (not JSON, unknown type, no key), it
+    is named, nothing is sent, and the exit code is 1. Events that can be routed are sent as they
+    are, for the fleet to judge. Each customer's events keep their order. With --wait the exit code
     is 1 where one was refused, conflicting or malformed, and 3 where one is not judged yet.
     """
     from shared.operator.publish import publish as send
@@ -60,11 +60,11 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
     elif as_json:
         print_json({"published": count})
     else:
-        click.echo(f"published {count} events")
+        click.echo(f"published {counted(count, 'event')}")
 
 
 def _expect_routable(name: str, lines: IO[bytes]) -> None:
-    """Check every line; Problem, with the first faults on stderr, where one cannot be routed."""
+    """Check every line; print the first faults and raise Problem where any cannot be routed."""
     faults = 0
     for number, _, fault in _messages(lines):
         if fault is not None:
@@ -72,11 +72,12 @@ def _expect_routable(name: str, lines: IO[bytes]) -> None:
             if faults <= FAULTS_MAX:
                 progress(f"{name}:{number}: {fault}")
     if faults:
-        raise Problem(f"{faults} of the lines cannot be routed; nothing was sent")
+        raise Problem(f"{counted(faults, 'line')} cannot be routed; nothing was sent")
 
 
 def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | None]]":
-    """Yield (line number, message, fault) of each line that is not blank: one of the two."""
+    """Yield (line number, message, fault) for each line that is not blank; one of the two is
+    None."""
     from shared.operator.publish import VALUE_BYTES_MAX
     from shared.schemas.malformed import Malformed
     from shared.schemas.publish import from_line
@@ -85,7 +86,7 @@ def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | No
         if not line.strip():
             continue
         if len(line) > VALUE_BYTES_MAX:
-            yield number, None, f"{len(line)} bytes are more than a broker takes"
+            yield number, None, f"{len(line)} bytes are more than a broker accepts"
             continue
         try:
             yield number, from_line(line), None
@@ -94,7 +95,7 @@ def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | No
 
 
 def _rewindable(file: IO[bytes]) -> IO[bytes]:
-    """Return the file, or a copy of what cannot be read twice."""
+    """Return the file, or a copy if it cannot be read twice."""
     if file.seekable():
         return file
     copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX)  # noqa: SIM115 - lent out

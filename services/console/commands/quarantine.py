@@ -1,18 +1,24 @@
-"""`quarantine`: the customers who cannot be billed, and another try."""
+"""`quarantine`: lists the customers who cannot be billed, and retries them."""
 
 import asyncio
 from pathlib import Path
 
 import click
 
-from services.console.finding import ask, data_option, expect_whole, find, json_option
+from services.console.finding import (
+    ask_in_zone,
+    data_option,
+    expect_whole,
+    find,
+    json_option,
+)
 from services.console.problems import Problem
 from shared.operator.printing import plain, print_json, print_table
 
 
 @click.group()
 def quarantine() -> None:
-    """Customers that could not be billed and wait for a person."""
+    """Customers who could not be billed and wait for a person."""
 
 
 @quarantine.command("list")
@@ -22,11 +28,11 @@ def list_quarantine(data: Path | None, as_json: bool) -> None:
     """List who is quarantined, since when, and why."""
     from shared.ledger.postgres import reports
 
-    rows = ask(find(data), reports.quarantine)
+    rows, zone = ask_in_zone(find(data), reports.quarantine)
     if as_json:
         print_json(plain(rows))
     elif rows:
-        print_table(["customer", "reason", "since"], rows)
+        print_table(["customer", "reason", "since"], rows, zone)
     else:
         click.echo("nobody is quarantined")
 
@@ -36,14 +42,13 @@ def list_quarantine(data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: bool) -> None:
-    """Try quarantined customers again: these, or all.
+    """Retry quarantined customers: these, or all.
 
     Their parked commands are applied in order, and they are billed up to the business date. Those
-    who still cannot be billed stay quarantined. Exit code 1 where somebody named is not
-    known, is not quarantined, or still cannot be billed; the others are released all the same.
-    Safe to repeat: customers who are not quarantined any more are left as they are. What is
-    parked for one who is not quarantined is applied too, where `verify` says that it waits for
-    nothing.
+    who still cannot be billed stay quarantined. Exit code 1 where a named customer is not known, is
+    not quarantined, or still cannot be billed; the others are released even so. Safe to repeat:
+    customers who are no longer quarantined are left as they are, except that their parked commands
+    are applied where `verify` says that these wait for nothing.
     """
     from shared.operator.retry import retry
 

@@ -1,12 +1,14 @@
-"""`refusals`: what was asked and refused."""
+"""`refusals`: what was refused, and why."""
 
 import json
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask_in_zone, data_option, find, json_option
+from services.console.problems import Problem
 from shared.ledger.sentences import sentence
 from shared.operator.printing import plain, print_json, progress, shown
 
@@ -24,19 +26,25 @@ from shared.operator.printing import plain, print_json, progress, shown
 @data_option
 @json_option
 def refusals(customer: str | None, limit: int, data: Path | None, as_json: bool) -> None:
-    """List what was refused, newest first: of everyone, or of one CUSTOMER.
+    """List what was refused, newest first: of everyone, or of one CUSTOMER (unknown: exit code 1).
 
-    Refused commands, and conflicting duplicates: events whose command id came before with other
-    content. Each with the reason and, in --json or the view report.refusal, its content.
+    Lists refused commands and conflicting duplicates (events whose command id came before with
+    other content), with the reason and, in --json or the view report.refusal, the content.
     """
     from shared.ledger.postgres import reports
 
-    found = ask(find(data), lambda book: reports.refusals(book, customer, limit + 1))
+    async def question(connection: Any) -> list[Any]:
+        found = await reports.refusals(connection, customer, limit + 1)
+        if not found and customer and await reports.customer(connection, customer) is None:
+            raise Problem(f"customer {customer} is not known")
+        return found
+
+    found, zone = ask_in_zone(find(data), question)
     rows = [_explained(row) for row in plain(found[:limit])]
     if as_json:
         print_json(rows)
     elif rows:
-        click.echo("\n".join(map(_block, rows)))
+        click.echo("\n".join(_block(row, zone) for row in rows))
     else:
         click.echo("nothing was refused")
     if len(found) > limit:
@@ -48,8 +56,8 @@ def _explained(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "said": json.loads(row["said"]), "sentence": why}
 
 
-def _block(row: dict[str, Any]) -> str:
-    """Write one refusal: its sentence, and below it who asked for how much by which event."""
+def _block(row: dict[str, Any], zone: ZoneInfo) -> str:
+    """Return one refusal as text: its sentence, and below it reason, amount, actor and event."""
     facts = [f"reason {row['reason']}"]
     if row["amount"] is not None:
         facts.append(f"amount {row['amount']}")
@@ -57,4 +65,4 @@ def _block(row: dict[str, Any]) -> str:
         facts.append(f"actor {row['actor']}")
     if row["ce_id"] is not None:
         facts.append(f"event {row['ce_id']} of {row['ce_source']}")
-    return f"{shown(row['recorded_at'])}  {row['sentence']}\n    {', '.join(facts)}"
+    return f"{shown(row['recorded_at'], zone)}  {row['sentence']}\n    {', '.join(facts)}"

@@ -9,6 +9,7 @@ import click
 from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Problem
 from services.console.values import Day
+from shared.ledger.sentences import counted
 from shared.operator.printing import Counter, print_json, print_table
 
 
@@ -18,16 +19,16 @@ from shared.operator.printing import Counter, print_json, print_table
     "--policy",
     "file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Rehearse with this policy file in the place of the one in force.",
+    help="Use this policy file instead of the policy in force.",
 )
 @data_option
 @json_option
 def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -> None:
-    """Show what a bill run would bill, beside last month, and change nothing.
+    """Show what a bill run would bill, compared with last month; changes nothing.
 
-    Runs on a read-only snapshot, where PostgreSQL itself refuses to write. Each customer's first
-    bill is compared with the period before it; the largest differences are listed. What is parked
-    or on its way is not in it.
+    Runs in a read-only transaction, in which PostgreSQL itself refuses to write. Each customer's
+    first bill is compared with the period before it; the largest differences are listed. Parked
+    commands, and events not applied yet, are not included.
     """
     from shared.ledger.errors import PolicyError
     from shared.ledger.policy.file import parse_policy
@@ -56,8 +57,8 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
         ],
     )
     click.echo(
-        f"{found.skipped:,} skip rows, {found.quarantined:,} customers wait for a person,"
-        f" {len(found.broken):,} cannot be billed"
+        f"{counted(found.skipped, 'skip row')}, {counted(found.quarantined, 'customer')}"
+        f" in quarantine, {counted(len(found.broken), 'customer')} who cannot be billed"
     )
     for customer_id, why in found.broken.items():
         click.echo(f"{customer_id}: {why}")

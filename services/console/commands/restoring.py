@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.console.finding import ask, data_option, expect_whole, find, json_option
+from services.console.finding import (
+    ask,
+    ask_in_zone,
+    data_option,
+    expect_whole,
+    find,
+    json_option,
+)
 from services.console.problems import Problem
+from shared.ledger.sentences import counted
 from shared.operator.printing import plain, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -18,19 +26,19 @@ if TYPE_CHECKING:
 @click.option(
     "--anyway",
     is_flag=True,
-    help="Open an incarnation though Kafka is not ahead: both servers were lost.",
+    help="Open an incarnation although Kafka is not ahead, because both servers were lost.",
 )
 @click.option(
     "--incarnation",
     "at_least",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Open this one, or a higher one: where Kafka was lost too, readers know what they had.",
+    help="Open at least this one; if Kafka was lost too, above all that readers have seen.",
 )
 @click.option(
     "--without-policies",
     is_flag=True,
-    help="Go on though the book has lost policy versions that published lines name.",
+    help="Continue although the book lacks policy versions that published lines name.",
 )
 @data_option
 @json_option
@@ -41,13 +49,13 @@ def restored(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Let a fleet continue whose database was restored to an earlier hour.
+    """Let a fleet continue after its database was restored to an earlier hour.
 
-    Kafka is ahead of such a book, and the workers stand still. This opens a new incarnation
-    of the book: what Kafka still has is applied again to the same ledger. Texts wait until
-    `rollforward notices release` or `discard`. What was not an event is not in Kafka: apply policy
-    versions of the lost hours before this; where published lines name one that the book lacks, the
-    exit code is 1. Where nothing is ahead it is 1 too. Nothing is changed then. Safe to repeat.
+    Kafka is ahead of such a book, and the workers stand still. This opens a new incarnation of the
+    book: what Kafka still has is applied again, to the same ledger. Texts wait until `rollforward
+    notices release` or `discard`. Policies are not in Kafka: apply those of the lost hours again
+    before this command; where published lines name one that the book lacks, the exit code is 1.
+    Where Kafka is not ahead it is 1 too. Nothing is changed then. Safe to repeat.
     """
     from shared.ledger.postgres import incarnations
     from shared.operator.lost_policies import lost_policies
@@ -76,7 +84,7 @@ def restored(
     if not opened and not already:
         raise Problem(
             "the book is not behind Kafka: no committed offset is ahead of its positions. Nothing "
-            "was changed. If Kafka was lost too, or you know better, add --anyway"
+            "was changed. If Kafka was lost too, add --anyway"
         )
     if as_json:
         counts = {**found.late, **found.ahead}
@@ -92,11 +100,11 @@ def restored(
         )
         return
     for (consumer, topic), records in sorted({**found.late, **found.ahead}.items()):
-        click.echo(f"{topic}: {records} records ahead of the book (the {consumer})")
+        click.echo(f"{topic}: {counted(records, 'record')} ahead of the book (the {consumer})")
     if already:
         click.echo(f"incarnation {number} is open already; nothing was changed")
     else:
-        click.echo(f"incarnation {number} is open: the workers go on by themselves")
+        click.echo(f"incarnation {number} is open: the workers continue by themselves")
     progress(
         "next: `rollforward settle`, `rollforward verify`; then `rollforward notices --status "
         "held`, and `rollforward notices release` or `discard`"
@@ -126,18 +134,21 @@ STATUSES = ("requested", "held", "discarded")
 def notices(context: click.Context, status: str | None, data: Path | None, as_json: bool) -> None:
     """List the texts to customers, oldest first, or release those that wait after a restore.
 
-    `requested` was handed over to Kafka, `held` waits for `notices release` or `discard`,
-    `discarded` will never be sent. With --json the rows of report.notice.
+    `requested` was published to Kafka, `held` waits for `notices release` or `discard`, `discarded`
+    will never be sent. With --json the rows of report.notice.
     """
     if context.invoked_subcommand is not None:
         return
     from shared.ledger.postgres import incarnations
 
-    rows = ask(find(data), lambda connection: incarnations.notices(connection, status))
+    rows, zone = ask_in_zone(
+        find(data), lambda connection: incarnations.notices(connection, status)
+    )
     if as_json:
         print_json(plain(rows))
     elif rows:
-        print_table(list(HEADS.values()), [[row[name] for name in HEADS] for row in rows])
+        cells = [[row[name] for name in HEADS] for row in rows]
+        print_table(list(HEADS.values()), cells, zone)
     else:
         click.echo("there are no notices" + (f" of status {status}" if status else ""))
 
@@ -160,9 +171,9 @@ def _decision(command: Any) -> Any:
 def release(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> None:
     """Send the texts that wait since `restored`.
 
-    Waits first until the fleet has caught up. Texts that were sent in the lost hours go again,
-    under the same id: a gateway that drops a repeated id sends none twice. Amounts are today's;
-    a text that has nothing to ask for any more is discarded. Safe to repeat.
+    First waits until the fleet has caught up. Texts that were sent in the lost hours are sent again
+    under the same id: a gateway that drops repeated ids sends none twice. Amounts are the present
+    ones; a text that has nothing left to ask for is discarded. Safe to repeat.
     """
     _decide("release", timeout, anyway, data, as_json)
 
@@ -170,9 +181,9 @@ def release(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> N
 @notices.command("discard")
 @_decision
 def discard(timeout: float, anyway: bool, data: Path | None, as_json: bool) -> None:
-    """Never send the texts that wait since `restored`; later ones go again.
+    """Never send the texts that wait since `restored`; later ones are sent.
 
-    Waits first until the fleet has caught up, so that texts which it makes again are among them.
+    First waits until the fleet has caught up, so that the texts it makes again are discarded too.
     Safe to repeat.
     """
     _decide("discard", timeout, anyway, data, as_json)
@@ -196,7 +207,7 @@ def _decide(what: str, timeout: float, anyway: bool, data: Path | None, as_json:
                 raise Problem(f"{missing}; no text was {past}") from missing
         does = incarnations.release if what == "release" else incarnations.discard
         count = ask(servers, lambda connection: does(connection, RECHECKS))
-        words = f"{count} texts are {past}"
+        words = f"{past} {counted(count, 'text')}"
         if what == "release":
             words += "; `rollforward settle` waits until they are out"
     if as_json:

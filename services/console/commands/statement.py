@@ -1,13 +1,12 @@
-"""`statement` and `explain`: one customer's periods, and how each amount came about."""
+"""`statement` and `explain`: one customer's periods, and how each amount was computed."""
 
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask_in_zone, data_option, find, json_option
 from services.console.problems import Problem
 from services.console.values import Instant
 from shared.operator.printing import plain, print_json
@@ -33,7 +32,7 @@ def statement(customer: str, as_of: datetime | None, data: Path | None, as_json:
             await reports.statement(connection, customer, as_of),
         )
 
-    who, periods = ask(find(data), question)
+    (who, periods), zone = ask_in_zone(find(data), question)
     if who is None:
         raise Problem(f"customer {customer} is not known")
     if as_json:
@@ -47,7 +46,7 @@ def statement(customer: str, as_of: datetime | None, data: Path | None, as_json:
     if not all(row["standing"] for row in periods):
         click.echo("* no bill stands: a month without service, or a cancelled bill")
     if as_of is not None:
-        click.echo(f"as it was known at {as_of.isoformat(sep=' ')}")
+        click.echo(f"as it was known at {as_of.astimezone(zone).isoformat(sep=' ')}")
 
 
 @click.command()
@@ -56,10 +55,10 @@ def statement(customer: str, as_of: datetime | None, data: Path | None, as_json:
 @data_option
 @json_option
 def explain(customer: str, period: str, data: Path | None, as_json: bool) -> None:
-    """Say how each amount of a PERIOD (such as 2026-01) came about, line by line.
+    """Explain each amount of a PERIOD (such as 2026-01), line by line.
 
-    Days, cycle length, prices, discount, tax and policy version; who, when and why; a corrected
-    period tells its whole story in order.
+    Shows days, cycle length, prices, discount, taxes and policy version, and who did what, when and
+    why. Of a corrected period every line is shown, in order.
     """
     from services.console import story
     from shared.ledger.explain import Accepted
@@ -69,21 +68,20 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
 
     async def question(connection: Any) -> tuple[Any, ...]:
         return (
-            await reports.zone(connection),
             await reports.lines_of(connection, customer),
             await reports.accepted_of(connection, customer),
             await reports.policies(connection),
         )
 
-    zone, lines, accepted, policies = ask(find(data), question)
+    (lines, accepted, policies), zone = ask_in_zone(find(data), question)
     try:
         commands = [
-            Accepted(command_of(kind, content, ZoneInfo(zone)), recorded_at)  # type: ignore[arg-type]
+            Accepted(command_of(kind, content, zone), recorded_at)  # type: ignore[arg-type]
             for kind, content, recorded_at in accepted
         ]
         steps = explained(lines, commands, policies, period)
-    except Exception as error:  # pure code: whatever fails, the customer's rows are at fault
-        raise Tampered(f"what the book says of {customer}", error) from error
+    except Exception as error:  # pure code: any error comes of this customer's rows
+        raise Tampered(f"a row of {customer} in the book", error) from error
     if not commands:
         raise Problem(f"customer {customer} is not known")
     if not steps:
@@ -92,4 +90,4 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
     if as_json:
         print_json(story.as_values(steps))
     else:
-        click.echo(story.as_text(steps, ZoneInfo(zone)))
+        click.echo(story.as_text(steps, zone))

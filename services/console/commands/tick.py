@@ -1,4 +1,4 @@
-"""`tick`: the business date moves on, and what is due by it is billed."""
+"""`tick`: moves the business date, and bills what is due by then."""
 
 import asyncio
 import secrets
@@ -10,19 +10,23 @@ import click
 
 from services.console.commands.outcomes import (
     Sending,
-    business_zone,
     conclude,
     timeout_option,
     why,
 )
-from services.console.finding import data_option, find, json_option
+from services.console.finding import business_zone, data_option, find, json_option
 from services.console.problems import Misconfigured, Problem
 from services.console.values import Day
 from shared.operator.printing import print_json
 
 
 @click.command()
-@click.option("--as-of", type=Day(), required=True, help="Bill every label due by this day.")
+@click.option(
+    "--as-of",
+    type=Day(),
+    required=True,
+    help="The new business date: bill every period that starts by this day.",
+)
 @click.option(
     "--trigger",
     type=click.Choice(["nightly", "manual", "sweep"]),
@@ -33,7 +37,7 @@ from shared.operator.printing import print_json
 @click.option(
     "--allow-gap",
     is_flag=True,
-    help="Allow a day after today, and one more than 45 days past the business date.",
+    help="Allow a day after today, or more than 45 days past the business date.",
 )
 @timeout_option
 @data_option
@@ -46,10 +50,10 @@ def tick(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Move the business date on and bill what is due by it. Prints the tick's id and its outcome.
+    """Move the business date and bill what is due by then. Prints the tick's id and its outcome.
 
-    Where the tick was refused the exit code is 1, and 3 where it is not judged yet. The run
-    itself is the fleet's: `rollforward settle` waits for it, report.run shows it.
+    The exit code is 1 where the tick was refused, 3 where it is not judged yet. The bill run that
+    follows is not waited for: `rollforward settle` does that, report.run shows it.
     """
     from shared.operator.publish import publish as send
     from shared.schemas.publish import structured
