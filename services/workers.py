@@ -1,4 +1,4 @@
-"""Every kind of worker: its name, the command that runs it, and the parts it is made of.
+"""Every kind of worker: its name, the command that runs it, and its parts.
 
 The only place that turns a worker's name into a module. To add a worker, write
 `services/NAME/worker.py` with a function `parts` and add the name here.
@@ -22,5 +22,5 @@ def parts_of(context: "Context") -> "list[Part]":
 
 
 def worker_command(name: str) -> Sequence[str]:
-    """Return the command that runs a worker of this kind on the installation's own Python."""
+    """Return the command that runs a worker of this kind with this installation's Python."""
     return (sys.executable, "-m", "services.console", "worker", name)

@@ -1,4 +1,4 @@
-"""The collector: payments, and everything else that a clerk does to an account."""
+"""The collector: payments and corrections."""
 
 from shared.runtime.context import Context, Part
 from shared.runtime.judge import Judge

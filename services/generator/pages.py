@@ -1,7 +1,7 @@
 """Bill runs: the coordinator names a run and a bucket, the generator bills the bucket.
 
-A page is one transaction: the bucket's lock, the next customers, their bills, and how far the
-run has come. Whoever repeats a page, or meets it from another run, finds the work done.
+A page is one transaction: the bucket's lock, the next customers, their bills, and how far the run
+has come. A page that is repeated, also by another run, finds its customers billed and skips them.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ log = logging.getLogger(__name__)
 
 CUSTOMERS_MAX = 5000
 BUCKETS_AT_ONCE = 2
-"""While one bucket's lines are written, the next one's bills are worked out."""
+"""While the lines of one bucket are written, the bills of the next are computed."""
 SMALLER = 8
 
 
 class Pages:
-    """Consumes page commands. Positions need no fence here: a page knows how far it has come."""
+    """Consumes page commands. They need no positions: a page records its own progress."""
 
     def __init__(self, kafka: str, database: Database, judge: Judge, health: Health) -> None:
         self._kafka = kafka
@@ -109,10 +109,12 @@ class Pages:
                     log.exception("page %s of %s fails, %d customers", bucket, tick_id, size)
                     metrics.RETRIES.labels("pages", type(error).__name__).inc()
                     if not isinstance(error, OF_DATA) or apart is not None:
-                        # The run stays unfinished and is sent again; others go on meanwhile.
+                        # The run stays unfinished and this page is sent again; other pages
+                        # continue.
                         self._health.bad("pages", f"bucket {bucket}: {trouble.told(error)}"[:200])
                         return
-                    # One customer's trouble stops one customer: fewer, until they are alone.
+                    # Fewer customers a page, down to one, so that an error affects only one
+                    # customer.
                     apart = error if size == 1 else None
                     size = max(1, size // SMALLER)
 
@@ -123,7 +125,9 @@ class Pages:
             with self._stuck.watched(f"page {bucket}", connection):
                 async with connection.transaction():
                     if await self._restored.stands_still(connection):
-                        return False  # the coordinator asks again once the book goes on
+                        return (
+                            False  # the coordinator sends it again when the book may be written to
+                        )
                     billed = await self.bill_page(connection, tick_id, bucket, size, apart)
         billed.observe()
         return billed.more
@@ -136,7 +140,7 @@ class Pages:
         size: int = CUSTOMERS_MAX,
         apart: Exception | None = None,
     ) -> "Billed":
-        """Bill the next customers of a bucket. With `apart` they are quarantined for that error
+        """Bill the next customers of a bucket; given `apart`, quarantine them for that error
         instead."""
         await lock_buckets(connection, [bucket])
         page = await runs.lock_page(connection, tick_id, bucket)
@@ -162,14 +166,14 @@ class Pages:
 
 
 class Billed(NamedTuple):
-    """What a page did: whether the bucket has `more` customers, and what to count of it."""
+    """The result of a page: whether the bucket has `more` customers, and the counts for metrics."""
 
     more: bool = False
     counts: runs.PageCounts = runs.PageCounts()
     kinds: Mapping[str, int] = MappingProxyType({})
 
     def observe(self) -> None:
-        """Count the page in the metrics; called when it is committed, and only then."""
+        """Count the page in the metrics; called after its commit."""
         for name, count in self.counts._asdict().items():
             metrics.RUN_CUSTOMERS.labels(name).inc(count)
         for kind, count in self.kinds.items():
@@ -190,10 +194,10 @@ def _bill(fold: Fold, customers: Iterable[str], as_of: date) -> runs.PageCounts:
 
 
 async def _recheck(connection: asyncpg.Connection, bucket: int, as_of: date) -> None:
-    """Let entitlements follow terms that were planned for a day that has come."""
+    """Request rechecks of entitlements whose terms change on a day that has come."""
     days = {}
     for customer_id, terms in await accounts.changes_due(connection, bucket, as_of):
-        with suppress(Unreadable):  # their own page sets them apart
+        with suppress(Unreadable):  # they are quarantined by the page that bills them
             days[customer_id] = read_terms(terms).next_change_after(as_of)
     if days:
         await accounts.set_next_changes(connection, days)

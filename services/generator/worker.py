@@ -1,4 +1,4 @@
-"""The generator: signups and changes become accounts and bills, runs become pages of bills."""
+"""The generator: opens and changes accounts, and bills the pages of runs."""
 
 from services.generator.pages import Pages
 from shared.runtime.context import Context, Part

@@ -13,7 +13,7 @@ Write = Callable[[asyncpg.Connection, IO[bytes]], Awaitable[None]]
 async def write_ledger(kind: str, connection: asyncpg.Connection, file: IO[bytes]) -> None:
     """Write the whole ledger as `hledger`, `csv`, `parquet` or `audit`, as of one instant.
 
-    Raises `Tampered`, which names the line, where one cannot be written in that format.
+    Raises `Tampered`, which names the line, where a line cannot be written in that format.
     """
     try:
         await _writer(kind)(connection, file)

@@ -1,4 +1,4 @@
-"""The ledger as a journal of hledger: a second opinion by a program that is not ours."""
+"""The ledger as a journal for hledger, so that an independent program can check it."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -16,7 +16,7 @@ COMMODITY = "BDT"
 
 
 async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes], Any]) -> None:
-    """Write every line as a balanced entry, and after each customer an assertion of what they owe.
+    """Write every line as a balanced entry, and after each customer a balance assertion.
 
     Accounts and the commodity are declared before they are used. Memory holds one customer.
     """
@@ -29,10 +29,10 @@ async def write_journal(connection: asyncpg.Connection, write: Callable[[bytes],
 
 
 def _taken(journal: "Journal", row: Journalled) -> list[str]:
-    """Return the text of a row's entry; Tampered names the line that cannot be one."""
+    """Return the text of a row's entry; raise Tampered, which names the line, if it has none."""
     try:
         return list(journal.take(row))
-    except Exception as error:  # pure code: whatever fails, the values of this line are at fault
+    except Exception as error:  # pure code: any error comes of the values in this line
         raise Tampered(f"line {row.line.customer_id} {row.line.seq}", error) from error
 
 
@@ -64,7 +64,7 @@ class Journal:
             yield from self._told(entry)
 
     def end(self) -> Iterator[str]:
-        """Assert what the last customer owes, by the ledger's own `due`."""
+        """Assert the balance of the last customer, from the `due` of their last line."""
         if self._customer is not None:
             due = decimal(self._heads[max(self._heads)])
             yield f"{self._last_day} owed by {self._customer}\n"

@@ -1,7 +1,7 @@
 """What became of events that were just sent: waits until the fleet has judged them.
 
-An event is judged when its consumer has passed its offset; what became of it is then its command's
-outcome, compared with what the event itself said.
+An event is judged when its consumer has passed its offset. Its outcome is that of its command, if
+the command came with this event's content.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ Places = Mapping[tuple[str, int], int]
 
 
 class Asked(NamedTuple):
-    """An event that was sent: its command, and two digests to know it by: of the event, and of
-    what it says under any name. `malformed` says why it cannot be read, instead of these."""
+    """An event that was sent: its command, and digests of the event with and without its `ce_id`
+    and `ce_source`. Where it cannot be read, `malformed` says why and the rest is empty."""
 
     command_id: str | None
     customer_id: str | None
@@ -40,9 +40,9 @@ class Asked(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of an event. `outcome` is accepted, refused, parked, duplicate,
-    conflicting_duplicate, malformed or, where the time ran out, pending; `first_outcome` that of
-    the event that came first, for a duplicate and a conflicting one."""
+    """The outcome of an event: accepted, refused, parked, duplicate, conflicting_duplicate,
+    malformed or, where the time ran out, pending. `first_outcome` is that of the first event with
+    the command id, for a duplicate or conflicting duplicate."""
 
     command_id: str | None
     customer_id: str | None
@@ -52,13 +52,13 @@ class Outcome(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """False where what was asked is not done and will not be."""
+        """False where the command has no effect and will have none."""
         refused = "refused" in (self.outcome, self.outcome == "duplicate" and self.first_outcome)
         return not refused and self.outcome not in ("conflicting_duplicate", "malformed")
 
 
 def asked(message: Message, zone: ZoneInfo) -> Asked:
-    """Read a message as the fleet will."""
+    """Decode a message as the fleet will."""
     try:
         event = decode(*message, zone)
     except Malformed as malformed:
@@ -76,8 +76,8 @@ async def outcomes(
 ) -> list[Outcome]:
     """Return the outcome of each event once the fleet has judged them all.
 
-    Waits as long as the fleet reads on: when it has read nothing of them for `quiet_seconds`, what
-    is not judged yet is `pending`. Raises Unreachable when the database is away.
+    Waits while the fleet makes progress: once it has read none of them for `quiet_seconds`, those
+    not judged yet are `pending`. Raises Unreachable when the database is away.
     """
     async with database(database_url) as connection:
         moved, before = time.monotonic(), -1
@@ -95,7 +95,7 @@ async def outcomes(
 
 
 async def _left(connection: asyncpg.Connection, places: Places) -> int:
-    """Return how many offsets the consumers have before them, up to the last that was sent."""
+    """Return how many records the consumers have yet to read, up to the last that was sent."""
     left = 0
     for consumer in {CONSUMER_OF[topic] for topic, _ in places}:
         asked = [place for place in places if CONSUMER_OF[place[0]] == consumer]

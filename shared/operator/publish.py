@@ -13,7 +13,7 @@ from shared.schemas.envelope import Message
 
 IN_FLIGHT_MAX = 5000
 VALUE_BYTES_MAX = 1_000_000
-"""What a broker takes by default, less some headers; a larger value cannot be sent at all."""
+"""The default limit of a broker, less room for headers; a larger value cannot be sent."""
 
 
 async def publish(
@@ -24,10 +24,10 @@ async def publish(
 ) -> int:
     """Send messages and return how many, once the broker has them all.
 
-    One customer's messages keep their order; `progress` is told the count now and then. In
-    `places` the offset of the last one in each (topic, partition) is noted.
-    Raises Unreachable when the broker is away or takes no more: what was sent stays sent, and
-    sending all of it again does no harm, for every event has its command id.
+    One customer's messages keep their order. `progress` is called with the count from time to time;
+    `places` receives the offset of the last message in each (topic, partition).
+    Raises Unreachable when the broker is away or refuses more: what was sent stays sent, and all of
+    it can safely be sent again, because every event has its command id.
     """
     count = 0
     waiting: deque[Awaitable[Any]] = deque()
@@ -44,10 +44,10 @@ async def publish(
 
 
 class Publisher:
-    """A connection to the broker that sends events; `servers.no_kafka` says when that fails."""
+    """A connection to the broker that sends events; errors become those of `servers.no_kafka`."""
 
     def __init__(self, kafka: str) -> None:
-        # What it says while the broker is away, we say better.
+        # While the broker is away the client logs much; our own error says it in one line.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self._kafka = kafka
         self._producer = clients.producer(
@@ -70,7 +70,7 @@ class Publisher:
             raise self._away(error) from error
 
     async def put(self, message: Message) -> Awaitable[object]:
-        """Hand a message over; what is returned can be awaited for the broker's word."""
+        """Hand a message to the client; await the result for the broker's acknowledgement."""
         return await odd_records.send(self._producer, message)
 
     async def send(self, message: Message) -> None:
@@ -84,7 +84,7 @@ class Publisher:
 async def _acknowledged(
     waiting: "deque[Awaitable[Any]]", left: int, places: dict[tuple[str, int], int] | None
 ) -> None:
-    """Wait for the oldest messages until only so many are left; an error of one is raised."""
+    """Wait for the oldest messages until only `left` are unacknowledged; raise the error of any."""
     while len(waiting) > left:
         record = await waiting.popleft()
         if places is not None:

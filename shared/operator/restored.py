@@ -1,4 +1,4 @@
-"""What a person does about a book that was restored to an earlier hour (contract §16)."""
+"""Compares a restored book with Kafka, for commands (contract §16)."""
 
 import logging
 
@@ -10,11 +10,11 @@ from shared.runtime.restored import Found, look, said
 
 
 class BookBehind(Exception):
-    """The book was restored to an earlier hour, and nothing may be written in it now."""
+    """The book was restored to an earlier hour, and must not be written to before `restored`."""
 
 
 async def expect_whole(database_url: str, kafka: str) -> None:
-    """Return when a person may write in this book; BookBehind when it stands still."""
+    """Return if a command may write to this book; raise BookBehind if it is behind Kafka."""
     async with database(database_url) as connection:
         found = await compared(connection, kafka)
     if found.stands_still:
@@ -22,8 +22,8 @@ async def expect_whole(database_url: str, kafka: str) -> None:
 
 
 async def compared(connection: asyncpg.Connection, kafka: str) -> Found:
-    """Do as `look`, for a command; Unreachable when the broker cannot be asked."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # we say it better
+    """Do as `look`, but raise Unreachable when the broker does not answer."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own error says it in one line
     try:
         return await look(connection, kafka)
     except (KafkaError, OSError) as error:

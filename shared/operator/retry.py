@@ -1,4 +1,4 @@
-"""Quarantined customers tried again: what waits for each is applied, then they are billed."""
+"""Retries quarantined customers: applies their parked commands, then bills them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,10 +17,10 @@ from shared.runtime.judge import Judge
 
 
 class Retried(NamedTuple):
-    """What became of a customer: `released`, `still quarantined` (and why), `not quarantined`,
-    or `unknown`: nothing is known or parked under that id.
+    """The result for a customer: `released`, `still quarantined` (and the reason), `not
+    quarantined`, or `unknown` where nothing is known or parked under that id.
 
-    `applied` counts the parked commands that got their outcome.
+    `applied` counts the parked commands that have an outcome now.
     """
 
     customer_id: str
@@ -34,7 +34,7 @@ class _StillBroken(Exception):
 
 
 async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
-    """Try customers again, a transaction each: these, or all who are quarantined."""
+    """Retry these customers, or all who are quarantined, each in a transaction of its own."""
     async with database(database_url, role=WRITER) as connection:
         known = await fleet.set_up(connection)
         assert known is not None
@@ -55,7 +55,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
             if customer_id in fold.quarantined:
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)
-            # What could not be told of them meanwhile is told now.
+            # Their entitlement may have changed while they were in quarantine.
             await outgoing.put(connection, [outbox.recheck(customer_id)])
     except _StillBroken as broken:
         return Retried(customer_id, "still quarantined", reason=str(broken))
@@ -64,7 +64,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
     except Exception as broken:
         if trouble.lasting(broken) or nobodys(broken):
             raise
-        # Whatever it is, it quarantined them before: the next customer is tried all the same.
+        # Whatever the error, it concerns this customer: continue with the next one.
         reason = trouble.reason(broken)
         return Retried(customer_id, "still quarantined", reason=reason)
     return Retried(customer_id, "released", applied=len(fold.judged))

@@ -1,4 +1,4 @@
-"""Setting a fleet up: the book, its roles and the topics. Done again it finds all done."""
+"""Sets a fleet up: the book, its roles and the topics. Safe to repeat."""
 
 from aiokafka.errors import KafkaError
 
@@ -9,7 +9,7 @@ from shared.runtime.settings import Settings, SettingsError
 
 
 async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]:
-    """Bring the book and the topics up to date; return what was done, a line each.
+    """Bring the book and the topics up to date; return a line for each step.
 
     Raises Unreachable when a server is away, SettingsError when the fleet was set up with
     another zone or partition count, WrongTopics when a topic cannot be used as it is.

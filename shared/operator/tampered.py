@@ -1,4 +1,4 @@
-"""What a command says when a row of the book is not what the rules make."""
+"""The error of a command that meets a row which the rules cannot have made."""
 
 
 class Tampered(Exception):
@@ -7,6 +7,6 @@ class Tampered(Exception):
     def __init__(self, what: str, error: Exception) -> None:
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}".rstrip(": ")
         super().__init__(
-            f"{what} is not as Rollforward writes it ({why}): it was changed behind its back, "
+            f"{what} is not as Rollforward writes it ({why}): it was changed by hand, "
             "or is damaged; `rollforward verify` names the first broken line"
         )

@@ -1,4 +1,4 @@
-"""`verify` on all cores: one snapshot of the book, ranges of customers shared out to processes."""
+"""`verify` on all cores: processes check ranges of customers in one snapshot of the book."""
 
 import asyncio
 import gc
@@ -33,9 +33,9 @@ PROCESSES_MAX = 8
 
 
 class Verified(NamedTuple):
-    """How many lines and customers are right, and the first fault; what comes after it in the
-    order of customers was not counted. `seal` says what is wrong with seals, and is looked at
-    only where no line is broken, or one was kept elsewhere."""
+    """How many lines and customers are right up to the first fault, and that fault. `seal` says
+    what is wrong with the seals; they are checked only where no line is broken, or where a seal
+    kept elsewhere was given."""
 
     lines: int
     customers: int
@@ -50,10 +50,10 @@ async def verify(
     kept: Seal | None = None,
     heads: Callable[[bytes], object] | None = None,
 ) -> Verified:
-    """Recompute every line as of one instant; `progress` is told (lines done, lines in all).
+    """Recompute every line as of one instant; `progress` is called with (lines done, lines in all).
 
     Other processes connect to `url` and see the snapshot of `connection`. `kept` is a seal that
-    was kept elsewhere, and `heads` is given the listing that it seals, as the book has it now.
+    was kept elsewhere; `heads` receives the listing that it seals, as the book has it now.
     """
     verified = await _lines(connection, url, progress)
     if verified.fault is not None and kept is None:
@@ -94,7 +94,7 @@ def _all(
 
 
 def _shared_out(url: str, snapshot: str, ranges: list[Range]) -> Iterator[Checked]:
-    """Yield what was found in each range, in their order."""
+    """Check the ranges in processes of their own; yield the results in order."""
     context = multiprocessing.get_context("spawn")
     count = min(os.cpu_count() or 1, len(ranges), PROCESSES_MAX)
     with ProcessPoolExecutor(count, context, _begin, (url, snapshot)) as pool:
@@ -108,7 +108,7 @@ def _shared_out(url: str, snapshot: str, ranges: list[Range]) -> Iterator[Checke
 
 
 class _Here:
-    """What a process keeps from one range to the next."""
+    """What one process reuses from range to range."""
 
     runner: asyncio.Runner
     missing: Exception | None = None
@@ -117,12 +117,12 @@ class _Here:
 
 
 def _begin(url: str, snapshot: str) -> None:
-    gc.disable()  # nothing here makes cycles, and millions of tuples come and go
+    gc.disable()  # there are no reference cycles here, but millions of tuples
     _Here.runner = asyncio.Runner()
     try:
         _Here.runner.run(_connect(url, snapshot))
     except (OSError, NotLetIn, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        # Raised by the first piece of work: an error here would only say that a process broke.
+        # Raised by the first piece of work: an error here would only show up as a broken process.
         _Here.missing = not_connected(url, error)
 
 

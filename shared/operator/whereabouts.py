@@ -1,4 +1,4 @@
-"""Where every consumer is, for people: what stands still, why, and the reset they decide on."""
+"""Every consumer's position, for people: what stands still and why, and how to reset it."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,12 +22,13 @@ from shared.schemas.topics import LEDGER
 
 
 class CannotReset(Exception):
-    """A topic's positions cannot be reset as things are; the message says what to do first."""
+    """A topic's positions cannot be reset now; the message says what to do first."""
 
 
 class Whereabouts(NamedTuple):
-    """A consumer in a partition. `begin` and `end` are those of the log as it is now, None
-    where there is none; `position` is None where nothing was read yet; `why` it stands still."""
+    """A consumer's position in a partition. `begin` and `end` are those of the present log, None
+    where there is none; `position` is None where nothing was read yet; `why` says why the partition
+    stands still, None where it does not."""
 
     consumer: str
     topic: str
@@ -39,20 +40,20 @@ class Whereabouts(NamedTuple):
 
 
 def standing(found: Iterable[Whereabouts]) -> list[str]:
-    """Return what stands still and why, a line a topic."""
+    """Return a line for each topic or partition that stands still."""
     reasons = {(each.topic, each.partition): each.why for each in found if each.why is not None}
     return [f"{cause} stands still: {with_advice(why)}" for cause, why in grouped(reasons).items()]
 
 
 async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Whereabouts]:
-    """Return where every consumer is in every partition that the book or the broker knows.
+    """Return every consumer's position in every partition that the book or the broker knows.
 
-    A topic that cannot be read at all is one row with the partition `WHOLE` beside those.
+    A topic that cannot be read at all has one more row, with the partition `WHOLE`.
     Raises KafkaError when the broker does not answer.
     """
     fleet = await partitions(connection)
     cluster = await asker.cluster(list(CONSUMER_OF))
-    # The book before the broker: an end that was read earlier may lie before a position.
+    # The book first: a log end that was read before the position might lie before it.
     held = await positions.everywhere(connection)
     there = await asker.partitions(CONSUMER_OF)
     begins, ends = await asker.begins(there), await asker.ends(there)
@@ -76,12 +77,12 @@ async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Wher
 
 
 async def reset(connection: asyncpg.Connection, asker: Asker, topic: str) -> list[Whereabouts]:
-    """Let the consumer of a topic read it from its beginning; return where it was before.
+    """Let the consumer of a topic read it from its beginning; return its positions before.
 
-    What was applied comes as duplicates. Workers that run give up what they have in hand, and
-    read on from there within seconds. Lines of the ledger are published again from the first
-    one on: those that the topic has lost are in the book. Raises CannotReset when the topic is
-    not there or has another partition count than the fleet, KafkaError without an answer.
+    What was applied comes as duplicates. Running workers give up their current batch and read from
+    there within seconds. For billing.ledger.v1 every line is published again from the book. Raises
+    CannotReset when the topic does not exist or has another partition count than the fleet, and
+    KafkaError when the broker does not answer.
     """
     fleet = await partitions(connection)
     cluster = await asker.cluster([topic])

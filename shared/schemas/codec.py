@@ -6,7 +6,7 @@ do not count; the data stands in `data` or, as base64 of its JSON text, in `data
 `application/json`, with or without parameters such as a charset, is binary
 (the attributes are `ce_*` headers). A record without a content type is read as binary, for
 the binding does not require one; then the required `ce_*` headers must all be there.
-Anything else, batches included, is malformed. Missing attributes are never made up.
+Anything else, batches included, is malformed. Missing attributes are never invented.
 """
 
 import json
@@ -30,7 +30,7 @@ E = TypeVar("E", bound=Event)
 
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion")
 ATTRIBUTE_BYTES_MAX = 2000
-"""A longer id or source would not fit into the refusal that repeats it."""
+"""A longer id or source would not fit into the refusal, which repeats it."""
 
 
 class Envelope(Part):
@@ -146,7 +146,7 @@ def data_of(event: Mapping[str, Any]) -> bytes:
     """
     text = event["data_base64"]
     if event.get("data") is not None:
-        raise Malformed("data_base64: stands beside data, and only one of them may be there")
+        raise Malformed("data_base64: comes with data, and only one of them may be there")
     if not isinstance(text, str):
         raise Malformed("data_base64: must be a string")
     try:

@@ -1,4 +1,4 @@
-"""Dead letters: the record as it came, and five more headers: where it was, what is wrong."""
+"""Dead letters: the original record with five more headers, its origin and the error."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -36,8 +36,8 @@ def envelope(
 ) -> list[tuple[str, bytes]]:
     """Return the headers of an event of ours in binary mode.
 
-    `ce_id` is made from the content, never from chance or a clock, so that readers can drop an
-    event sent twice by its id. `time` is when the content was recorded. `incarnation` is an
+    `ce_id` is made from the content, never random or from a clock, so that readers can recognise an
+    event that is sent twice. `time` is when the content was recorded. `incarnation` is an
     extension attribute: of two events about the same thing, the higher one counts (contract §16).
     """
     headers = [

@@ -1,7 +1,7 @@
 """Inbound events as messages, for publishers: `rollforward publish`, ticks, tests.
 
-Only what routing needs is checked here. An event with other faults reaches its topic as it is, and
-the worker makes a dead letter of it.
+Only what routing needs is checked here. An event with other faults is sent as it is, and the worker
+that reads it makes it a dead letter.
 """
 
 import json

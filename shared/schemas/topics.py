@@ -10,7 +10,7 @@ MAX_VALUE_BYTES = 256 * 1024
 """A larger value is malformed ("oversized")."""
 
 PARTITIONS = 12
-"""The count of a topic without one of its own, unless the fleet is set up with another."""
+"""The default partition count, for topics without one of their own."""
 
 DEAD_LETTER_BYTES_MAX = 4 * 1024 * 1024
 """The largest record of a dead-letter topic: above any record that a broker takes by default

@@ -41,7 +41,7 @@ GOOD = json.dumps(sample(PAYMENT)).encode()
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (in_base64(GOOD, data=sample(PAYMENT)), "data_base64: stands beside data"),
+        (in_base64(GOOD, data=sample(PAYMENT)), "data_base64: comes with data"),
         (json.dumps({**EVENT, "data_base64": "%%%"}).encode(), "data_base64: is not base64"),
         (json.dumps({**EVENT, "data_base64": "e30"}).encode(), "data_base64: is not base64"),
         (json.dumps({**EVENT, "data_base64": "e3\u00e90="}).encode(), "is not base64"),
