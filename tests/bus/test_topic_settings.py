@@ -26,7 +26,7 @@ from shared.operator.set_up import set_up
 from shared.runtime import fitness, worker
 from shared.runtime.context import Context
 from shared.runtime.fitness import TOPICS as TOPICS_CAUSE
-from shared.runtime.fitness import keep_looking, unfit_topics
+from shared.runtime.fitness import keep_looking, unfit, unfit_topics
 from shared.runtime.settings import Settings
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TOPICS
 from tests.faults.test_topic_made_anew import administered
@@ -51,6 +51,16 @@ async def found(kafka: str) -> dict[str, tuple[bool, str]]:
     return {each.topic: (each.refuses, each.words) for each in await remarks(kafka, 12)}
 
 
+async def unfit_to(worker_name: str, settings: Settings) -> str | None:
+    """Return why a worker would not start on these servers."""
+    context = Context(worker_name, settings)
+    try:
+        return await unfit(context, asyncio.Event())
+    finally:
+        for each in context.databases:
+            await each.close()
+
+
 async def test_topics_that_we_make_leave_nothing_to_remark(kafka: Kafka) -> None:
     await fresh_topics(kafka.bootstrap)
     assert await check_topics(kafka.bootstrap, 12) == []
@@ -72,11 +82,12 @@ async def test_a_setting_that_loses_events_or_mixes_customers_up_refuses_to_run(
     await made_by_hand(kafka.bootstrap, topic, settings, partitions)
     with pytest.raises(WrongTopics, match=f"{topic}: .*{said}"):
         await set_up(kafka.bootstrap, database, Settings())
+    at = Settings(kafka=kafka.bootstrap, database_url=database)
     for name in WORKERS:
-        code = await worker.work(
-            name, Settings(kafka=kafka.bootstrap, database_url=database), parts_of
-        )
-        assert code == 2, name
+        why = await unfit_to(name, at)
+        assert f"{topic}: " in str(why), name
+        assert said in str(why), name
+        assert await worker.work(name, at, parts_of) == 2, name
 
 
 @pytest.mark.parametrize(
@@ -90,13 +101,24 @@ async def test_a_setting_that_loses_events_or_mixes_customers_up_refuses_to_run(
     ],
 )  # fmt: skip
 async def test_a_setting_that_may_lose_events_one_day_warns(
-    kafka: Kafka, database: str, topic: str, settings: dict[str, str], said: str
+    kafka: Kafka,
+    database: str,
+    topic: str,
+    settings: dict[str, str],
+    said: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await made_by_hand(kafka.bootstrap, topic, settings)
     steps = await set_up(kafka.bootstrap, database, Settings())
     (warned,) = [step for step in steps if step.startswith("warning: ")]
     assert warned.startswith(f"warning: {topic}: {said}")
     assert set(await found(kafka.bootstrap)) == {topic}
+
+    caplog.clear()
+    at = Settings(kafka=kafka.bootstrap, database_url=database)
+    assert await unfit_to("relay", at) is None
+    (logged,) = [each for each in caplog.messages if each.startswith("relay: topic ")]
+    assert logged.startswith(f"relay: topic {topic}: {said}")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +143,7 @@ def test_copies_are_asked_for_where_there_are_brokers_to_hold_them() -> None:
         return [(each.refuses, each.words.split(":")[0]) for each in told]
 
     assert said(1, 1, "1") == []
-    assert said(1, 3, "1") == [(False, "it has 1 replicas on 3 brokers")]
+    assert said(1, 3, "1") == [(False, "it has 1 replica on 3 brokers")]
     assert said(3, 3, "1") == [(False, "min.insync.replicas is 1")]
     assert said(3, 3, "2") == []
     assert said(2, 3, "3") == [(True, "min.insync.replicas is 3 with 2 replicas")]

@@ -25,12 +25,23 @@ from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.kafka.broker import create_topics
 from shared.operator.servers import asking
+from shared.operator.setting_aside import set_aside
 from shared.operator.settle import NotSettled
 from shared.operator.whereabouts import Whereabouts, reset, whereabouts
 from shared.runtime.restored import with_incarnation
 from shared.runtime.settings import Settings
+from shared.schemas.dead_letters import read_dead_letter
+from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
-from shared.schemas.topics import ENTITLEMENTS, LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
+from shared.schemas.topics import (
+    ENTITLEMENTS,
+    LEDGER,
+    PAYMENTS,
+    RECHECKS,
+    SIGNUPS,
+    TICKS,
+    dead_letters_of,
+)
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.services.test_console_live import Clerk
 from tests.support.live import Live, fresh_topics, live, working
@@ -124,13 +135,21 @@ async def topics(kafka: Kafka) -> str:
     return kafka.bootstrap
 
 
+@asynccontextmanager
+async def begun(topics: str, database: str, *, payments: int) -> AsyncIterator[Live]:
+    """Run a fleet with one customer, who has paid so many times; all of it is applied."""
+    async with working(topics, database) as fleet:
+        await fleet.publish(SIGNUP, signup())
+        await pay(fleet, *range(payments))
+        await fleet.settle()
+        yield fleet
+
+
 async def test_a_topic_made_anew_stands_still_across_restarts_until_a_person_resets_it(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, *range(5))
-        await fleet.settle()
+    async with begun(topics, database, payments=5) as fleet:
+        pass
     number = await partition_of(fleet, PAYMENTS)
 
     await make_anew(topics, PAYMENTS)
@@ -161,10 +180,7 @@ async def test_a_topic_made_anew_stands_still_across_restarts_until_a_person_res
 async def test_a_topic_made_anew_under_a_worker_that_runs_is_not_read_in_its_middle(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, 0)
-        await fleet.settle()
+    async with begun(topics, database, payments=1) as fleet:
         await make_anew(topics, PAYMENTS)
         await pay(fleet, *range(100, 110))
         await until_standing(fleet, "collector", "made anew")
@@ -179,10 +195,7 @@ async def test_an_offset_of_the_old_log_that_is_committed_to_the_new_one_counts_
 ) -> None:
     """A worker tells the broker how far it is before it has looked at the topic again. When the
     new log is as long as the old one was, that is no sign of a restored book."""
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, *range(10))
-        await fleet.settle()
+    async with begun(topics, database, payments=10) as fleet:
         loop = fleet.loop("collector")
         at = TopicPartition(PAYMENTS, await partition_of(fleet, PAYMENTS))
         late = with_incarnation({at: 10}, 1, loop._reading.topic_ids)
@@ -211,9 +224,7 @@ async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after
 ) -> None:
     """The batch is in hand, the topic goes and comes, and a person has pressed reset already:
     position 0 is 0 again, and only the id tells that it is another log."""
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await fleet.settle()
+    async with begun(topics, database, payments=0) as fleet:
         judge = fleet.loop("collector")._committer.handler
         in_hand, go_on = asyncio.Event(), asyncio.Event()
 
@@ -238,9 +249,7 @@ async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after
 async def test_a_broker_that_does_not_tell_ids_costs_a_batch_and_no_customer(
     topics: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await fleet.settle()
+    async with begun(topics, database, payments=0) as fleet:
         keeper = fleet.loop("collector")._reading._keeper
         assert keeper is not None
         ask, asked = keeper._asker.cluster, 0
@@ -263,10 +272,8 @@ async def test_a_broker_that_does_not_tell_ids_costs_a_batch_and_no_customer(
 async def test_a_log_that_was_cut_off_stands_still_also_when_it_has_grown_again(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, *range(3))
-        await fleet.settle()
+    async with begun(topics, database, payments=3) as fleet:
+        pass
     number = await partition_of(fleet, PAYMENTS)
     # As after a leader was lost that had not copied its last records.
     await fleet.rows("UPDATE book.position SET next_offset = 5 WHERE topic = $1 AND next_offset > 0"
@@ -286,10 +293,8 @@ async def test_a_log_that_was_cut_off_stands_still_also_when_it_has_grown_again(
 async def test_a_log_that_begins_after_the_position_stands_still(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, 0)
-        await fleet.settle()
+    async with begun(topics, database, payments=1) as fleet:
+        pass
     number = await partition_of(fleet, PAYMENTS)
     async with working(topics, database, ()) as fleet:
         await pay(fleet, *range(1, 9))
@@ -308,10 +313,7 @@ async def test_a_log_that_begins_after_the_position_stands_still(
 async def test_a_reset_of_a_healthy_topic_reads_it_again_and_changes_nothing(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, *range(4))
-        await fleet.settle()
+    async with begun(topics, database, payments=4) as fleet:
         before = await fleet.rows("SELECT * FROM report.ledger ORDER BY customer_id, seq")
         await press_reset(fleet, PAYMENTS)
         await fleet.settle()
@@ -323,10 +325,7 @@ async def test_a_reset_of_a_healthy_topic_reads_it_again_and_changes_nothing(
 async def test_another_cluster_stands_still_and_the_right_one_goes_on_by_itself(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, 0)
-        await fleet.settle()
+    async with begun(topics, database, payments=1) as fleet:
         (row,) = await fleet.rows("SELECT DISTINCT cluster_id FROM book.position")
         move = "UPDATE book.position SET cluster_id = $1 WHERE topic = $2 RETURNING 1"
         await fleet.rows(move, "elsewhere", PAYMENTS)
@@ -340,10 +339,8 @@ async def test_another_cluster_stands_still_and_the_right_one_goes_on_by_itself(
 async def test_positions_from_before_the_book_kept_ids_are_taken_for_the_topics_of_now(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, 0)
-        await fleet.settle()
+    async with begun(topics, database, payments=1) as fleet:
+        pass
     await fleet.rows("UPDATE book.position SET topic_id = NULL, cluster_id = NULL RETURNING 1")
     async with working(topics, database) as fleet:
         await pay(fleet, 1)
@@ -355,10 +352,7 @@ async def test_positions_from_before_the_book_kept_ids_are_taken_for_the_topics_
 async def test_the_ledger_topic_made_anew_is_filled_again_from_the_book(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await pay(fleet, *range(4))
-        await fleet.settle()
+    async with begun(topics, database, payments=4) as fleet:
         first = {(r.key, r.value) for r in await fleet.records(LEDGER)}
         notices = await fleet.rows("SELECT notice_id FROM report.notice ORDER BY 1")
         await make_anew(topics, LEDGER)
@@ -372,9 +366,7 @@ async def test_the_ledger_topic_made_anew_is_filled_again_from_the_book(
 async def test_topics_whose_messages_can_be_asked_for_again_need_nobody(
     topics: str, database: str
 ) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await fleet.settle()
+    async with begun(topics, database, payments=0) as fleet:
         told = len(await fleet.records(ENTITLEMENTS))
     # Lost with its topic: the request to tell of an entitlement.
     await fleet.rows("DELETE FROM book.entitlement RETURNING 1")
@@ -420,10 +412,34 @@ async def test_partitions_added_under_workers_are_said_never_settled_over_and_lo
         assert await paid(fleet) == names([0, 1, 2])
 
 
+async def test_what_is_set_aside_keeps_its_bytes_and_what_was_aborted_is_left(
+    topics: str, database: str
+) -> None:
+    odd = Message(PAYMENTS, b"jamal", b"\xff no JSON", [("n\udcffme", b"\x00\xff")])
+    connection = await asyncpg.connect(database)
+    async with working(topics, database, ()) as fleet:
+        await fleet.send(odd)
+        sent = {"bootstrap_servers": topics, "transactional_id": "a stranger"}
+        async with AIOKafkaProducer(**sent) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(PAYMENTS, b"{}", b"jamal")
+            await producer.abort_transaction()
+
+        async with asking(topics) as asker:
+            counts = [await set_aside(connection, asker, topics, PAYMENTS) for _ in range(2)]
+
+        letters = await fleet.records(dead_letters_of(PAYMENTS))
+    await connection.close()
+    assert counts == [1, 1], "positions stay, so a second time is a second copy"
+    for letter in letters:
+        origin, headers = read_dead_letter(letter.headers)
+        assert (origin.topic, origin.offset) == (PAYMENTS, 0)
+        assert (letter.key, letter.value, headers) == (odd.key, odd.value, odd.headers)
+    assert len(letters) == 2
+
+
 async def test_a_topic_that_is_gone_is_said(topics: str, database: str) -> None:
-    async with working(topics, database) as fleet:
-        await fleet.publish(SIGNUP, signup())
-        await fleet.settle()
+    async with begun(topics, database, payments=0) as fleet:
         async with administered(topics) as admin:
             await admin.delete_topics([TICKS])
             await until_standing(fleet, "coordinator", f"{TICKS}: the topic is not on the broker")
