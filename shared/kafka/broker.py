@@ -6,11 +6,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.kafka import clients
-from shared.kafka.topic_settings import Remark, remarks, wanted
+from shared.kafka.topic_settings import REPLICAS, Remark, remarks, wanted
 from shared.schemas.topics import TOPICS
 
 START_SECONDS_MAX = 120
-REPLICAS_MAX = 3
 
 
 class WrongTopics(Exception):
@@ -43,7 +42,7 @@ async def create_topics(kafka: str, partitions: int) -> None:
                     NewTopic(
                         topic.name,
                         num_partitions=topic.partition_count(partitions),
-                        replication_factor=min(brokers, REPLICAS_MAX),
+                        replication_factor=min(brokers, REPLICAS),
                         topic_configs=wanted(topic, brokers),
                     )
                     for topic in new

@@ -27,6 +27,7 @@ RETENTION_MS = 30 * DAY_MS
 RETENTION_DAYS_MIN = 7
 """So that a fleet may be down, or a partition stand still, over a weekend and a holiday."""
 REPLICAS = 3
+"""How many copies of a record there are where there are brokers enough to hold them."""
 IN_SYNC_MIN = 2
 COMPACTED = {ENTITLEMENTS, *(topic.name for topic in INTERNAL)}
 """Topics that may be compacted: the last record of a key is enough, or the book can fill them
