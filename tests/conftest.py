@@ -16,7 +16,7 @@ from shared.ledger.postgres.migrate import migrate
 
 T = TypeVar("T")
 ZONE = "Asia/Dhaka"
-PARTITIONS = 12
+PARTITIONS, BUCKETS = 12, 96
 
 pytest_plugins = ["tests.support.options"]
 
@@ -78,7 +78,7 @@ def template(postgres: Postgres, background: Background) -> str:
     async def create() -> str:
         await _execute(postgres.admin_url, "CREATE DATABASE template_book")
         connection = await asyncpg.connect(_named(postgres.admin_url, "template_book"))
-        await migrate(connection, PARTITIONS, ZONE)
+        await migrate(connection, PARTITIONS, ZONE, BUCKETS)
         await connection.close()
         return "template_book"
 

@@ -7,6 +7,6 @@ from shared.schemas.topics import PAYMENTS
 
 
 def parts(context: Context) -> list[Part]:
-    judge = Judge(context.settings.zone, context.settings.partitions)
+    judge = Judge(context.settings.zone, context.settings.buckets)
     database = context.database()
     return [Loop(context.name, [PAYMENTS], context.kafka, database, judge, context.health)]

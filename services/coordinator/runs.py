@@ -109,15 +109,15 @@ class Runs:
                 tick_id = await runs.claim(connection, period)
                 if tick_id is None:
                     return
-                buckets = await runs.add_pages(connection, tick_id)
+                pages = await runs.add_pages(connection, tick_id)
         except asyncpg.UniqueViolationError:
             return  # another coordinator claimed the month at the same moment
-        for bucket in buckets:
-            await self._send_page(tick_id, bucket)
+        for number in pages:
+            await self._send_page(tick_id, number)
 
-    async def _send_page(self, tick_id: str, bucket: int) -> None:
-        said = json.dumps({"tick_id": tick_id, "bucket": bucket}).encode()
-        await self._pages.send(key=str(bucket).encode(), value=said, partition=bucket)
+    async def _send_page(self, tick_id: str, number: int) -> None:
+        said = json.dumps({"tick_id": tick_id, "page": number}).encode()
+        await self._pages.send(key=str(number).encode(), value=said, partition=number)
 
     async def _heal(self) -> None:
         """Claim months for runs whose message was lost; send again pages that make no progress."""
@@ -131,8 +131,8 @@ class Runs:
             for period in periods:
                 await self._claim(period)
             for page in stale:
-                log.warning("page %s of run %s is sent again", page.bucket, page.tick_id)
-                await self._send_page(page.tick_id, page.bucket)
+                log.warning("page %s of run %s is sent again", page.number, page.tick_id)
+                await self._send_page(page.tick_id, page.number)
             self._health.good("runs")
             self._wait.reset()
         except BookDiffers:

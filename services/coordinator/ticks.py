@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from shared.kafka.buckets import bucket_of_key
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import judge_tick
 from shared.ledger.fold import Seen
 from shared.ledger.postgres import conflicts, fleet, outgoing, runs
 from shared.ledger.postgres.folding import Policies, open_fold
-from shared.ledger.postgres.locks import lock_fleet
+from shared.ledger.postgres.locks import lock_buckets, lock_fleet
 from shared.ledger.postgres.save import COMMAND, insert
 from shared.ledger.reasons import FirstOutcome, Outcome
 from shared.runtime import inbox, metrics, outbox
@@ -27,8 +28,9 @@ log = logging.getLogger(__name__)
 class TickJudge:
     """The handler of the tick topic; `accepted` is called with (period, tick id) after commit."""
 
-    def __init__(self, zone: ZoneInfo, accepted: Callable[[str, str], None]) -> None:
+    def __init__(self, zone: ZoneInfo, buckets: int, accepted: Callable[[str, str], None]) -> None:
         self._zone = zone
+        self._bucket_of_key = partial(bucket_of_key, buckets=buckets)
         self._accepted = accepted
         self._policies = Policies()
 
@@ -38,6 +40,10 @@ class TickJudge:
         inbounds, told = inbox.read(records, self._zone)
         outcomes = Counter(malformed=len(told))
         business_date = await lock_fleet(connection)
+        periods = [inbound.command.period for inbound in inbounds]
+        bucket_of = {period: self._bucket_of_key(period.encode()) for period in periods}
+        letters = [self._bucket_of_key(key) for _, key, *_ in told]
+        await lock_buckets(connection, [*bucket_of.values(), *letters])
         ids = [inbound.command.command_id for inbound in inbounds]
         fold = await open_fold(connection, self._policies, ids)
         at = fold.world.recorded_at
@@ -53,7 +59,8 @@ class TickJudge:
                 seen = Seen(inbound.type, inbound.content, first, reason)
                 fold.seen[tick.command_id] = seen
                 outcome: Outcome = first
-                judged.append((tick.command_id, None, *event, outcome, reason, at))
+                bucket = bucket_of[tick.period]
+                judged.append((tick.command_id, None, *event, outcome, reason, at, bucket))
                 if reason:
                     told.append(outbox.refusal(inbound, tick.period, reason, None, at))
                 else:
@@ -65,7 +72,7 @@ class TickJudge:
                 outcome = "duplicate"
             else:
                 outcome = "conflict"
-                clashes.append((tick.command_id, None, *event))
+                clashes.append((tick.command_id, None, *event, bucket_of[tick.period]))
                 told.append(outbox.refusal(inbound, tick.period, "conflicting_duplicate", seen, at))
             outcomes[outcome] += 1
         await insert(connection, "command", COMMAND, judged)
@@ -73,7 +80,7 @@ class TickJudge:
         await runs.add(connection, accepted)
         if accepted and business_date is not None:
             await fleet.move_business_date(connection, business_date)
-        await outgoing.put(connection, told)
+        await outgoing.put(connection, told, self._bucket_of_key)
         return partial(self._observe, outcomes, accepted)
 
     def _observe(self, outcomes: Counter[str], accepted: Sequence[runs.NewRun]) -> None:

@@ -20,7 +20,7 @@ def parts(context: Context) -> list[Part]:
     Watch(runs.app, database, runs.stopping)
     Seals(runs.app, database, restored)
     Clock(runs.app, database, restored, settings.zone)
-    judge = TickJudge(settings.zone, runs.accepted)
+    judge = TickJudge(settings.zone, settings.buckets, runs.accepted)
     return [
         Loop(context.name, [TICKS], context.kafka, database, judge, context.health),
         runs,

@@ -1,7 +1,8 @@
-"""Bill runs: the coordinator names a run and a bucket, the generator bills the bucket.
+"""Bill runs: the coordinator names a run and one of its pages, the generator bills the page.
 
-A page is one transaction: the bucket's lock, the next customers, their bills, and how far the run
-has come. A page that is repeated, also by another run, finds its customers billed and skips them.
+A page is some buckets of customers. A step of it is one transaction: the locks, the next customers,
+their bills, and how far the page has come. A step that is repeated, also by another run, finds its
+customers billed and skips them.
 """
 
 import asyncio
@@ -37,8 +38,8 @@ from shared.schemas.topics import PAGES
 log = logging.getLogger(__name__)
 
 CUSTOMERS_MAX = 5000
-BUCKETS_AT_ONCE = 2
-"""While the lines of one bucket are written, the bills of the next are computed."""
+PAGES_AT_ONCE = 2
+"""While the lines of one page are written, the bills of the next are computed."""
 SMALLER = 8
 
 
@@ -53,7 +54,7 @@ class Pages:
         self._restored = Restored(kafka, health)
         self._stuck = Stuck("pages", database, health)
         self._stopping = asyncio.Event()
-        self._free = asyncio.Semaphore(BUCKETS_AT_ONCE)
+        self._free = asyncio.Semaphore(PAGES_AT_ONCE)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -83,21 +84,21 @@ class Pages:
                 _asked(record.value) for records in polled.values() for record in records
             )
             if asked:
-                await asyncio.gather(*(self._bill(tick_id, bucket) for tick_id, bucket in asked))
+                await asyncio.gather(*(self._bill(tick_id, number) for tick_id, number in asked))
                 await consumer.commit()
 
-    async def _bill(self, tick_id: str, bucket: int) -> None:
+    async def _bill(self, tick_id: str, number: int) -> None:
         async with self._free:
             wait = Backoff()
             more, size, apart = True, CUSTOMERS_MAX, None
             while more and not self._stopping.is_set():
                 try:
-                    more = await self._committed(tick_id, bucket, size, apart)
+                    more = await self._committed(tick_id, number, size, apart)
                     size, apart = min(size * 2, CUSTOMERS_MAX), None
                     wait.reset()
                     self._health.good("pages")
                 except (*PASSING, KafkaError) as away:
-                    log.warning("page %s of %s: %s", bucket, tick_id, trouble.told(away))
+                    log.warning("page %s of %s: %s", number, tick_id, trouble.told(away))
                     metrics.RETRIES.labels("pages", "database").inc()
                     self._health.bad("pages", trouble.told(away))
                     await wait(self._stopping)
@@ -106,12 +107,12 @@ class Pages:
                 except Exception as error:
                     if trouble.lasting(error):
                         raise
-                    log.exception("page %s of %s fails, %d customers", bucket, tick_id, size)
+                    log.exception("page %s of %s fails, %d customers", number, tick_id, size)
                     metrics.RETRIES.labels("pages", type(error).__name__).inc()
                     if not isinstance(error, OF_DATA) or apart is not None:
                         # The run stays unfinished and this page is sent again; other pages
                         # continue.
-                        self._health.bad("pages", f"bucket {bucket}: {trouble.told(error)}"[:200])
+                        self._health.bad("pages", f"page {number}: {trouble.told(error)}"[:200])
                         return
                     # Fewer customers a page, down to one, so that an error affects only one
                     # customer.
@@ -119,16 +120,15 @@ class Pages:
                     size = max(1, size // SMALLER)
 
     async def _committed(
-        self, tick_id: str, bucket: int, size: int, apart: Exception | None
+        self, tick_id: str, number: int, size: int, apart: Exception | None
     ) -> bool:
         async with self._database.connection() as connection:
-            with self._stuck.watched(f"page {bucket}", connection):
+            with self._stuck.watched(f"page {number}", connection):
                 async with connection.transaction():
                     if await self._restored.stands_still(connection):
-                        return (
-                            False  # the coordinator sends it again when the book may be written to
-                        )
-                    billed = await self.bill_page(connection, tick_id, bucket, size, apart)
+                        # The coordinator sends it again when the book may be written to.
+                        return False
+                    billed = await self.bill_page(connection, tick_id, number, size, apart)
         billed.observe()
         return billed.more
 
@@ -136,37 +136,57 @@ class Pages:
         self,
         connection: asyncpg.Connection,
         tick_id: str,
-        bucket: int,
+        number: int,
         size: int = CUSTOMERS_MAX,
         apart: Exception | None = None,
     ) -> "Billed":
-        """Bill the next customers of a bucket; given `apart`, quarantine them for that error
+        """Bill the next customers of a page; given `apart`, quarantine them for that error
         instead."""
-        await lock_buckets(connection, [bucket])
-        page = await runs.lock_page(connection, tick_id, bucket)
+        page = await runs.page(connection, tick_id, number)
         if page is None or page.finished_at is not None:
             return Billed()
-        fold, customers = await self._judge.folding.of_page(connection, bucket, page.after, size)
+        await lock_buckets(connection, range(page.at_bucket, page.end_bucket))
+        page = await runs.lock_page(connection, tick_id, number)
+        if page is None or page.finished_at is not None:
+            return Billed()
+        fold, buckets = await self._judge.folding.of_page(
+            connection, page.at_bucket, page.after, page.end_bucket, size
+        )
+        customers = list(buckets)
         if apart is not None:
             reason = trouble.reason(apart)
             fold.quarantined |= dict.fromkeys(customers, reason)
             fold.broken |= dict.fromkeys(customers, apart)
         counts = _bill(fold, customers, page.as_of)
-        await self._judge.save(connection, fold)
-        if not page.after:
-            await _recheck(connection, bucket, page.as_of)
+        await self._judge.save(connection, fold, buckets.__getitem__)
+        if page.is_new:
+            await self._recheck(connection, page)
         last = len(customers) < size
         if last:
             await lock_run(connection, tick_id)
-        after = customers[-1] if customers else page.after
-        await runs.move_page(connection, tick_id, bucket, after, counts, last)
+        behind = (page.at_bucket, page.after)
+        if customers:
+            behind = (buckets[customers[-1]], customers[-1])
+        await runs.move_page(connection, tick_id, number, behind, counts, last)
         if last:
             await runs.finish(connection, tick_id)
         return Billed(not last, counts, Counter(line.kind for line in fold.lines))
 
+    async def _recheck(self, connection: asyncpg.Connection, page: runs.RunPage) -> None:
+        """Request rechecks of entitlements whose terms change on a day that has come."""
+        due = await accounts.changes_due(connection, page.first_bucket, page.end_bucket, page.as_of)
+        days = {}
+        for customer_id, terms in due:
+            with suppress(Unreadable):  # they are quarantined when they are billed
+                days[customer_id] = read_terms(terms).next_change_after(page.as_of)
+        if days:
+            await accounts.set_next_changes(connection, days)
+            rows = [outbox.recheck(each) for each in days]
+            await outgoing.put(connection, rows, self._judge.bucket_of_key)
+
 
 class Billed(NamedTuple):
-    """The result of a page: whether the bucket has `more` customers, and the counts for metrics."""
+    """The result of a step: whether the page has `more` customers, and the counts for metrics."""
 
     more: bool = False
     counts: runs.PageCounts = runs.PageCounts()
@@ -193,17 +213,6 @@ def _bill(fold: Fold, customers: Iterable[str], as_of: date) -> runs.PageCounts:
     return runs.PageCounts(**counts)
 
 
-async def _recheck(connection: asyncpg.Connection, bucket: int, as_of: date) -> None:
-    """Request rechecks of entitlements whose terms change on a day that has come."""
-    days = {}
-    for customer_id, terms in await accounts.changes_due(connection, bucket, as_of):
-        with suppress(Unreadable):  # they are quarantined by the page that bills them
-            days[customer_id] = read_terms(terms).next_change_after(as_of)
-    if days:
-        await accounts.set_next_changes(connection, days)
-        await outgoing.put(connection, [outbox.recheck(each) for each in days])
-
-
 def _asked(value: bytes) -> tuple[str, int]:
     said = json.loads(value)
-    return said["tick_id"], said["bucket"]
+    return said["tick_id"], said["page"] if "page" in said else said["bucket"]

@@ -8,7 +8,7 @@ from shared.schemas.topics import SIGNUPS
 
 
 def parts(context: Context) -> list[Part]:
-    judge = Judge(context.settings.zone, context.settings.partitions)
+    judge = Judge(context.settings.zone, context.settings.buckets)
     database = context.database(size=4)
     return [
         Loop(context.name, [SIGNUPS], context.kafka, database, judge, context.health),

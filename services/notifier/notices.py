@@ -47,7 +47,7 @@ def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments
 def now(facts: Facts, held: Kept) -> Notice | None:
     """Return a notice that was held as it is sent now; None when there
     is nothing left to tell. What asks for money asks for today's amount."""
-    notice_id, _, kind, period, amount, text, count = held
+    notice_id, _, kind, period, amount, text, count, *_ = held
     if kind == "due":
         stands = facts.standing and facts.due > 0 and facts.bill_command is not None
         if not stands or facts.period != period:

@@ -16,29 +16,14 @@ import asyncpg
 from services.notifier.notices import Notice, Payments, entitlement, notices, now
 from services.notifier.texts import TEXTS
 from shared.ledger.errors import Unreadable
-from shared.ledger.money import decimal
-from shared.ledger.postgres import fleet, outgoing
+from shared.ledger.postgres import fleet
 from shared.ledger.postgres import notices as kept_notices
 from shared.ledger.postgres.locks import lock_telling
-from shared.ledger.postgres.notices import (
-    DISCARDED,
-    HELD,
-    REQUESTED,
-    Entitlement,
-    Facts,
-    Kept,
-    Sent,
-)
-from shared.ledger.postgres.quarantine import quarantine
-from shared.runtime import metrics, outbox, trouble
+from shared.ledger.postgres.notices import DISCARDED, REQUESTED, Entitlement, Facts, Kept, Sent
+from shared.ledger.postgres.quarantine import BucketOf, quarantine
+from shared.runtime import metrics, trouble
 from shared.runtime.committing import Observe
 from shared.schemas.envelope import INCARNATION
-from shared.schemas.outbound import (
-    EntitlementChanged,
-    NotificationRequested,
-    entitlement_changed,
-    notification_requested,
-)
 from shared.schemas.topics import LEDGER
 
 log = logging.getLogger(__name__)
@@ -52,10 +37,14 @@ LineData = Mapping[str, Any]
 class Notifier:
     """The handler of the notifier's loop over `billing.ledger.v1` and `billing.rechecks.v1`."""
 
+    def __init__(self, bucket_of: BucketOf) -> None:
+        self._bucket_of = bucket_of
+
     async def __call__(self, connection: asyncpg.Connection, records: Sequence[Any]) -> Observe:
         told = [record for record in records if record.topic == LEDGER]
         rechecks = [record.key.decode() for record in records if record.topic != LEDGER]
-        made = await tell(connection, await _in_force(connection, told), rechecks)
+        lines = await _in_force(connection, told)
+        made = await tell(connection, lines, rechecks, self._bucket_of)
         return partial(_observe, made)
 
     async def set_apart(
@@ -71,7 +60,7 @@ class Notifier:
         customer_id = json.loads(record.value)["customer_id"] if told else record.key.decode()
         reason = trouble.reason(error)
         log.error("quarantined %s", customer_id, exc_info=error)
-        await quarantine(connection, {customer_id: reason})
+        await quarantine(connection, {customer_id: reason}, self._bucket_of)
         return partial(_observe, [])
 
 
@@ -95,18 +84,22 @@ def _incarnation_of(record: Any) -> int:
 
 
 async def tell(
-    connection: asyncpg.Connection, lines: Sequence[LineData], rechecks: Iterable[str]
+    connection: asyncpg.Connection,
+    lines: Sequence[LineData],
+    rechecks: Iterable[str],
+    bucket_of: BucketOf,
 ) -> list[Notice]:
-    """Tell customers of their new lines, and of what changed without one; return the notices.
+    """Tell customers of their new lines, and of what changed without one; return the notices. The
+    relay publishes what is kept here.
 
-    The lock comes before anything is written: what two batches tell one customer leaves in
+    The lock comes before anything is read: what two batches tell one customer leaves in
     the order in which they read the customer.
     """
     by_customer: dict[str, list[LineData]] = {customer_id: [] for customer_id in rechecks}
     for line in lines:
         by_customer.setdefault(line["customer_id"], []).append(line)
     customers = list(by_customer)
-    await lock_telling(connection, customers)
+    await lock_telling(connection, map(bucket_of, customers))
     incarnation, holding = await fleet.state(connection)
     payments = await _payments(connection, lines)
     made: list[Notice] = []
@@ -119,12 +112,11 @@ async def tell(
         changed = entitlement(facts, incarnation, anew=not holding)
         if changed is not None:
             entitled.append(changed)
-    rows = [] if holding else await _send_held(connection, all_facts, incarnation)
-    first, requests = await _keep_notices(connection, made, incarnation, holding)
-    rows += requests
-    rows += await _keep_entitlements(connection, entitled, incarnation)
-    await outgoing.put(connection, rows)
-    return first
+    if not holding:
+        await _send_held(connection, all_facts, incarnation)
+    if entitled:
+        await kept_notices.keep_entitlements(connection, entitled, bucket_of)
+    return await _keep_notices(connection, made, bucket_of, None if holding else incarnation)
 
 
 async def _payments(connection: asyncpg.Connection, lines: Iterable[LineData]) -> Payments:
@@ -134,59 +126,37 @@ async def _payments(connection: asyncpg.Connection, lines: Iterable[LineData]) -
 
 async def _send_held(
     connection: asyncpg.Connection, customers: Iterable[Facts], incarnation: int
-) -> list[outgoing.Row]:
-    """Return the messages of texts that waited for a person, who has let them go by now; each is
-    told as it is today, or not at all."""
+) -> None:
+    """Send the texts that waited for a person, who has let them go by now; each is told as it is
+    today, or not at all."""
     facts_of = {facts.customer_id: facts for facts in customers}
-    waiting = await kept_notices.held(connection, list(facts_of))
-    if not waiting:
-        return []
-    sent, kept = [], []
-    for text in waiting:
+    sent = []
+    for text in await kept_notices.held(connection, list(facts_of)):
         notice = now(facts_of[text.customer_id], text)
-        status, as_sent = (DISCARDED, text) if notice is None else (REQUESTED, notice)
-        kept.append(Sent(text.notice_id, status, as_sent.amount, as_sent.text, as_sent.segments))
-        if notice is not None:
-            sent.append(notice)
-    sent_at = await kept_notices.send_held(connection, kept)
-    return [_requested(notice, sent_at, incarnation) for notice in sent]
+        if notice is None:
+            amount = (text.amount, text.text, text.segments)
+            sent.append(Sent(text.notice_id, DISCARDED, *amount, None, None))
+        else:
+            amount = (notice.amount, notice.text, notice.segments)
+            sent.append(Sent(text.notice_id, REQUESTED, *amount, notice.phone, notice.language))
+    if sent:
+        await kept_notices.send_held(connection, sent, incarnation)
 
 
 async def _keep_notices(
-    connection: asyncpg.Connection, made: Sequence[Notice], incarnation: int, holding: bool
-) -> tuple[list[Notice], list[outgoing.Row]]:
-    """Keep the notices and return those made for the first time, with their messages; where texts
-    wait for a person, without."""
+    connection: asyncpg.Connection,
+    made: Sequence[Notice],
+    bucket_of: BucketOf,
+    incarnation: int | None,
+) -> list[Notice]:
+    """Keep the notices and return those made for the first time."""
     if not made:
-        return [], []
-    rows = [Kept(*notice[:7]) for notice in made]
-    kept = await kept_notices.keep(connection, rows, HELD if holding else REQUESTED)
-    # A line that the topic repeats within the batch makes the same notice again.
-    by_id = {notice.notice_id: notice for notice in made if notice.notice_id in kept}
-    first = list(by_id.values())
-    if holding:
-        return first, []
-    return first, [_requested(notice, kept[notice.notice_id], incarnation) for notice in first]
-
-
-def _requested(notice: Notice, created_at: Any, incarnation: int) -> outgoing.Row:
-    told = NotificationRequested(**notice._asdict() | {"amount": decimal(notice.amount)})
-    return outbox.row_of(notification_requested(told, created_at, incarnation))
-
-
-async def _keep_entitlements(
-    connection: asyncpg.Connection, entitled: Sequence[Entitlement], incarnation: int
-) -> list[outgoing.Row]:
-    if not entitled:
         return []
-    said = [
-        {name: getattr(each, name) for name in EntitlementChanged.model_fields} for each in entitled
-    ]
-    told_at = await kept_notices.keep_entitlements(connection, said, incarnation)
-    return [
-        outbox.row_of(entitlement_changed(EntitlementChanged(**each), told_at, incarnation))
-        for each in said
-    ]
+    # A line that the topic repeats within the batch makes the same notice again.
+    by_id = {notice.notice_id: notice for notice in made}
+    rows = [Kept(*notice) for notice in by_id.values()]
+    first = await kept_notices.keep(connection, rows, bucket_of, incarnation)
+    return [notice for notice_id, notice in by_id.items() if notice_id in first]
 
 
 def _observe(made: Iterable[Notice]) -> None:

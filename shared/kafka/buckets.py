@@ -1,17 +1,35 @@
-"""The bucket of a customer: the partition that Kafka's default partitioner gives their id."""
+"""The bucket of a customer, and the partition of their events: both from Kafka's hash of their id.
+
+A fleet's buckets are a multiple of its partitions, so a customer's partition is their bucket modulo
+the partitions: more partitions move nobody to another bucket.
+"""
 
 from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
+BUCKETS_MIN = 96
+"""What a new fleet has at least: its partitions may be multiplied up to about that many."""
 
-@lru_cache(maxsize=65536)
-def bucket_of(customer_id: str, partitions: int) -> int:
-    """Return the bucket of a customer, 0 .. partitions - 1 (Kafka's default partitioner)."""
-    return partition_of(customer_id.encode(), partitions)
+
+def buckets_of(partitions: int) -> int:
+    """Return how many buckets a fleet has: the smallest multiple of its partitions from 96 on. It
+    stays the same where the partitions are multiplied by what divides it."""
+    return partitions * -(-BUCKETS_MIN // partitions)
+
+
+@lru_cache(maxsize=1 << 18)
+def bucket_of(customer_id: str, buckets: int) -> int:
+    """Return the bucket of a customer, 0 .. buckets - 1."""
+    return partition_of(customer_id.encode(), buckets)
+
+
+def bucket_of_key(key: bytes | None, buckets: int) -> int:
+    """Return the bucket of a record's key, as if it were a customer's id; 0 without a key."""
+    return 0 if key is None else partition_of(key, buckets)
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a record's key."""
+    """Return the partition that Kafka's default partitioner gives a record's key."""
     hashed: int = murmur2(key)
     return (hashed & 0x7FFFFFFF) % partitions

@@ -38,7 +38,7 @@ async def retry(database_url: str, customers: Sequence[str]) -> list[Retried]:
     async with database(database_url, role=WRITER) as connection:
         known = await fleet.set_up(connection)
         assert known is not None
-        judge = Judge(ZoneInfo(known.zone), known.partitions)
+        judge = Judge(ZoneInfo(known.zone), known.buckets)
         asked = customers or await quarantine.quarantined(connection)
         return [await _retry_one(connection, judge, customer_id) for customer_id in asked]
 
@@ -56,7 +56,8 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
                 raise _StillBroken(fold.quarantined[customer_id])
             await judge.save(connection, fold)
             # Their entitlement may have changed while they were in quarantine.
-            await outgoing.put(connection, [outbox.recheck(customer_id)])
+            rows = [outbox.recheck(customer_id)]
+            await outgoing.put(connection, rows, judge.bucket_of_key)
     except _StillBroken as broken:
         return Retried(customer_id, "still quarantined", reason=str(broken))
     except PASSING:

@@ -16,7 +16,9 @@ async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]
     """
     async with database(database_url, migrated=False) as connection:
         try:
-            steps = await migrate(connection, settings.partitions, settings.zone.key)
+            steps = await migrate(
+                connection, settings.partitions, settings.zone.key, settings.buckets
+            )
         except ValueError as error:
             raise SettingsError(str(error)) from error
     try:

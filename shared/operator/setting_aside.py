@@ -31,7 +31,7 @@ async def set_aside(connection: asyncpg.Connection, asker: Asker, kafka: str, to
     await producer.start()
     try:
         async for record in spans.records(kafka, left, isolation_level="read_committed"):
-            letter = outbox.message_of(outbox.dead_letter(record, WHY))
+            letter = outbox.message(outbox.dead_letter(record, WHY))
             await odd_records.send(producer, letter)
             count += 1
         await producer.flush()

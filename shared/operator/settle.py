@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 import asyncpg
 
 from shared.ledger.postgres import fleet, settling
-from shared.ledger.postgres.outgoing import Place
 from shared.ledger.postgres.settling import Look
 from shared.ledger.sentences import counted
 from shared.operator.servers import asking, database
@@ -133,10 +132,13 @@ def _running(runs: frozenset[str]) -> Callable[[Look], list[str]]:
     return lambda look: [f"the run of tick {tick} is not done" for tick in sorted(runs & look.runs)]
 
 
-def _unpublished(last: Mapping[str, Place]) -> Callable[[Look], list[str]]:
-    """Return a function that names the streams that are not published up to these rows."""
-    return lambda look: [
-        f"the relay has not published all of the stream {stream}"
-        for stream, row in last.items()
-        if look.relayed.get(stream, (0, 0)) < row
-    ]
+def _unpublished(last: Mapping[tuple[str, int], int]) -> Callable[[Look], list[str]]:
+    """Return a function that names the streams not published up to the last row of each bucket."""
+
+    def missing(look: Look) -> list[str]:
+        left = {each[0] for each, end in last.items() if look.relayed.get(each, 0) < end}
+        return [
+            f"the relay has not published all of the stream {stream}" for stream in sorted(left)
+        ]
+
+    return missing

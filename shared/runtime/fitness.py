@@ -42,12 +42,13 @@ async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
         try:
             async with database.connection() as connection:
                 known = await fleet.set_up(connection)
-            ours = settings.partitions, settings.zone.key
+            ours = settings.partitions, settings.zone.key, settings.buckets
             if known is None:
                 return "the book holds no fleet yet: run `rollforward migrate`"
             if known != ours:
-                return "the fleet has {} partitions in zone {}, this worker {} in {}".format(
-                    *known, *ours
+                return (
+                    f"the fleet has {known.partitions} partitions in zone {known.zone},"
+                    f" this worker {settings.partitions} in {settings.zone.key}"
                 )
             return None
         except BookDiffers as differs:

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from shared.kafka.buckets import bucket_of
+from shared.kafka.buckets import bucket_of, bucket_of_key
 from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command
 from shared.ledger.fold import Fold
 from shared.ledger.postgres import conflicts, outgoing
 from shared.ledger.postgres.folding import Folding
+from shared.ledger.postgres.quarantine import BucketOf
 from shared.ledger.postgres.save import save
 from shared.ledger.postgres.shape import expect_fit
 from shared.runtime import inbox, metrics, outbox, trouble
@@ -28,17 +29,19 @@ log = logging.getLogger(__name__)
 class Judge:
     """Judges commands about customers: the handler of the generator and of the collector."""
 
-    def __init__(self, zone: ZoneInfo, partitions: int) -> None:
+    def __init__(self, zone: ZoneInfo, buckets: int) -> None:
         self.zone = zone
-        self.bucket_of = partial(bucket_of, partitions=partitions)
+        self.bucket_of = partial(bucket_of, buckets=buckets)
+        self.bucket_of_key = partial(bucket_of_key, buckets=buckets)
         self.folding = Folding(self.bucket_of, partial(command_of, zone=zone))
 
     async def __call__(
         self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
     ) -> Observe:
         arrivals, letters = self._read(records)
-        fold = await self.judge(connection, arrivals)
-        await outgoing.put(connection, letters)
+        buckets = [self.bucket_of_key(key) for _, key, *_ in letters]
+        fold = await self.judge(connection, arrivals, buckets)
+        await outgoing.put(connection, letters, self.bucket_of_key)
         return partial(_observe, records, fold, letters)
 
     def _read(
@@ -47,29 +50,41 @@ class Judge:
         return inbox.read(records, self.zone)
 
     async def judge(
-        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
+        self,
+        connection: asyncpg.Connection,
+        arrivals: Sequence[Arrival[Command]],
+        others: Iterable[int] = (),
     ) -> Fold:
-        """Judge arrivals within the transaction and save the results."""
-        fold = await self.folding.of_batch(connection, arrivals)
+        """Judge arrivals within the transaction and save the results. The buckets `others` are
+        locked too."""
+        fold = await self.folding.of_batch(connection, arrivals, others)
         fold.take(arrivals)
         if arrivals:
             await self.save(connection, fold)
         return fold
 
-    async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
+    async def save(
+        self, connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf | None = None
+    ) -> None:
         """Save what a fold decided, and the messages that it causes besides its lines.
+
+        `bucket_of` is given where the buckets of all its customers are known already.
 
         Raises BookDiffers where the book itself is at fault and customers would be quarantined
         for it.
         """
         if fold.broken:
             await expect_fit(connection)
-        await save(connection, fold, self.bucket_of)
+        bucket_of = bucket_of or self.bucket_of
+        await save(connection, fold, bucket_of)
         at = fold.world.recorded_at
         clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]
         await conflicts.keep(
             connection,
-            [(a.command_id, a.command.customer_id, *a.event) for a in clashes],
+            [
+                (a.command_id, a.command.customer_id, *a.event, bucket_of(a.command.customer_id))
+                for a in clashes
+            ],
             at,
         )
         messages = [
@@ -86,7 +101,7 @@ class Judge:
         messages += [
             outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)
         ]
-        await outgoing.put(connection, messages)
+        await outgoing.put(connection, messages, self.bucket_of_key)
         for customer_id, error in fold.broken.items():
             log.error("quarantined %s", customer_id, exc_info=error)
 

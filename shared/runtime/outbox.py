@@ -1,4 +1,4 @@
-"""What leaves, leaves through the relay: rows of `book.outgoing`, written with their batch."""
+"""What leaves, leaves through the relay: rows of the book, written with their batch."""
 
 import base64
 import json
@@ -11,12 +11,21 @@ from aiokafka import ConsumerRecord
 from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command, Ticked
 from shared.ledger.fold import Seen
-from shared.ledger.postgres.outgoing import Row
+from shared.ledger.money import decimal
+from shared.ledger.postgres.outgoing import Next, NextLine, NextNotice, NextRow, Row
 from shared.ledger.reasons import Reason
 from shared.ledger.sentences import sentence
 from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
-from shared.schemas.outbound import CommandRefused, command_refused
+from shared.schemas.outbound import (
+    CommandRefused,
+    EntitlementChanged,
+    NotificationRequested,
+    command_refused,
+    entitlement_changed,
+    line_appended,
+    notification_requested,
+)
 from shared.schemas.topics import RECHECKS, dead_letters_of
 
 
@@ -24,9 +33,38 @@ def row_of(message: Message) -> Row:
     return message.topic, message.key, message.value, encode_headers(message.headers)
 
 
-def message_of(row: Row) -> Message:
+def message(row: Row) -> Message:
+    """Return the message of an outgoing row."""
     topic, key, value, headers = row
     return Message(topic, key, value, decode_headers(headers))  # type: ignore[arg-type]
+
+
+def message_of(row: Next) -> Message:
+    """Return what is published of a row of the book."""
+    if isinstance(row, NextLine):
+        return line_appended(row.line, row.incarnation)
+    if isinstance(row, NextRow):
+        return message(row.row)
+    if isinstance(row, NextNotice):
+        notice = NotificationRequested(
+            notice_id=row.notice_id,
+            customer_id=row.customer_id,
+            phone=row.phone,
+            language=row.language,  # type: ignore[arg-type]
+            kind=row.kind,  # type: ignore[arg-type]
+            period=row.period,
+            amount=decimal(row.amount),
+            text=row.text,
+            segments=row.segments,
+        )
+        return notification_requested(notice, row.requested_at, row.incarnation)
+    entitlement = EntitlementChanged(
+        customer_id=row.customer_id,
+        expires_on=row.expires_on,
+        status=row.status,  # type: ignore[arg-type]
+        seq=row.seq,
+    )
+    return entitlement_changed(entitlement, row.changed_at, row.incarnation)
 
 
 def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:

@@ -184,12 +184,12 @@ class Keeper:
         cluster: Cluster,
         why: str,
     ) -> None:
-        topic, bucket = partition
+        topic, number = partition
         log.warning(
-            "%s: %s-%d is read again from %d: %s", self._consumer, topic, bucket, begin, why
+            "%s: %s-%d is read again from %d: %s", self._consumer, topic, number, begin, why
         )
         async with connection.transaction():
+            await ask_for_rechecks(connection, topic, number)
             await positions.reset(
                 connection, self._consumer, {partition: begin}, self.topic_ids, cluster.cluster_id
             )
-            await ask_for_rechecks(connection, topic, bucket)

@@ -1,14 +1,15 @@
 """The relay: committed rows to Kafka, each at least once, in an order that nothing slips behind.
 
-It reads rows whose transaction is older than every transaction still open, in (xid,
-position) order. A writer gets its xid only after its locks, so one customer's lines
-come in seq order. The cursor moves after Kafka has acknowledged: after a crash
-rows are sent again, in the same order, with the same seq and `ce_id`.
+Each stream of rows has a cursor a bucket. Who writes in a bucket holds its lock until the commit,
+and takes the rows' positions under it, so in a bucket positions rise in the order of commits: what
+is seen behind the cursor is all there is up to there. The cursor moves after Kafka has
+acknowledged: after a crash rows are sent again, in the same order, with the same seq and `ce_id`.
 """
 
 import asyncio
 import logging
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
@@ -18,7 +19,6 @@ from aiokafka.errors import KafkaError
 
 from shared.kafka import clients, odd_records
 from shared.ledger.postgres import outgoing
-from shared.ledger.postgres.locks import lock_relay
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff, pause
 from shared.runtime.database import PASSING, Database
@@ -27,20 +27,22 @@ from shared.runtime.outbox import message_of
 from shared.runtime.restored import Restored
 from shared.runtime.stuck import Stuck
 from shared.schemas.envelope import Message
-from shared.schemas.outbound import line_appended
-from shared.schemas.topics import LEDGER
 
 log = logging.getLogger(__name__)
 
 ROWS_MAX = 2000
+"""What a pass takes of a stream, about: each of its buckets gets its share."""
+BUCKETS_MAX = 48
+"""What a pass takes of a stream's buckets; the others are another relay's, or the next pass's."""
 BYTES_MAX = 16 << 20
 """A read of rows ends with the one that brings it to this: a dead letter may be a megabyte."""
 IDLE_SECONDS = 0.02
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
 LEASE = "60s"
-"""PostgreSQL takes the lock from a relay that hangs and says nothing for so long within a pass;
+"""PostgreSQL takes the cursors from a relay that hangs and says nothing for so long within a pass;
 longer than the broker may take to answer."""
+STREAMS = (outgoing.LINE, outgoing.OUTGOING, outgoing.NOTICE, outgoing.ENTITLEMENT)
 
 
 class Relay:
@@ -51,6 +53,8 @@ class Relay:
         self._restored = Restored(kafka, health)
         self._stuck = Stuck("relay", database, health)
         self._stopping = asyncio.Event()
+        self._next = Counter[str]()
+        """The bucket from which the next pass begins, by stream: so that none waits for long."""
 
     def stop(self) -> None:
         self._stopping.set()
@@ -91,41 +95,47 @@ class Relay:
             self._health.good("database")
             self._health.good("kafka")
             await pause(self._stopping, 0.5)
-        watched, rows = -WATCH_SECONDS, 0
+        watched = -WATCH_SECONDS
         while not self._stopping.is_set():
             if time.monotonic() - watched > WATCH_SECONDS:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
-            if rows == ROWS_MAX or await outgoing.is_waiting(connection):
-                with self._stuck.watched("batch", connection):
-                    rows = await self._pass(connection, producer)
+            with self._stuck.watched("batch", connection):
+                rows = await self._pass(connection, producer)
             # Not before: a broker that answers may still not take what waits.
             wait.reset()
             self._health.good("kafka")
             self._health.good("database")
-            if rows < ROWS_MAX:
+            if not rows:  # nothing waits, or another relay has it
                 await pause(self._stopping, IDLE_SECONDS)
 
     async def _pass(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        """Publish the next rows; return how many, of the stream that has more of them.
+        """Publish the next rows of buckets in which some wait; return how many.
 
-        Lock, rows, Kafka's answer and the cursors' move are one transaction, so of several relays
-        each goes on where the one before ended. It has no xid until Kafka has answered: it does
-        not hold its own rows back.
+        Cursors, rows, Kafka's answer and the cursors' move are one transaction, so of several
+        relays each takes other buckets, and goes on where the one before ended.
         """
+        waiting = await outgoing.waiting(connection)
+        if not waiting:
+            return 0
         async with connection.transaction():
-            await lock_relay(connection, LEASE)
-            lines = await outgoing.next_lines(connection, ROWS_MAX)
-            await _send(producer, [line_appended(each.line, each.incarnation) for each in lines])
-            others = await outgoing.next_rows(connection, ROWS_MAX, BYTES_MAX)
-            await _send(producer, [message_of(each.row) for each in others])
-            await outgoing.move(connection, outgoing.LINE, lines)
-            await outgoing.move(connection, outgoing.OUTGOING, others)
-            await outgoing.forget(connection, others)
-        metrics.RELAY_PUBLISHED.labels(LEDGER).inc(len(lines))
-        for topic, count in Counter(each.row[0] for each in others).items():
-            metrics.RELAY_PUBLISHED.labels(topic).inc(count)
-        return max(len(lines), len(others))
+            cursors = await outgoing.take(connection, self._turn(waiting), LEASE)
+            rows = await _rows(connection, cursors)
+            await _send(producer, [message_of(row) for of in rows.values() for row in of])
+            await outgoing.move(connection, cursors, rows)
+        return sum(map(len, rows.values()))
+
+    def _turn(self, waiting: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Return which of these (stream, bucket) are next, some of each stream."""
+        turn = []
+        for stream in STREAMS:
+            buckets = sorted(bucket for name, bucket in waiting if name == stream)
+            first = bisect_left(buckets, self._next[stream])
+            taken = (buckets[first:] + buckets[:first])[:BUCKETS_MAX]
+            if taken:
+                self._next[stream] = taken[-1] + 1
+            turn += [(stream, bucket) for bucket in taken]
+        return turn
 
     async def _watch(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         """Show how much waits, and find out that the broker is away though nothing is sent."""
@@ -139,10 +149,36 @@ class Relay:
         self._health.bad(cause, trouble.told(error))
 
 
+async def _rows(
+    connection: asyncpg.Connection, cursors: outgoing.Cursors
+) -> dict[str, Sequence[outgoing.Next]]:
+    """Return the next rows of each stream of which cursors were taken."""
+    buckets = Counter(stream for stream, _ in cursors)
+    share = {stream: max(1, ROWS_MAX // count) for stream, count in buckets.items()}
+    rows: dict[str, Sequence[outgoing.Next]] = {}
+    if share.get(outgoing.LINE):
+        rows[outgoing.LINE] = await outgoing.next_lines(connection, cursors, share[outgoing.LINE])
+    if share.get(outgoing.OUTGOING):
+        rows[outgoing.OUTGOING] = await outgoing.next_rows(
+            connection, cursors, share[outgoing.OUTGOING], BYTES_MAX
+        )
+    if share.get(outgoing.NOTICE):
+        rows[outgoing.NOTICE] = await outgoing.next_notices(
+            connection, cursors, share[outgoing.NOTICE]
+        )
+    if share.get(outgoing.ENTITLEMENT):
+        rows[outgoing.ENTITLEMENT] = await outgoing.next_entitlements(
+            connection, cursors, share[outgoing.ENTITLEMENT]
+        )
+    return rows
+
+
 async def _send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
-    """Send messages in order and return when Kafka has them all."""
+    """Send messages in order, and return when Kafka has them all."""
     futures = [await odd_records.send(producer, message) for message in messages]
     if futures:
         await producer.flush()
     for future in futures:
         future.result()
+    for topic, count in Counter(message.topic for message in messages).items():
+        metrics.RELAY_PUBLISHED.labels(topic).inc(count)

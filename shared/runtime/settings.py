@@ -12,6 +12,8 @@ from typing import Self
 from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
+from shared.kafka.buckets import buckets_of
+
 _DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_FILES = ("sslrootcert", "sslcert", "sslkey")
@@ -71,6 +73,11 @@ class Settings:
             log_file=Path(log_file).expanduser() if log_file else None,
             log_bytes=_number(given, "ROLLFORWARD_LOG_BYTES", unset.log_bytes, 1024, 2**40),
         )
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets a fleet of so many partitions has."""
+        return buckets_of(self.partitions)
 
     def with_servers(self, kafka: str, database_url: str) -> Self:
         """Return these settings pointed at the given servers."""

@@ -164,7 +164,7 @@ async def locks(scene: Scene) -> None:
     """Hold some customers' locks for a while."""
     with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         async with scene.connected() as connection, connection.transaction():
-            await lock_buckets(connection, range(4))
+            await lock_buckets(connection, range(32))
             await asyncio.sleep(3)
 
 
@@ -230,7 +230,7 @@ async def _appended(scene: Scene, changes: dict[str, str]) -> bool:
             columns = await connection.fetchval(
                 "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns"
                 " WHERE table_schema = 'book' AND table_name = 'line'"
-                " AND column_name NOT IN ('xid', 'position')"
+                " AND column_name <> 'position'"
             )
             await connection.execute("SET ROLE rollforward_writer")
             done: str = await connection.execute(_stale_line(columns, changes))

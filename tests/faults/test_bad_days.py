@@ -22,7 +22,7 @@ from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.ledger.postgres.locks import lock_buckets
 from shared.runtime.settings import Settings
-from tests.conftest import PARTITIONS
+from tests.conftest import BUCKETS
 from tests.faults.test_outages import told_to_stop
 from tests.faults.test_workers_die import expect_one_bill_each, pay, rows, sign_up, tick
 from tests.support.live import fresh_topics
@@ -74,7 +74,7 @@ async def batches_that_last(
     many batches wait for theirs, and at its end they get them."""
     holder, watcher = [await asyncpg.connect(fleet.database_admin) for _ in range(2)]
     async with holder.transaction():
-        await lock_buckets(holder, range(PARTITIONS))
+        await lock_buckets(holder, range(BUCKETS))
         for number in range(CUSTOMERS):
             await pay(producer, number, 1)
         await producer.flush()

@@ -24,6 +24,7 @@ from services.coordinator.ticks import TickJudge
 from services.generator.pages import Pages
 from services.notifier.notifier import Notifier
 from shared.embedded import Postgres
+from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import reports
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.statements import sql
@@ -210,9 +211,9 @@ class Claims(Runs):
         self._producer = Producer(machine.log, machine.steps)
         self._restored = Present()  # type: ignore[assignment]
 
-    async def _send_page(self, tick_id: str, bucket: int) -> None:
-        said = json.dumps({"tick_id": tick_id, "bucket": bucket}).encode()
-        await self._producer.send(PAGES, said, str(bucket).encode(), [])
+    async def _send_page(self, tick_id: str, number: int) -> None:
+        said = json.dumps({"tick_id": tick_id, "page": number}).encode()
+        await self._producer.send(PAGES, said, str(number).encode(), [])
 
 
 async def claim(machine: Machine) -> None:
@@ -237,7 +238,7 @@ async def relay(machine: Machine) -> None:
 async def set_apart(machine: Machine) -> None:
     """What comes for a customer who is quarantined is parked."""
     async with machine.database.connection() as connection:
-        await connection.execute(sql("quarantine"), ["c-2"], ["a mistake of ours"], NOW)
+        await connection.execute(sql("quarantine"), ["c-2"], ["a mistake of ours"], NOW, [0])
     await collector(machine)
 
 
@@ -248,8 +249,10 @@ async def release(machine: Machine) -> None:
 
 collector = consuming("collector", [PAYMENTS], lambda: Judge(ZONE, BUCKETS))
 generator = consuming("generator", [SIGNUPS], lambda: Judge(ZONE, BUCKETS))
-coordinator = consuming("coordinator", [TICKS], lambda: TickJudge(ZONE, lambda *_: None))
-notifier = consuming("notifier", [LEDGER, RECHECKS], Notifier)
+coordinator = consuming("coordinator", [TICKS], lambda: TickJudge(ZONE, BUCKETS, lambda *_: None))
+notifier = consuming(
+    "notifier", [LEDGER, RECHECKS], lambda: Notifier(lambda each: bucket_of(each, BUCKETS))
+)
 
 STAGES: tuple[tuple[str, Stage, Callable[[Log], None] | None], ...] = (
     ("parking", collector, too_early),
@@ -272,17 +275,17 @@ DEATHS_MIN = 240
 
 TABLES = {
     "account": "to_jsonb(t)",
-    "line": "to_jsonb(t) - '{xid,position,recorded_at,hash}'::text[]",
-    "command": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
-    "conflict": "to_jsonb(t) - '{xid,recorded_at,position}'::text[]",
+    "line": "to_jsonb(t) - '{position,recorded_at,hash}'::text[]",
+    "command": "to_jsonb(t) - '{recorded_at,position}'::text[]",
+    "conflict": "to_jsonb(t) - '{recorded_at,position}'::text[]",
     "parked": "to_jsonb(t) - '{parked_at,position}'::text[]",
     "quarantine": "to_jsonb(t) - 'since'",
     "payment_reference": "to_jsonb(t)",
     "position": "to_jsonb(t)",
     "run": "to_jsonb(t) - '{started_at,claimed_at,finished_at}'::text[]",
     "page": "to_jsonb(t) - '{sent_at,finished_at}'::text[]",
-    "notice": "to_jsonb(t) - 'created_at'",
-    "entitlement": "to_jsonb(t)",
+    "notice": "to_jsonb(t) - '{created_at,requested_at,position}'::text[]",
+    "entitlement": "to_jsonb(t) - '{changed_at,position}'::text[]",
 }
 ALL_TABLES = ("fleet", *TABLES, "outgoing", "relay")
 VARYING = re.compile(rb'"hash": ?"[0-9a-f]+"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z')
@@ -300,7 +303,7 @@ async def kept(machine: Machine) -> dict[str, Any]:
             for table, told in TABLES.items()
         }
         waiting = await connection.fetch(
-            "SELECT topic, key, value FROM book.outgoing ORDER BY xid, position"
+            "SELECT topic, key, value FROM book.outgoing ORDER BY position"
         )
     finally:
         await connection.close()
@@ -383,7 +386,7 @@ async def booked(postgres: Postgres) -> AsyncIterator[tuple[str, Book]]:
     url = f"{postgres.admin_url.rpartition('/')[0]}/{name}"
     connection = await asyncpg.connect(url)
     try:
-        await migrate(connection, BUCKETS, ZONE.key)
+        await migrate(connection, BUCKETS, ZONE.key, BUCKETS)
         await reports.apply_policy(connection, POLICY, RECHECKS)
         book = Book(connection)
         await book.prepare()

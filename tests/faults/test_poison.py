@@ -10,13 +10,15 @@ from shared.embedded import Kafka
 from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres.locks import lock_buckets
 from shared.operator.retry import retry
-from tests.conftest import PARTITIONS
+from tests.conftest import BUCKETS, PARTITIONS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.support.later import MIGRATED_LATER
 from tests.support.live import Live, live
 
-BUCKET = 3
-NAMES = [name for name in map("c-{}".format, range(400)) if bucket_of(name, PARTITIONS) == BUCKET]
+PARTITION = 3
+NAMES = [
+    name for name in map("c-{}".format, range(400)) if bucket_of(name, PARTITIONS) == PARTITION
+]
 FIRST, PAYS, IS_BILLED = NAMES[0], NAMES[10], NAMES[20]
 """Of the last two the database takes no line any more: one pays, the other is only billed."""
 REFUSE = f"""
@@ -35,7 +37,7 @@ async def one_batch(fleet: Live) -> AsyncIterator[None]:
     """Let the payments published within the block wait, and be one batch."""
     holder = await asyncpg.connect(fleet.url)
     async with holder.transaction():
-        await lock_buckets(holder, [BUCKET])
+        await lock_buckets(holder, range(PARTITION, BUCKETS, PARTITIONS))
         await fleet.publish(PAYMENT, payment("first", customer_id=FIRST))
         while not await fleet.rows(WAITS):
             await asyncio.sleep(0.01)

@@ -20,10 +20,15 @@ from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.postgres.save import save
 from shared.ledger.terms import Cycle, Package
 from shared.ledger.world import World
+from tests.conftest import BUCKETS
 from tests.support.naive import Outcome
 from tests.support.rules import Rules
 
 BOSS = Policy(1, staff={"boss": Staff(PERMISSIONS)})  # type: ignore[arg-type]
+
+
+bucket = partial(bucket_of, buckets=BUCKETS)
+"""The bucket of a customer in these books."""
 
 
 class Booked(Rules):
@@ -52,7 +57,7 @@ class Booked(Rules):
             if self.business_date != before or isinstance(step, c.Ticked):
                 await self._run(step, outcomes[-1].kind)
             for fold in self.unsaved:
-                await save(self.connection, fold, partial(bucket_of, partitions=12))
+                await save(self.connection, fold, bucket)
             self.unsaved.clear()
         return outcomes
 
@@ -63,7 +68,7 @@ class Booked(Rules):
         """Return the data of every line after so many, as the notifier reads it from the topic."""
         lines = await self.connection.fetch(
             "SELECT customer_id, seq, period, kind, command_id FROM book.line"
-            " ORDER BY xid, position OFFSET $1",
+            " ORDER BY position OFFSET $1",
             lines_before,
         )
         return [json.loads(json.dumps(dict(line))) for line in lines]

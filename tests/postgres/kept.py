@@ -20,6 +20,7 @@ from shared.runtime.judge import Judge
 from shared.schemas.inbound import MODELS
 from shared.schemas.publish import binary
 from shared.schemas.topics import RECHECKS
+from tests.conftest import BUCKETS, PARTITIONS
 
 ZONE = ZoneInfo("Asia/Dhaka")
 Event = tuple[str, dict[str, Any]]
@@ -29,11 +30,10 @@ Event = tuple[str, dict[str, Any]]
 class Kept:
     """Tells events to the judge of the workers, and ticks to that of the coordinator."""
 
-    def __init__(self, connection: asyncpg.Connection, partitions: int = 12) -> None:
+    def __init__(self, connection: asyncpg.Connection, buckets: int = BUCKETS) -> None:
         self.connection = connection
-        self.partitions = partitions
-        self._judge = Judge(ZONE, partitions)
-        self._ticks = TickJudge(ZONE, lambda period, tick_id: None)
+        self._judge = Judge(ZONE, buckets)
+        self._ticks = TickJudge(ZONE, buckets, lambda period, tick_id: None)
         self._pages = Pages("", None, self._judge, Health())  # type: ignore[arg-type]
 
     async def policy(self, source: str) -> int:
@@ -57,15 +57,20 @@ class Kept:
         message = binary("billing.tick.v1", data, str(data["tick_id"]), "test")
         async with self.connection.transaction():
             await self._ticks(self.connection, [Record(message)])
-            tick_id = await runs.claim(self.connection, str(data["period"]))
+        await self.finish(str(data["period"]))
+
+    async def finish(self, period: str) -> None:
+        """Claim the next run of a month, and run it to its end; nothing where none waits."""
+        async with self.connection.transaction():
+            tick_id = await runs.claim(self.connection, period)
             if tick_id is None:
                 return
             await runs.add_pages(self.connection, tick_id)
-        for bucket in range(self.partitions):
+        for number in range(PARTITIONS):
             more = True
             while more:
                 async with self.connection.transaction():
-                    page = await self._pages.bill_page(self.connection, tick_id, bucket)
+                    page = await self._pages.bill_page(self.connection, tick_id, number)
                     more = page.more
 
 

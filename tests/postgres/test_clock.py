@@ -175,9 +175,9 @@ async def test_a_page_is_sent_again_when_it_stands_still_or_was_sent_in_a_time_t
 ) -> None:
     await ticked(book, TODAY)
     await book.execute(
-        "INSERT INTO book.page (tick_id, bucket, sent_at)"
-        " VALUES ($1, 3, clock_timestamp() + $2::text::interval)",
+        "INSERT INTO book.page (tick_id, number, first_bucket, end_bucket, at_bucket, sent_at)"
+        " VALUES ($1, 3, 24, 32, 24, clock_timestamp() + $2::text::interval)",
         f"clock-{TODAY}", sent,
     )  # fmt: skip
     rows = await book.fetch(sql("stale_pages"), 10.0)
-    assert [row["bucket"] for row in rows] == ([3] if again else [])
+    assert [row["number"] for row in rows] == ([3] if again else [])

@@ -14,21 +14,21 @@ from shared.ledger.commands import RebillRequested
 from shared.ledger.line import Line
 from shared.ledger.postgres import incarnations, outgoing
 from shared.schemas.outbound import line_appended
-from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS, RECHECKS
-from tests.postgres.booked import BOSS, Booked, cancel, pay, signup, tick
+from shared.schemas.topics import ENTITLEMENTS, RECHECKS
+from tests.postgres.booked import BOSS, Booked, bucket, cancel, pay, signup, tick
+from tests.postgres.leaving import EVERYTHING, leaving
 from tests.postgres.test_notifier import notify, sent
 
 REBILL = "SELECT notice_id, status FROM report.notice ORDER BY notice_id"
 
 
 async def opens(books: Booked, number: int = 2) -> bool:
-    return await incarnations.open_next(books.connection, number, "a test", NOTIFICATIONS)
+    return await incarnations.open_next(books.connection, number, "a test")
 
 
 async def records(books: Booked) -> list[ConsumerRecord]:
     """Return every line as the relay publishes it, as the notifier gets it."""
-    await books.connection.execute("UPDATE book.relay SET xid = '0', position = 0")
-    rows = await outgoing.next_lines(books.connection, 1000)
+    rows = await outgoing.next_lines(books.connection, EVERYTHING, 1000)
     return [record(row.line, row.incarnation) for row in rows]
 
 
@@ -39,7 +39,7 @@ def record(line: Line, incarnation: int) -> ConsumerRecord:
 
 async def read(books: Booked, told: list[ConsumerRecord]) -> None:
     async with books.connection.transaction():
-        await Notifier()(books.connection, told)
+        await Notifier(bucket)(books.connection, told)
 
 
 async def statuses(books: Booked) -> dict[str, str]:
@@ -60,9 +60,7 @@ async def test_an_incarnation_is_opened_once_however_often_it_is_asked_for(
     books: Booked, database: str
 ) -> None:
     other = await asyncpg.connect(database)
-    both = await asyncio.gather(
-        opens(books), incarnations.open_next(other, 2, "the other", NOTIFICATIONS)
-    )
+    both = await asyncio.gather(opens(books), incarnations.open_next(other, 2, "the other"))
     await other.close()
 
     assert sorted(both) == [False, True]
@@ -76,7 +74,7 @@ async def test_a_line_of_the_lost_hour_is_not_told_of(books: Booked) -> None:
     """Its seq holds another line now, or none yet."""
     await books.play(signup("rahim", "2026-01-01"), pay("p-1", "rahim", 500, "2026-01-02"))
     bill, paid = await records(books)
-    line = (await outgoing.next_lines(books.connection, 2))[1].line
+    line = (await outgoing.next_lines(books.connection, EVERYTHING, 2))[1].line
     other = record(line._replace(command_id="payment/lost", hash=bytes(32)), 1)
     none = record(line._replace(seq=9, command_id="payment/lost-too", hash=bytes(32)), 1)
     await opens(books)
@@ -152,25 +150,22 @@ async def test_everyone_is_told_anew_until_when_they_are_served(books: Booked) -
     """The lost hour may have said otherwise; while it is made up for, only changes are told."""
 
     async def told() -> list[tuple[Any, ...]]:
-        rows = await books.connection.fetch(
-            "SELECT value, headers FROM book.outgoing WHERE topic = $1 ORDER BY xid, position",
-            ENTITLEMENTS,
-        )
         return [
-            (json.loads(row["value"])["seq"], "ce_incarnation" in row["headers"]) for row in rows
+            (json.loads(message.value or b"")["seq"], dict(message.headers)["ce_incarnation"])
+            for message in await leaving(books.connection, ENTITLEMENTS)
         ]
 
     await books.play(signup("rahim", "2026-01-01"))
     await notify(books)
     await opens(books)
     await notify(books, "rahim")
-    assert len(await told()) == 1
+    assert await told() == [(1, b"1")]
 
     await incarnations.release(books.connection, RECHECKS)
     await notify(books, "rahim")
     await notify(books, "rahim")
 
-    assert await told() == [(1, True), (2, True)]
+    assert await told() == [(2, b"2")]
     rows = await books.rows("SELECT seq, incarnation FROM book.entitlement")
     assert rows == [(2, 2)]
 

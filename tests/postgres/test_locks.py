@@ -11,14 +11,13 @@ import pytest_asyncio
 
 from shared.embedded.preparing import as_role
 from shared.kafka.buckets import bucket_of
-from shared.ledger.postgres import reports, sealing
-from shared.ledger.postgres.locks import lock_buckets
+from shared.ledger.postgres import outgoing, reports, sealing
 from shared.ledger.postgres.migrate import migrate
 from shared.ledger.postgres.roles import READER, WRITER, allow_login
 from shared.ledger.postgres.statements import sql
 from shared.runtime.judge import Judge
 from shared.schemas.topics import RECHECKS
-from tests.conftest import PARTITIONS, ZONE
+from tests.conftest import BUCKETS, PARTITIONS, ZONE
 from tests.postgres.booked import Booked, signup
 from tests.postgres.kept import Kept, payment
 from tests.postgres.kept import signup as told
@@ -38,7 +37,7 @@ MODES = (
     "EXCLUSIVE",
     "ACCESS EXCLUSIVE",
 )
-LOCKS = [f"{kind}_{number}" for kind in ("bucket", "telling") for number in range(PARTITIONS)]
+LOCKS = [f"{kind}_{number}" for kind in ("bucket", "telling") for number in range(BUCKETS)]
 LOCKS += ["policy", "relay", "seal"]
 ADVISORY = [f"advisory_{of}lock{how}" for of in ("", "xact_") for how in ("", "_shared")]
 HELD = """
@@ -68,13 +67,13 @@ async def work_goes_on(kept: Kept, database: str) -> None:
     await kept.tell(payment("p-1", "rahim", "100.00", "2026-01-03"))
     await kept.tick("2026-02-01")
     async with kept.connection.transaction():
-        await kept.connection.execute(sql("lock_telling"), ["rahim"])
-        await kept.connection.execute(sql("lock_relay"), "60s")
+        await kept.connection.execute(sql("lock_telling"), [1])
+        await outgoing.take(kept.connection, [("line", 1)], "60s")
     await reports.apply_policy(kept.connection, POLICY, RECHECKS)
     await sealing.seal(kept.connection)
     await kept.connection.execute("RESET ROLE")
     owner = await asyncpg.connect(database)
-    await migrate(owner, PARTITIONS, ZONE)
+    await migrate(owner, PARTITIONS, ZONE, BUCKETS)
     await owner.close()
 
 
@@ -171,30 +170,20 @@ async def test_a_past_statement_takes_no_lock_but_that_of_any_reader(
     }
 
 
-async def test_waiting_for_a_lock_gives_a_writer_no_xid(connection: asyncpg.Connection) -> None:
-    """Else (xid, position) would contradict seq for whoever waited (ARCHITECTURE.md)."""
-    async with connection.transaction():
-        await lock_buckets(connection, range(PARTITIONS))
-        await connection.execute(sql("lock_telling"), ["rahim"])
-        await connection.execute(sql("lock_policy"))
-        await connection.execute(sql("lock_relay"), "60s")
-        assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned()") is None
-
-
 async def test_a_batch_locks_the_buckets_of_its_customers_whatever_partition_they_came_in(
     books: Booked, database: str
 ) -> None:
     """All of these records come in partition 0, as from a producer with another partitioner."""
     customers = ["rahim", "karim", "salma"]
     await books.play(*(signup(each, "2026-01-01") for each in customers))
-    judge = Judge(ZoneInfo(ZONE), PARTITIONS)
+    judge = Judge(ZoneInfo(ZONE), BUCKETS)
     async with books.connection.transaction():
         records = [payment_record(each, f"p-{n}", n) for n, each in enumerate(customers)]
         await judge(books.connection, records)
         held = await books.rows(HELD, books.connection.get_server_pid())
 
-    assert len({bucket_of(each, PARTITIONS) for each in customers}) > 1
-    wanted = {f"bucket_{bucket_of(each, PARTITIONS)}" for each in customers}
+    assert len({bucket_of(each, BUCKETS) for each in customers}) > 1
+    wanted = {f"bucket_{bucket_of(each, BUCKETS)}" for each in customers}
     assert {row[0] for row in held} == wanted
 
 

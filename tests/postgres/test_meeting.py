@@ -17,7 +17,7 @@ from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS, SIGNUPS
 from tests.support.patience import until
 
-JUDGE = Judge(ZoneInfo("Asia/Dhaka"), 12)
+JUDGE = Judge(ZoneInfo("Asia/Dhaka"), 96)
 
 
 def record(type_: str, offset: int, **data: Any) -> Any:

@@ -86,9 +86,9 @@ async def test_migrations_lead_to_the_schema_that_is_written_down(
 async def test_migrating_again_changes_nothing_and_another_setup_is_refused(database: str) -> None:
     connection = await asyncpg.connect(database)
 
-    assert await migrate(connection, 12, "Asia/Dhaka") == []
+    assert await migrate(connection, 12, "Asia/Dhaka", 96) == []
     with pytest.raises(ValueError, match="12 partitions in zone Asia/Dhaka"):
-        await migrate(connection, 24, "Asia/Dhaka")
+        await migrate(connection, 24, "Asia/Dhaka", 96)
 
     names = await connection.fetch("SELECT name FROM book.migration ORDER BY name")
     assert [row["name"] for row in names] == [name for name, _ in steps()]
@@ -104,20 +104,20 @@ async def test_an_older_book_gets_the_same_rights_and_the_locks_of_its_buckets(
     await connection.execute("INSERT INTO book.migration (name) VALUES ($1)", name)
     await connection.execute("INSERT INTO book.fleet (partitions, zone) VALUES (12, 'Asia/Dhaka')")
 
-    assert await migrate(connection, 12, "Asia/Dhaka") == [name for name, _ in steps()[1:]]
+    assert await migrate(connection, 12, "Asia/Dhaka", 96) == [name for name, _ in steps()[1:]]
 
     await connection.close()
     locks = "SELECT oid::regclass::text, relowner::regrole::text, relacl::text FROM pg_class"
     locks += " WHERE relnamespace = 'book_lock'::regnamespace ORDER BY 1"
     assert await _ask(empty, locks) == await _ask(database, locks)
-    assert len(await _ask(empty, locks)) == 3 + 2 * 12
+    assert len(await _ask(empty, locks)) == 2 + 2 * 96
     assert await _ask(empty, WHAT["rights"]) == await _ask(database, WHAT["rights"])
 
 
 async def test_migrations_at_once_make_one_book(empty: str) -> None:
     connections = [await asyncpg.connect(empty) for _ in range(4)]
 
-    made = await asyncio.gather(*(migrate(each, 12, "Asia/Dhaka") for each in connections))
+    made = await asyncio.gather(*(migrate(each, 12, "Asia/Dhaka", 96) for each in connections))
 
     assert sorted(made) == [[], [], [], [name for name, _ in steps()]]
     for each in connections:
@@ -135,8 +135,8 @@ async def test_a_migration_gives_up_soon_when_someone_reads_so_that_writers_do_n
     async with reader.transaction():
         await reader.fetch("SELECT FROM report.ledger")
         with pytest.raises(migrations.Busy, match="nothing has changed"):
-            await migrate(connection, 12, "Asia/Dhaka")
-    assert await migrate(connection, 12, "Asia/Dhaka") == ["9999_change.sql"]
+            await migrate(connection, 12, "Asia/Dhaka", 96)
+    assert await migrate(connection, 12, "Asia/Dhaka", 96) == ["9999_change.sql"]
 
     for each in (reader, connection):
         await each.close()

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.kafka.topic_ids import Cluster, TopicNow
-from shared.ledger.postgres import positions
+from shared.ledger.postgres import outgoing, positions
 from shared.ledger.postgres.positions import Held
 from shared.ledger.postgres.statements import sql
 from shared.runtime.health import Health
@@ -19,6 +19,7 @@ from shared.runtime.loop import Loop
 from shared.runtime.positions import WHOLE, Keeper, fault, grouped, topic_fault
 from shared.runtime.standing import Standing
 from shared.schemas.topics import PAYMENTS, TICKS
+from tests.support.patience import until
 
 OLD, NEW = UUID(int=1), UUID(int=2)
 AT = (PAYMENTS, 3)
@@ -110,15 +111,22 @@ async def test_a_look_adopts_the_positions_without_a_topic_that_it_reads_on_from
 
 
 async def test_the_relay_is_not_moved_past_what_it_is_to_publish_again(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    await connection.execute("UPDATE book.relay SET xid = '7', position = 70 WHERE stream = 'line'")
-    # A page that began at the cursor of before is acknowledged after a person has set it back.
-    await connection.execute(sql("relay_again"))
-    await connection.execute(sql("relay_move"), "line", 9, 90, 7, 70)
-    (at,) = await connection.fetch("SELECT xid::text, position FROM book.relay"
-                                   " WHERE stream = 'line'")  # fmt: skip
-    assert tuple(at) == ("0", 0)
+    """A person sets its cursors back while it publishes what it read: they wait for it."""
+    connection, person = [await asyncpg.connect(database) for _ in range(2)]
+    await connection.execute("UPDATE book.relay SET position = 70 WHERE stream = 'line'")
+    async with connection.transaction():
+        cursors = await outgoing.take(connection, [("line", 3), ("line", 4)], "60s")
+        assert cursors == {("line", 3): 70, ("line", 4): 70}
+        again = asyncio.create_task(outgoing.publish_again(person))
+        waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
+        pid = person.get_server_pid()
+        await until(lambda: connection.fetchval(waits, pid), "the person to wait")
+        await connection.execute(sql("relay_move"), ["line"], [3], [90])
+    await again
+    at = await connection.fetch("SELECT DISTINCT position FROM book.relay WHERE stream = 'line'")
+    assert [row[0] for row in at] == [0]
     await connection.close()
+    await person.close()
 
 
 @pytest.mark.parametrize(("partitions", "page"), [(24, "PartitionsChanged"), (None, "KafkaLost")])

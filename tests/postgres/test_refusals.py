@@ -28,8 +28,8 @@ class Fleet:
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
-        self._judge = Judge(ZONE, 12)
-        self._ticks = TickJudge(ZONE, lambda period, tick_id: None)
+        self._judge = Judge(ZONE, 96)
+        self._ticks = TickJudge(ZONE, 96, lambda period, tick_id: None)
 
     async def tell(self, *events: tuple[str, tuple[str, dict[str, Any]]]) -> None:
         """Judge events, each under the ce_id that it is given with."""
@@ -236,7 +236,7 @@ async def test_a_book_from_before_shows_its_refusals_without_their_events(
         """ '{"amount":"5.00","actor":"boss"}', 'refused', 'exceeds_credit', '2026-01-20')"""
     )
 
-    await migrate(old, 12, "Asia/Dhaka")
+    await migrate(old, 12, "Asia/Dhaka", 96)
 
     (row,) = await old.fetch(REFUSALS)
     await old.close()

@@ -68,7 +68,10 @@ async def test_whom_the_run_could_not_bill_is_named_and_the_others_are_rehearsed
     kept = await two_months(connection)
     await kept.tell(signup("salma", "2026-02-01"))
     await connection.execute(NO_NEXT_LABEL)
-    await connection.execute("INSERT INTO book.quarantine VALUES ('salma', 'x', '2026-02-02')")
+    await connection.execute(
+        "INSERT INTO book.quarantine SELECT 'salma', 'x', '2026-02-02', bucket"
+        " FROM book.account WHERE customer_id = 'salma'"
+    )
 
     found = await _rehearsed(connection)
 

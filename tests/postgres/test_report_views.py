@@ -346,11 +346,13 @@ async def test_commands_parked_runs_and_quarantine_are_shown(books: Booked) -> N
     await books.play(pay("p-1", "karim", 100, "2026-01-01"), signup("rahim", "2026-01-01"))
     await books.play(adjust("a-1", "rahim", 100, "2026-01"), tick("2026-01-31"))
     await books.connection.execute(
-        "INSERT INTO book.page (tick_id, bucket, billed, skipped, already_billed, quarantined)"
-        " VALUES ('2026-01-31', 0, 1, 2, 3, 4), ('2026-01-31', 1, 10, 20, 30, 40)"
+        "INSERT INTO book.page (tick_id, number, first_bucket, end_bucket, at_bucket,"
+        " billed, skipped, already_billed, quarantined)"
+        " VALUES ('2026-01-31', 0, 0, 8, 0, 1, 2, 3, 4),"
+        " ('2026-01-31', 1, 8, 16, 8, 10, 20, 30, 40)"
     )
     await books.connection.execute(
-        "INSERT INTO book.quarantine VALUES ('karim', 'Broken: oh', '2026-01-20')"
+        "INSERT INTO book.quarantine VALUES ('karim', 'Broken: oh', '2026-01-20', 7)"
     )
 
     assert await books.rows(

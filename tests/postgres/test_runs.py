@@ -68,7 +68,7 @@ async def test_a_month_is_claimed_by_one_run_at_a_time_and_holds_up_no_other(
 @pytest.fixture
 async def kept(connection: asyncpg.Connection) -> Kept:
     """A business date of 1 January, and Rahim, whose month is the calendar's."""
-    kept = Kept(connection, partitions=1)
+    kept = Kept(connection, buckets=1)
     await connection.execute("UPDATE book.fleet SET partitions = 1")
     await kept.tick("2026-01-01")
     await kept.tell(signup("rahim", "2026-01-01"))
@@ -79,7 +79,7 @@ async def rechecked(kept: Kept) -> list[str]:
     """Return whose entitlement was to be looked at since this was last asked."""
     rows = await kept.connection.fetch(
         "WITH gone AS (DELETE FROM book.outgoing WHERE topic = $1 RETURNING *)"
-        " SELECT key FROM gone ORDER BY xid, position",
+        " SELECT key FROM gone ORDER BY position",
         RECHECKS,
     )
     return [row["key"].decode() for row in rows]

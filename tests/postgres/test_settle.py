@@ -54,9 +54,9 @@ async def read(kept: Kept, consumer: str, topic: str, upto: int = 1) -> None:
 async def relay(kept: Kept, stream: str) -> None:
     """Let the relay have published a stream up to its last row."""
     await kept.connection.execute(
-        "INSERT INTO book.relay (stream, xid, position)"
-        f" SELECT $1, xid, position FROM book.{stream} ORDER BY xid DESC, position DESC LIMIT 1"
-        " ON CONFLICT (stream) DO UPDATE SET xid = excluded.xid, position = excluded.position",
+        "UPDATE book.relay SET position = coalesce("
+        f"(SELECT max(position) FROM book.{stream} AS row WHERE row.bucket = relay.bucket), 0)"
+        " WHERE stream = $1",
         stream,
     )
 
@@ -64,8 +64,9 @@ async def relay(kept: Kept, stream: str) -> None:
 async def notice(kept: Kept) -> None:
     """Let the notifier write something that leaves."""
     await kept.connection.execute(
-        "INSERT INTO book.outgoing (topic, key, value, headers)"
-        " VALUES ('billing.notifications.v1', 'rahim', '{}', '[]')"
+        "INSERT INTO book.entitlement VALUES ('rahim', NULL, 'active', 1, 1, 0,"
+        " nextval('book.entitlement_position'), now()) ON CONFLICT (customer_id)"
+        " DO UPDATE SET position = excluded.position"
     )
 
 
@@ -135,7 +136,7 @@ class Day:
         await read(self.kept, "notifier", RECHECKS, 2)
 
     async def notices_out(self) -> None:
-        await relay(self.kept, "outgoing")
+        await relay(self.kept, "entitlement")
 
 
 async def test_settling_ends_when_the_last_notice_is_out_and_no_step_sooner(kept: Kept) -> None:

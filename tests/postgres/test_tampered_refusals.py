@@ -144,8 +144,8 @@ async def test_a_refusal_that_somebody_made_up_is_named(
     """What never came, or was lost, told as refused: it would have been accepted."""
     made_up = (
         "INSERT INTO book.command (command_id, customer_id, type, content, outcome, reason,"
-        " recorded_at) SELECT $1, customer_id, type, replace(content, $2, $3), 'refused', $4,"
-        " recorded_at FROM book.command WHERE command_id = $5"
+        " recorded_at, bucket) SELECT $1, customer_id, type, replace(content, $2, $3), 'refused',"
+        " $4, recorded_at, bucket FROM book.command WHERE command_id = $5"
     )
     await connection.execute(made_up, "payment/p9", '"p1"', '"p9"', "not_permitted", "payment/p1")
     assert await fault(connection, database) == (

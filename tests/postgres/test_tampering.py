@@ -11,11 +11,13 @@ import asyncpg
 import pytest
 
 from shared.ledger.audit.seal import Seal, as_json, read_seal
-from shared.ledger.line import GENESIS, Line, chained
+from shared.ledger.line import GENESIS, chained
 from shared.ledger.postgres import reports, sealing
 from shared.ledger.postgres.auditing import copy_csv
+from shared.ledger.postgres.save import LINE
 from shared.ledger.postgres.statements import sql
 from shared.operator.verify import verify
+from tests.postgres.booked import bucket
 from tests.postgres.kept import (
     Kept,
     adjustment,
@@ -218,7 +220,7 @@ async def test_a_line_put_in_the_middle_is_found(sealed: Sealed) -> None:
         seq=3, revision=2, paid=30_000, due=lines[1].due - 10_000, command_id="payment/forged"
     )
     await sealed.connection.copy_records_to_table(
-        "line", schema_name="book", columns=Line._fields, records=[forged]
+        "line", schema_name="book", columns=LINE, records=[(*forged, bucket("rahim"))]
     )
     await sealed.tampered(
         f"UPDATE book.line SET revision = revision - 999 {RAHIM} AND revision > 1000",

@@ -294,7 +294,8 @@ async def test_retry_releases_a_customer_and_applies_what_waited(
     async with clerk(kafka, database) as at:
         await at.publishes(SIGNED_UP)
         await at.fleet.rows(
-            "INSERT INTO book.quarantine (customer_id, reason, since) VALUES ('rahim', 'x', now())"
+            "INSERT INTO book.quarantine SELECT 'rahim', 'x', now(), bucket"
+            " FROM book.account WHERE customer_id = 'rahim'"
         )
         await at.publishes(PAID)
         parked = json.loads(await at.says("parked", "--json"))
@@ -359,7 +360,8 @@ async def test_retry_of_somebody_who_is_not_quarantined_is_exit_code_1_and_says_
         other = {**SIGNED_UP, "id": "e-2", "data": {**SIGNUP, "customer_id": "karim"}}
         await at.publishes(other)
         await at.fleet.rows(
-            "INSERT INTO book.quarantine (customer_id, reason, since) VALUES ('karim', 'x', now())"
+            "INSERT INTO book.quarantine SELECT 'karim', 'x', now(), bucket"
+            " FROM book.account WHERE customer_id = 'karim'"
         )
 
         result = await at.runs("quarantine", "retry", "rahim", "karim", "rahmi", "--json")

@@ -25,7 +25,7 @@ from shared.runtime.database import Database
 from shared.runtime.lag import LagWatch
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS
-from tests.conftest import PARTITIONS
+from tests.conftest import BUCKETS, PARTITIONS
 from tests.services.test_bad_input_live import PAYMENT, payment, signup
 from tests.support.live import live
 from tests.support.patience import until
@@ -188,7 +188,7 @@ async def test_a_page_of_bills_held_up_by_a_lock_is_said_too(
         async with holder.transaction():
             await holder.execute("LOCK TABLE book.line IN SHARE ROW EXCLUSIVE MODE")
             await fleet.publish("billing.tick.v1", tick)
-            page = f"page {bucket_of('c-1', PARTITIONS)}"
+            page = f"page {bucket_of('c-1', BUCKETS) // (BUCKETS // PARTITIONS)}"
             await until(lambda: "book.line" in causes.get(page, ""))
         await fleet.settle()
         await holder.close()

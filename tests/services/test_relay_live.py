@@ -13,7 +13,7 @@ from shared.runtime import metrics, relay
 from tests.support.live import live
 from tests.support.patience import until
 
-LETTER = "INSERT INTO book.outgoing (topic, key, value, headers) VALUES ($1, NULL, $2, '[]')"
+LETTER = "INSERT INTO book.outgoing (bucket, topic, value, headers) VALUES (0, $1, $2, '[]')"
 TOPIC = "billing.payments.v1.dlq"
 
 
@@ -34,7 +34,7 @@ async def test_a_read_of_the_relay_is_bounded_in_rows_and_in_bytes_and_takes_one
     for size in sizes:
         await connection.execute(LETTER, TOPIC, os.urandom(size) if size else None)
 
-    rows = await connection.fetch(sql("relay_outgoing"), rows_max, bytes_max)
+    rows = await connection.fetch(sql("relay_outgoing"), [0], [0], rows_max, bytes_max)
 
     assert [len(row["value"] or b"") for row in rows] == sizes[:read]
     await connection.close()

@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections import Counter
 from itertools import count
+from typing import Any
 
 import asyncpg
 
 from shared.embedded import Kafka
-from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres import outgoing
 from shared.runtime.database import Database
 from shared.runtime.health import Health
 from shared.runtime.relay import Relay
@@ -22,7 +23,7 @@ CUSTOMERS = [f"c-{number}" for number in range(20)]
 class Counting(Relay):
     published = 0
 
-    async def _pass(self, *servers: object) -> int:
+    async def _pass(self, *servers: Any) -> int:
         rows = await super()._pass(*servers)
         self.published += rows
         return rows
@@ -43,7 +44,7 @@ async def test_relays_take_turns_and_publish_each_line_once_in_its_order(
             )
             if all(each.published for each in relays):
                 break
-        while await book.connection.fetchval(sql("relay_waits")):
+        while await outgoing.waiting(book.connection):
             await asyncio.sleep(0.01)
         for relay in relays:
             relay.stop()
@@ -61,13 +62,17 @@ async def test_relays_take_turns_and_publish_each_line_once_in_its_order(
     await book.connection.close()
 
 
-async def test_a_relay_that_hangs_loses_its_lock(database: str) -> None:
+async def test_a_relay_that_hangs_loses_its_cursors(database: str) -> None:
     hanging, other = [await asyncpg.connect(database) for _ in range(2)]
+    wanted = [("line", 7), ("notice", 8)]
     await hanging.execute("BEGIN")
-    await hanging.execute(sql("lock_relay"), "100ms")
+    taken = await outgoing.take(hanging, wanted, "100ms")
+    assert list(taken) == wanted
 
-    async with other.transaction():
-        await other.execute(sql("lock_relay"), "60s")
+    while True:
+        async with other.transaction():
+            if await outgoing.take(other, wanted, "60s") == taken:
+                break
 
     for each in (hanging, other):
         each.terminate()

@@ -115,7 +115,10 @@ async def test_retries_at_once_release_a_customer_once(kafka: Kafka, database: s
     async with live(kafka.bootstrap, database) as fleet:
         await fleet.publish(SIGNUP, signup())
         await fleet.settle()
-        await fleet.rows("INSERT INTO book.quarantine VALUES ('c-1', 'x', now())")
+        await fleet.rows(
+            "INSERT INTO book.quarantine SELECT 'c-1', 'x', now(), bucket"
+            " FROM book.account WHERE customer_id = 'c-1'"
+        )
         for number in range(3):
             await fleet.publish(PAYMENT, payment(f"p-{number}"))
         await fleet.settle()
@@ -166,7 +169,10 @@ async def test_one_who_cannot_be_released_does_not_keep_the_next_one(
         for name in ("c-1", "c-2"):
             await fleet.publish(SIGNUP, signup(name))
         await fleet.settle()
-        await fleet.rows("INSERT INTO book.quarantine VALUES ('c-2', 'x', now())")
+        await fleet.rows(
+            "INSERT INTO book.quarantine SELECT 'c-2', 'x', now(), bucket"
+            " FROM book.account WHERE customer_id = 'c-2'"
+        )
         for statement in ALARM:
             await fleet.rows(statement)
         for name in ("c-1", "c-2"):

@@ -60,7 +60,6 @@ def restored(
     from shared.ledger.postgres import incarnations
     from shared.operator.lost_policies import lost_policies
     from shared.operator.restored import compared
-    from shared.schemas.topics import NOTIFICATIONS
 
     servers = find(data)
 
@@ -77,7 +76,7 @@ def restored(
         lost = None if without_policies else await lost_policies(connection, servers.kafka)
         if lost is not None:
             raise Problem(str(lost))
-        opened = await incarnations.open_next(connection, number, reason, NOTIFICATIONS)
+        opened = await incarnations.open_next(connection, number, reason)
         return found, number, opened, not opened
 
     found, number, opened, already = ask(servers, question)

@@ -6,19 +6,39 @@ version that it covers changes a root.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from shared.ledger.line import GENESIS
 
+NEW, ALL = "new", "all"
+"""What a seal covers up to its reach: what came since the seal before it, or everything."""
+
+
+class Reach(NamedTuple):
+    """How far a seal reaches: the position of the last line, outcome and conflicting duplicate that
+    it covers in each bucket, and the last policy version."""
+
+    lines: Sequence[int]
+    commands: Sequence[int]
+    conflicts: Sequence[int]
+    policies: int
+
+    def cursor(self, covers: str) -> str:
+        """Return what a seal says of its reach, which its hash covers."""
+        positions = (",".join(map(str, each)) for each in self[:3])
+        return " ".join((covers, *positions))
+
 
 class Seal(NamedTuple):
-    """What is sealed: the rows of all transactions before `cursor` (an xid, as text).
+    """What is sealed up to its `cursor`: "new" or "all", and the positions of its reach. One that
+    was made before buckets had positions covers all transactions before one, whose id it is.
 
-    `heads_root` is the SHA-256 of the listing of heads, a row a customer; `policies_root`
-    that of the listing of policy versions. The counts are informational: the roots already commit
-    to them.
+    `heads_root` is the SHA-256 of the listing of heads, a row for each customer who has anything
+    in it; `policies_root` that of the listing of policy versions. The counts are informational:
+    the roots already commit to them.
     """
 
     number: int
@@ -32,6 +52,11 @@ class Seal(NamedTuple):
     policies_root: bytes
     previous: bytes
     hash: bytes
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether the seal covers all before its cursor, and not only what the one before lacks."""
+        return not self.cursor.startswith(f"{NEW} ")
 
 
 class Sealing(NamedTuple):

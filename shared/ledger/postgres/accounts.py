@@ -108,22 +108,25 @@ async def _load_postings(
 
 
 class Page(NamedTuple):
-    """The next customers of a bucket, in their order: accounts ready to be billed on and for
-    nothing else, who is quarantined (the reason), and whose rows cannot be read."""
+    """The next customers of some buckets, in their order: each one's bucket, accounts ready to be
+    billed on and for nothing else, who is quarantined (the reason), and whose rows cannot be
+    read."""
 
-    customers: list[str]
+    buckets: dict[str, int]
     accounts: dict[str, Account]
     quarantined: dict[str, str]
     broken: Broken
 
 
-async def bill_page(connection: asyncpg.Connection, bucket: int, after: str, count: int) -> Page:
-    page = Page([], {}, {}, {})
-    for row in await connection.fetch(sql("bill_page"), bucket, after, count):
-        customer_id, joined, bill_from, opening, terms, seq, tip, recorded, label, due, to, why = (
-            row
-        )
-        page.customers.append(customer_id)
+async def bill_page(
+    connection: asyncpg.Connection, bucket: int, after: str, end_bucket: int, count: int
+) -> Page:
+    """Return the customers after one of a bucket, and those of the buckets behind it up to
+    `end_bucket` (excluded), `count` at most."""
+    page = Page({}, {}, {}, {})
+    rows = await connection.fetch(sql("bill_page"), bucket, after, end_bucket, count)
+    for of, customer_id, joined, bill_from, opening, terms, seq, tip, recorded, *head, why in rows:
+        page.buckets[customer_id] = of
         if why is not None:
             page.quarantined[customer_id] = why
         try:
@@ -138,7 +141,7 @@ async def bill_page(connection: asyncpg.Connection, bucket: int, after: str, cou
             opening,
             known,
             None,
-            closed=Head(label, due, to) if seq else None,
+            closed=Head(*head) if seq else None,
             postings=None if seq else [],
             seq=seq,
             hash=tip or GENESIS,
@@ -154,9 +157,12 @@ class ChangeDue(NamedTuple):
     terms: str
 
 
-async def changes_due(connection: asyncpg.Connection, bucket: int, day: date) -> list[ChangeDue]:
-    """Return customers of a bucket whose shown terms change on or before a day."""
-    return [ChangeDue(*row) for row in await connection.fetch(sql("changes_due"), bucket, day)]
+async def changes_due(
+    connection: asyncpg.Connection, first_bucket: int, end_bucket: int, day: date
+) -> list[ChangeDue]:
+    """Return customers of buckets [first, end) whose shown terms change on or before a day."""
+    rows = await connection.fetch(sql("changes_due"), first_bucket, end_bucket, day)
+    return [ChangeDue(*row) for row in rows]
 
 
 async def set_next_changes(connection: asyncpg.Connection, days: Mapping[str, date | None]) -> None:

@@ -8,15 +8,15 @@ import asyncpg
 
 from shared.ledger.postgres.statements import sql
 
-Conflict = tuple[str, str | None, str, str, str | None, str | None]
-"""command_id, customer_id (None: a tick), type, content, ce_id, ce_source."""
+Conflict = tuple[str, str | None, str, str, str | None, str | None, int]
+"""command_id, customer_id (None: a tick), type, content, ce_id, ce_source, bucket."""
 
 
 async def keep(connection: asyncpg.Connection, found: Sequence[Conflict], at: datetime) -> None:
     """Keep conflicts in the batch's transaction; an event that comes again leaves one row."""
     if not found:
         return
-    rows = [(each[0], digest(*each[2:]), *each[1:]) for each in found]
+    rows = [(each[0], digest(*each[2:6]), *each[1:]) for each in found]
     columns = [list(column) for column in zip(*rows, strict=True)]
     await connection.execute(sql("add_conflicts"), *columns, at)
 

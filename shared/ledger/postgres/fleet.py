@@ -9,10 +9,12 @@ from shared.ledger.postgres.statements import sql
 
 
 class SetUp(NamedTuple):
-    """What a fleet keeps from its first migration on; `zone` is an IANA name."""
+    """What a fleet was set up with; `zone` is an IANA name. Partitions may be multiplied later,
+    zone and buckets stay."""
 
     partitions: int
     zone: str
+    buckets: int
 
 
 class State(NamedTuple):
@@ -29,7 +31,7 @@ async def set_up(connection: asyncpg.Connection) -> SetUp | None:
 
 
 async def partitions(connection: asyncpg.Connection) -> int:
-    """Return the partition count of a fleet that is set up: it places every customer."""
+    """Return how many partitions the topics of a fleet that is set up have."""
     return int(await connection.fetchval(sql("fleet_setup")))
 
 

@@ -19,7 +19,7 @@ from shared.ledger.policy.file import parse_policy
 from shared.ledger.policy.policy import NO_POLICY, Policy
 from shared.ledger.postgres.accounts import accounts, bill_page
 from shared.ledger.postgres.locks import lock_buckets
-from shared.ledger.postgres.save import BucketOf
+from shared.ledger.postgres.quarantine import BucketOf
 from shared.ledger.postgres.statements import sql
 from shared.ledger.reach import WHOLE, Reach, reach, references_asked
 from shared.ledger.world import World
@@ -76,14 +76,18 @@ class Folding:
         self._policies = Policies()
 
     async def of_batch(
-        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
+        self,
+        connection: asyncpg.Connection,
+        arrivals: Sequence[Arrival[Command]],
+        others: Iterable[int] = (),
     ) -> Fold:
         """Lock and load the customers of arrivals, each as far back as their commands ask. The
-        parked commands of who may get an account or a first period now are loaded too."""
+        parked commands of who may get an account or a first period now are loaded too. The
+        buckets `others` are locked beside those of the customers."""
         reaches = _reaches(arrivals)
+        await lock_buckets(connection, [*map(self.bucket_of, reaches), *others])
         if not reaches:
             return Fold(World(NEVER))
-        await lock_buckets(connection, map(self.bucket_of, reaches))
         ids = [arrival.command_id for arrival in arrivals]
         fold = await open_fold(connection, self._policies, ids, list(reaches))
         fold.accounts, broken = await accounts(connection, reaches)
@@ -94,16 +98,17 @@ class Folding:
         return fold
 
     async def of_page(
-        self, connection: asyncpg.Connection, bucket: int, after: str, count: int
-    ) -> tuple[Fold, list[str]]:
-        """Load the next customers of a bucket, ready to be billed on and for nothing else; return
-        them in their order beside the fold. The bucket is locked already."""
+        self, connection: asyncpg.Connection, bucket: int, after: str, end_bucket: int, count: int
+    ) -> tuple[Fold, dict[str, int]]:
+        """Load the next customers of buckets (`accounts.bill_page`), ready to be billed on and for
+        nothing else; return them in their order, each with their bucket, beside the fold. The
+        buckets are locked already."""
         fold = await open_fold(connection, self._policies)
-        page = await bill_page(connection, bucket, after, count)
+        page = await bill_page(connection, bucket, after, end_bucket, count)
         fold.accounts, fold.quarantined = page.accounts, page.quarantined
         fold.set_apart(page.broken)
         await self._load_waiting(connection, fold, [c for c in fold.accounts if _is_new(fold, c)])
-        return fold, page.customers
+        return fold, page.buckets
 
     async def of_customer(self, connection: asyncpg.Connection, customer_id: str) -> Fold:
         """Load all of one customer, with all that is parked for them. They are locked already."""

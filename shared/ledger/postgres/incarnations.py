@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from shared.ledger.postgres import fleet
-from shared.ledger.postgres.locks import lock_fleet
+from shared.ledger.postgres.locks import lock_every_bucket, lock_fleet
 from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
 
@@ -37,20 +37,19 @@ async def opened(connection: asyncpg.Connection) -> list[Opened]:
     return [Opened(*row) for row in await connection.fetch(sql("incarnations"))]
 
 
-async def open_next(
-    connection: asyncpg.Connection, number: int, reason: str, notifications: str
-) -> bool:
+async def open_next(connection: asyncpg.Connection, number: int, reason: str) -> bool:
     """Open incarnation `number`, and let texts wait; False when it, or a later one, is open.
 
-    Texts on their way to the topic `notifications` wait too.
+    Texts that the relay has not published yet wait too.
     """
     async with connection.transaction():
         await lock_fleet(connection)
+        await lock_every_bucket(connection)
         if await fleet.incarnation(connection) >= number:
             return False
         await connection.execute(sql("add_incarnation"), number, reason)
         await connection.execute(sql("hold_notices"), True)
-        await connection.execute(sql("withhold_notices"), notifications)
+        await connection.execute(sql("withhold_notices"))
     return True
 
 

@@ -12,14 +12,19 @@ import asyncpg
 from shared.ledger.postgres.statements import sql
 
 
+async def lock_every_bucket(connection: asyncpg.Connection, partition: int | None = None) -> None:
+    """Lock all customers; with `partition` those whose events have that partition in Kafka."""
+    await connection.execute(sql("lock_every_bucket"), partition)
+
+
 async def lock_buckets(connection: asyncpg.Connection, buckets: Iterable[int]) -> None:
     """Lock customers, bucket by bucket in ascending order (`book_lock.bucket_N`)."""
     await connection.execute(sql("lock_buckets"), sorted(set(buckets)))
 
 
-async def lock_telling(connection: asyncpg.Connection, customers: list[str]) -> None:
-    """Let no other batch notify these customers' buckets (`book_lock.telling_N`)."""
-    await connection.execute(sql("lock_telling"), customers)
+async def lock_telling(connection: asyncpg.Connection, buckets: Iterable[int]) -> None:
+    """Let no other batch notify these buckets' customers (`book_lock.telling_N`)."""
+    await connection.execute(sql("lock_telling"), sorted(set(buckets)))
 
 
 async def lock_fleet(connection: asyncpg.Connection) -> date | None:
@@ -32,12 +37,6 @@ async def lock_fleet(connection: asyncpg.Connection) -> date | None:
 async def lock_run(connection: asyncpg.Connection, tick_id: str) -> None:
     """Lock a run's row, so that of two pages that end at once the second sees the first."""
     await connection.execute(sql("lock_run"), tick_id)
-
-
-async def lock_relay(connection: asyncpg.Connection, lease: str) -> None:
-    """Let one relay publish at a time (`book_lock.relay`). PostgreSQL ends a session that is idle
-    within the transaction for longer than `lease`, such as '60s', and frees the lock."""
-    await connection.execute(sql("lock_relay"), lease)
 
 
 async def lock_policy(connection: asyncpg.Connection) -> None:

@@ -26,17 +26,19 @@ def steps() -> list[tuple[str, str]]:
     return sorted((each.name, each.read_text("utf-8")) for each in found)
 
 
-async def migrate(connection: asyncpg.Connection, partitions: int, zone: str) -> list[str]:
+async def migrate(
+    connection: asyncpg.Connection, partitions: int, zone: str, buckets: int
+) -> list[str]:
     """Bring a database up to date and return what was applied.
 
-    A new fleet keeps its partition count and zone from here on; ValueError when an existing
-    one was set up with others: both place what was already written.
+    A new fleet keeps its partitions, zone and buckets from here on; ValueError when an existing
+    one was set up with others: they place what was already written.
     """
     try:
-        applied, fleet = await _apply(connection, partitions, zone)
+        applied, fleet = await _apply(connection, partitions, zone, buckets)
     except (asyncpg.DuplicateSchemaError, asyncpg.UniqueViolationError):
         # Of two that make a new book at once the second waits at the name of its first schema.
-        applied, fleet = await _apply(connection, partitions, zone)
+        applied, fleet = await _apply(connection, partitions, zone, buckets)
     except asyncpg.LockNotAvailableError as error:
         raise Busy(
             f"a session has been reading the book for longer than {PATIENCE}: no migration was"
@@ -52,7 +54,7 @@ async def migrate(connection: asyncpg.Connection, partitions: int, zone: str) ->
 
 
 async def _apply(
-    connection: asyncpg.Connection, partitions: int, zone: str
+    connection: asyncpg.Connection, partitions: int, zone: str, buckets: int
 ) -> tuple[list[str], asyncpg.Record]:
     applied = []
     async with connection.transaction():
@@ -67,11 +69,13 @@ async def _apply(
                 await connection.execute("INSERT INTO book.migration (name) VALUES ($1)", name)
                 applied.append(name)
         await connection.execute(
-            "INSERT INTO book.fleet (partitions, zone) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            "INSERT INTO book.fleet (partitions, zone, buckets) VALUES ($1, $2, $3)"
+            " ON CONFLICT DO NOTHING",
             partitions,
             zone,
+            buckets,
         )
-        await connection.execute(sql("make_locks"))
+        await connection.execute(sql("make_buckets"))
         fleet = await connection.fetchrow("SELECT partitions, zone FROM book.fleet")
     return applied, fleet
 

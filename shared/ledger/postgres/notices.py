@@ -1,12 +1,13 @@
 """Notices and entitlements: what telling a customer asks of the book, and what it keeps there."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import NamedTuple
 
 import asyncpg
 
 from shared.ledger.errors import Unreadable
+from shared.ledger.postgres.quarantine import BucketOf
 from shared.ledger.postgres.statements import sql
 
 REQUESTED, HELD, DISCARDED = "requested", "held", "discarded"
@@ -55,7 +56,8 @@ class Facts(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A notice as book.notice keeps it; the amount in minor units, `segments` SMS."""
+    """A notice as book.notice keeps it; the amount in minor units, `segments` SMS. Phone and
+    language are None in those that wait."""
 
     notice_id: str
     customer_id: str
@@ -64,6 +66,8 @@ class Kept(NamedTuple):
     amount: int
     text: str
     segments: int
+    phone: str | None = None
+    language: str | None = None
 
 
 class Sent(NamedTuple):
@@ -74,6 +78,8 @@ class Sent(NamedTuple):
     amount: int
     text: str
     segments: int
+    phone: str | None
+    language: str | None
 
 
 async def facts(connection: asyncpg.Connection, customers: Sequence[str]) -> list[Facts]:
@@ -119,28 +125,31 @@ async def held(connection: asyncpg.Connection, customers: Sequence[str]) -> list
     return [Kept(*row) for row in await connection.fetch(sql("held_notices"), customers)]
 
 
-async def send_held(connection: asyncpg.Connection, sent: Sequence[Sent]) -> datetime:
-    """Keep what became of texts that waited; return when."""
-    sent_at: datetime = await connection.fetchval(sql("send_held"), *_columns(sent))
-    return sent_at
+async def send_held(connection: asyncpg.Connection, sent: Sequence[Sent], incarnation: int) -> None:
+    """Keep what became of texts that waited; the relay publishes those that are requested."""
+    await connection.execute(sql("send_held"), *_columns(sent), incarnation)
 
 
 async def keep(
-    connection: asyncpg.Connection, notices: Sequence[Kept], status: str
-) -> dict[str, datetime]:
-    """Keep notices; return when each was made, by id. Those made before are not in it."""
-    rows = await connection.fetch(sql("insert_notices"), *_columns(notices), status)
-    return {row["notice_id"]: row["created_at"] for row in rows}
+    connection: asyncpg.Connection,
+    notices: Sequence[Kept],
+    bucket_of: BucketOf,
+    incarnation: int | None,
+) -> set[str]:
+    """Keep notices; return the ids of those that were not made before. The relay publishes them;
+    without an incarnation they wait."""
+    status = HELD if incarnation is None else REQUESTED
+    rows = [(*notice, bucket_of(notice.customer_id)) for notice in notices]
+    made = await connection.fetch(sql("insert_notices"), *_columns(rows), status, incarnation)
+    return {row["notice_id"] for row in made}
 
 
 async def keep_entitlements(
-    connection: asyncpg.Connection, entitled: Sequence[Mapping[str, object]], incarnation: int
-) -> datetime:
-    """Keep what is told of entitlements, {customer_id, expires_on, status, seq} each, to be
-    compared next time; return when that was."""
-    columns = _columns([tuple(each.values()) for each in entitled])
-    told_at: datetime = await connection.fetchval(sql("upsert_entitlements"), *columns, incarnation)
-    return told_at
+    connection: asyncpg.Connection, entitled: Sequence[Entitlement], bucket_of: BucketOf
+) -> None:
+    """Keep entitlements, to be compared next time; the relay publishes them."""
+    rows = [(*each, bucket_of(each.customer_id)) for each in entitled]
+    await connection.execute(sql("upsert_entitlements"), *_columns(rows))
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:

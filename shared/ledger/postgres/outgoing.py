@@ -1,103 +1,178 @@
-"""What leaves the book: outgoing rows, and the relay's cursors over them and over lines.
+"""What leaves the book: outgoing rows, and the relay's cursors over them and over all else.
 
-Rows leave in (xid, position) order, those of transactions that no open one precedes.
+Lines, messages, notices and entitlements are streams. In each bucket of a stream rows leave in the
+order of their positions, which were given under a lock of that bucket, in the order of commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import NamedTuple
 
 import asyncpg
 
 from shared.ledger.line import Line
+from shared.ledger.postgres.locks import lock_every_bucket
 from shared.ledger.postgres.save import insert
 from shared.ledger.postgres.statements import sql
 
-LINE, OUTGOING = "line", "outgoing"
-"""The streams, each with a cursor."""
-COLUMNS = ("topic", "key", "value", "headers")
+LINE, OUTGOING, NOTICE, ENTITLEMENT = "line", "outgoing", "notice", "entitlement"
+"""The streams, each with a cursor a bucket."""
+COLUMNS = ("topic", "key", "value", "headers", "bucket")
 
 Row = tuple[str, bytes | None, bytes | None, str]
 """(topic, key, value, headers); the headers as JSON, [[name, base64 of the bytes], ...]."""
-
-
-class Place(NamedTuple):
-    """A row's place in its stream."""
-
-    xid: int
-    position: int
+BucketOfKey = Callable[[bytes | None], int]
+"""Gives the bucket of a message's key."""
+Cursors = Mapping[tuple[str, int], int]
+"""How far the relay has come: (stream, bucket) -> position."""
 
 
 class NextLine(NamedTuple):
-    """A line to publish; `cursor` is the relay's place when it was read."""
+    """A line to publish."""
 
-    place: Place
-    cursor: Place
+    bucket: int
+    position: int
     incarnation: int
     line: Line
 
 
 class NextRow(NamedTuple):
-    """An outgoing row to publish; `cursor` is the relay's place when it was read."""
+    """An outgoing row to publish."""
 
-    place: Place
-    cursor: Place
+    bucket: int
+    position: int
     row: Row
 
 
-async def put(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
-    """Add outgoing rows in this transaction; the relay publishes them once it is committed."""
-    await insert(connection, "outgoing", COLUMNS, rows)
+class NextNotice(NamedTuple):
+    """A notice to publish, as it was when it was requested; the amount in minor units."""
+
+    bucket: int
+    position: int
+    requested_at: datetime
+    incarnation: int
+    phone: str
+    language: str
+    notice_id: str
+    customer_id: str
+    kind: str
+    period: str
+    amount: int
+    text: str
+    segments: int
+
+
+class NextEntitlement(NamedTuple):
+    """An entitlement to publish."""
+
+    bucket: int
+    position: int
+    changed_at: datetime
+    customer_id: str
+    expires_on: date | None
+    status: str
+    seq: int
+    incarnation: int
+
+
+Next = NextLine | NextRow | NextNotice | NextEntitlement
+
+
+async def put(
+    connection: asyncpg.Connection, rows: Sequence[Row], bucket_of_key: BucketOfKey
+) -> None:
+    """Add outgoing rows in this transaction, which has locked the buckets of their keys; the relay
+    publishes them once it is committed."""
+    await insert(connection, "outgoing", COLUMNS, [(*row, bucket_of_key(row[1])) for row in rows])
 
 
 async def ask_for_rechecks(
-    connection: asyncpg.Connection, topic: str, bucket: int | None = None
+    connection: asyncpg.Connection, topic: str, partition: int | None = None
 ) -> None:
-    """Ask the notifier, on `topic`, to look at everyone's entitlement; with `bucket` at that of
-    its customers."""
-    if bucket is None:
-        await connection.execute(sql("recheck_everyone"), topic)
-    else:
-        await connection.execute(sql("recheck_bucket"), topic, bucket)
+    """Ask the notifier, on `topic`, to look at everyone's entitlement; with `partition` at those
+    of the customers whose messages have that partition of the topic. It locks their buckets."""
+    await lock_every_bucket(connection, partition)
+    await connection.execute(sql("recheck_everyone"), topic, partition)
 
 
 # The relay ----------------------------------------------------------------------------------
 
 
-async def is_waiting(connection: asyncpg.Connection) -> bool:
-    """Return whether anything may be published now."""
-    return bool(await connection.fetchval(sql("relay_waits")))
+async def waiting(connection: asyncpg.Connection) -> list[tuple[str, int]]:
+    """Return the (stream, bucket) in which something may be published now."""
+    return [(row[0], row[1]) for row in await connection.fetch(sql("relay_waiting"))]
 
 
-async def next_lines(connection: asyncpg.Connection, rows_max: int) -> list[NextLine]:
-    return [
-        NextLine(Place(*row[:2]), Place(*row[2:4]), row["incarnation"], Line(*row[5:]))
-        for row in await connection.fetch(sql("relay_lines"), rows_max)
-    ]
+async def take(
+    connection: asyncpg.Connection, wanted: Sequence[tuple[str, int]], lease: str
+) -> dict[tuple[str, int], int]:
+    """Take the cursors of (stream, bucket) for this transaction, but for those that another relay
+    has; return their positions. PostgreSQL ends a session that is idle within the transaction for
+    longer than `lease`, such as '60s', and frees them."""
+    streams, buckets = zip(*wanted, strict=True)
+    await connection.execute(sql("relay_lease"), lease)
+    rows = await connection.fetch(sql("relay_take"), streams, buckets)
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
-async def next_rows(connection: asyncpg.Connection, rows_max: int, bytes_max: int) -> list[NextRow]:
-    """Return the next outgoing rows: at most `rows_max`, and none after the one that brings them
-    to `bytes_max`."""
-    return [
-        NextRow(Place(*row[:2]), Place(*row[2:4]), tuple(row[4:]))
-        for row in await connection.fetch(sql("relay_outgoing"), rows_max, bytes_max)
-    ]
+async def next_lines(
+    connection: asyncpg.Connection, cursors: Cursors, rows_max: int
+) -> list[NextLine]:
+    """Return the next lines after cursors of the stream, `rows_max` of each bucket at most."""
+    rows = await connection.fetch(sql("relay_lines"), *_of(cursors, LINE), rows_max)
+    return [NextLine(row[0], row[1], row[2], Line(*row[3:])) for row in rows]
+
+
+async def next_rows(
+    connection: asyncpg.Connection, cursors: Cursors, rows_max: int, bytes_max: int
+) -> list[NextRow]:
+    """Return the next outgoing rows, `rows_max` of each bucket at most, and none after the one that
+    brings them to `bytes_max`."""
+    rows = await connection.fetch(
+        sql("relay_outgoing"), *_of(cursors, OUTGOING), rows_max, bytes_max
+    )
+    return [NextRow(row[0], row[1], tuple(row[2:])) for row in rows]
+
+
+async def next_notices(
+    connection: asyncpg.Connection, cursors: Cursors, rows_max: int
+) -> list[NextNotice]:
+    rows = await connection.fetch(sql("relay_notices"), *_of(cursors, NOTICE), rows_max)
+    return [NextNotice(*row) for row in rows]
+
+
+async def next_entitlements(
+    connection: asyncpg.Connection, cursors: Cursors, rows_max: int
+) -> list[NextEntitlement]:
+    rows = await connection.fetch(sql("relay_entitlements"), *_of(cursors, ENTITLEMENT), rows_max)
+    return [NextEntitlement(*row) for row in rows]
+
+
+def _of(cursors: Cursors, stream: str) -> tuple[list[int], list[int]]:
+    """Return the buckets and positions of a stream's cursors."""
+    ours = sorted((bucket, at) for (name, bucket), at in cursors.items() if name == stream)
+    return [bucket for bucket, _ in ours], [at for _, at in ours]
 
 
 async def move(
-    connection: asyncpg.Connection, stream: str, published: Sequence[NextLine | NextRow]
+    connection: asyncpg.Connection, cursors: Cursors, published: Mapping[str, Iterable[Next]]
 ) -> None:
-    """Move a stream's cursor behind what was published; not where a person has set it back since
-    it was read."""
-    if published:
-        last = published[-1]
-        await connection.execute(sql("relay_move"), stream, *last.place, *last.cursor)
-
-
-async def forget(connection: asyncpg.Connection, published: Sequence[NextRow]) -> None:
-    """Delete the outgoing rows that were published."""
-    if published:
-        await connection.execute(sql("relay_forget"), *published[-1].place)
+    """Move the cursors behind what was published, by stream, and forget the outgoing rows in it.
+    The rows of a bucket are in their order."""
+    ends = {
+        (stream, each.bucket): each.position for stream, rows in published.items() for each in rows
+    }
+    if not ends:
+        return
+    columns = zip(*((stream, bucket, at) for (stream, bucket), at in ends.items()), strict=True)
+    await connection.execute(sql("relay_move"), *columns)
+    gone = [
+        (bucket, cursors[stream, bucket], at)
+        for (stream, bucket), at in ends.items()
+        if stream == OUTGOING
+    ]
+    if gone:
+        await connection.execute(sql("relay_forget"), *zip(*gone, strict=True))
 
 
 async def publish_again(connection: asyncpg.Connection) -> None:
@@ -106,5 +181,5 @@ async def publish_again(connection: asyncpg.Connection) -> None:
 
 
 async def lag(connection: asyncpg.Connection) -> dict[str, int]:
-    """Return how many rows of each stream wait, 100,000 at most."""
+    """Return how many rows of each stream wait; of each bucket no more than 2,000 are counted."""
     return {row["stream"]: row["waiting"] for row in await connection.fetch(sql("relay_lag"))}

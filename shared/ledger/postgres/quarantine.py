@@ -1,19 +1,26 @@
 """Customers who are set apart until a person looks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import asyncpg
 
 from shared.ledger.postgres.statements import sql
 
+BucketOf = Callable[[str], int]
+"""Gives the bucket of a customer id."""
+
 
 async def quarantine(
-    connection: asyncpg.Connection, reasons: Mapping[str, str], at: datetime | None = None
+    connection: asyncpg.Connection,
+    reasons: Mapping[str, str],
+    bucket_of: BucketOf,
+    at: datetime | None = None,
 ) -> None:
     """Quarantine customers, {customer id: reason}; the first reason stays. Without an instant it
     is the database's clock."""
-    await connection.execute(sql("quarantine"), list(reasons), list(reasons.values()), at)
+    buckets = list(map(bucket_of, reasons))
+    await connection.execute(sql("quarantine"), list(reasons), list(reasons.values()), at, buckets)
 
 
 async def release(connection: asyncpg.Connection, customer_id: str) -> bool:

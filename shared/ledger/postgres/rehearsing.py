@@ -12,7 +12,7 @@ from shared.ledger.fold import Fold
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres.accounts import bill_page
-from shared.ledger.postgres.fleet import partitions
+from shared.ledger.postgres.fleet import set_up
 from shared.ledger.postgres.folding import Policies, open_fold
 from shared.ledger.postgres.statements import sql
 
@@ -84,25 +84,27 @@ async def rehearse(
         fold = await open_fold(connection, Policies())
         if policy is not None:
             fold.world.policy = policy
-        buckets = await partitions(connection)
-        for bucket in range(buckets):
-            after = ""
-            while page := await _page(connection, fold, bucket, after):
-                after = page[-1]
-                _bill(found, fold, page, as_of)
-                await _compare(connection, found, fold.lines)
-                fold.lines.clear()
-                seen += len(page)
-                progress(seen)
+        fleet = await set_up(connection)
+        assert fleet is not None
+        bucket, after = 0, ""
+        while page := await _page(connection, fold, bucket, after, fleet.buckets):
+            after, bucket = list(page.items())[-1]
+            _bill(found, fold, page, as_of)
+            await _compare(connection, found, fold.lines)
+            fold.lines.clear()
+            seen += len(page)
+            progress(seen)
     found.differences = nlargest(DIFFERENCES, found.differences, key=lambda each: each.size)
     return found
 
 
-async def _page(connection: asyncpg.Connection, fold: Fold, bucket: int, after: str) -> list[str]:
-    page = await bill_page(connection, bucket, after, PAGE)
+async def _page(
+    connection: asyncpg.Connection, fold: Fold, bucket: int, after: str, end: int
+) -> dict[str, int]:
+    page = await bill_page(connection, bucket, after, end, PAGE)
     fold.accounts, fold.quarantined = page.accounts, page.quarantined
     fold.set_apart(page.broken)
-    return page.customers
+    return page.buckets
 
 
 def _bill(found: Rehearsal, fold: Fold, page: Iterable[str], as_of: date) -> None:

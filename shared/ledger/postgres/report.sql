@@ -84,7 +84,8 @@ SELECT
     last.period,
     last.billed,
     last.standing,
-    last.bill_seq
+    last.bill_seq,
+    account.bucket
 FROM book.account
 CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
 LEFT JOIN LATERAL (
@@ -97,7 +98,7 @@ LEFT JOIN LATERAL (
         line.standing,
         line.bill_seq
     FROM book.line
-    WHERE line.customer_id = account.customer_id
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
     ORDER BY line.period DESC, line.revision DESC
     LIMIT 1
 ) AS last ON true;
@@ -254,7 +255,7 @@ FROM (
                 + sum(greatest(bill.billed, 0)) OVER so_far
                 - greatest(bill.billed, 0) AS settled_before
         FROM book.head
-        JOIN book.account USING (customer_id)
+        JOIN book.account USING (customer_id, bucket)
         CROSS JOIN LATERAL (SELECT head.charge - head.discount + head.vat AS billed) AS bill
         WINDOW
             whole AS (
@@ -375,12 +376,12 @@ CROSS JOIN LATERAL (
         CASE WHEN head.bill_seq > 0 AND NOT head.standing THEN 'cancelled' ELSE 'billed' END
             AS state
     FROM book.head
-    WHERE head.customer_id = account.customer_id
+    WHERE head.customer_id = account.customer_id AND head.bucket = account.bucket
     UNION ALL
     SELECT customer.billed_through, fleet.business_date + 1, 'not_yet_billed'
     FROM book.customer
     CROSS JOIN book.fleet
-    WHERE customer.customer_id = account.customer_id
+    WHERE customer.customer_id = account.customer_id AND customer.bucket = account.bucket
 ) AS span
 CROSS JOIN LATERAL (
     SELECT
@@ -444,7 +445,7 @@ FROM (
         lag(head.due, 1, account.opening_due)
             OVER (PARTITION BY head.customer_id ORDER BY head.period) AS closed
     FROM book.head
-    LEFT JOIN book.account USING (customer_id)
+    LEFT JOIN book.account USING (customer_id, bucket)
 ) AS head
 WHERE previous_due IS DISTINCT FROM closed;
 
@@ -533,7 +534,7 @@ FROM (
             - coalesce(lag(month.number) OVER by_period + 1, book.month_number(account.bill_from))
         ) AS months
     FROM book.head
-    LEFT JOIN book.account USING (customer_id)
+    LEFT JOIN book.account USING (customer_id, bucket)
     CROSS JOIN LATERAL (
         SELECT book.month_number((head.period || '-01')::date) AS number
     ) AS month
@@ -549,7 +550,7 @@ SELECT
     run.as_of + 1 - customer.billed_through AS days,
     book.month_number(run.as_of) - book.month_number(customer.billed_through) + 1 AS months
 FROM book.customer
-JOIN book.account USING (customer_id)
+JOIN book.account USING (customer_id, bucket)
 JOIN (SELECT max(as_of) AS as_of FROM book.run WHERE finished_at IS NOT NULL) AS run
     ON customer.billed_through <= run.as_of
 WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = customer.customer_id)
@@ -646,6 +647,7 @@ GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
     book.entitlement
     TO rollforward_writer;
+GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;
 GRANT INSERT, UPDATE, DELETE ON
     book.parked, book.quarantine, book.payment_reference, book.outgoing
     TO rollforward_writer;

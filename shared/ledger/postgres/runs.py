@@ -1,4 +1,4 @@
-"""Runs and their pages: claimed, sent, billed bucket by bucket, finished."""
+"""Runs and their pages: claimed, sent, billed page by page, finished."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -23,16 +23,24 @@ class NewRun(NamedTuple):
 
 class StalePage(NamedTuple):
     tick_id: str
-    bucket: int
+    number: int
 
 
 class RunPage(NamedTuple):
-    """A bucket's share of a run: the customer `after` whom to go on, when it was finished (None:
-    it is not), and the day up to which is billed."""
+    """A page of a run: buckets [first_bucket, end_bucket), the place to go on from (the customer
+    `after`, in `at_bucket`), when it was finished (None: it is not), and the day up to which is
+    billed."""
 
+    first_bucket: int
+    end_bucket: int
+    at_bucket: int
     after: str
     finished_at: datetime | None
     as_of: date
+
+    @property
+    def is_new(self) -> bool:
+        return not self.after and self.at_bucket == self.first_bucket
 
 
 class PageCounts(NamedTuple):
@@ -63,8 +71,8 @@ async def claim(connection: asyncpg.Connection, period: str) -> str | None:
 
 
 async def add_pages(connection: asyncpg.Connection, tick_id: str) -> list[int]:
-    """Add the pages of a claimed run, one a bucket; return the buckets."""
-    return [row["bucket"] for row in await connection.fetch(sql("add_pages"), tick_id)]
+    """Add the pages of a claimed run; return their numbers, which begin at 0."""
+    return [row["number"] for row in await connection.fetch(sql("add_pages"), tick_id)]
 
 
 async def waiting_periods(connection: asyncpg.Connection) -> list[str]:
@@ -77,22 +85,28 @@ async def stale_pages(connection: asyncpg.Connection, seconds: float) -> list[St
     return [StalePage(*row) for row in await connection.fetch(sql("stale_pages"), seconds)]
 
 
-async def lock_page(connection: asyncpg.Connection, tick_id: str, bucket: int) -> RunPage | None:
+async def page(connection: asyncpg.Connection, tick_id: str, number: int) -> RunPage | None:
+    """Return a page as it is at this moment; None when there is no such page."""
+    row = await connection.fetchrow(sql("page"), tick_id, number)
+    return None if row is None else RunPage(*row)
+
+
+async def lock_page(connection: asyncpg.Connection, tick_id: str, number: int) -> RunPage | None:
     """Lock a page and return it; None when there is no such page."""
-    row = await connection.fetchrow(sql("page"), tick_id, bucket)
+    row = await connection.fetchrow(sql("lock_page"), tick_id, number)
     return None if row is None else RunPage(*row)
 
 
 async def move_page(
     connection: asyncpg.Connection,
     tick_id: str,
-    bucket: int,
-    after: str,
+    number: int,
+    behind: tuple[int, str],
     counts: PageCounts,
     last: bool,
 ) -> None:
-    """Move a page on behind the customer `after`; `last` finishes it."""
-    await connection.execute(sql("move_page"), tick_id, bucket, after, *counts, last)
+    """Move a page on behind a (bucket, customer); `last` finishes it."""
+    await connection.execute(sql("move_page"), tick_id, number, *behind, *counts, last)
 
 
 async def finish(connection: asyncpg.Connection, tick_id: str) -> None:

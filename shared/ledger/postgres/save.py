@@ -1,6 +1,6 @@
 """All that a fold decided, saved: by COPY where there is much of it. It decides nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import asyncpg
 
 from shared.ledger.fold import Fold, Judged
 from shared.ledger.line import Line
-from shared.ledger.postgres.quarantine import quarantine
+from shared.ledger.postgres.quarantine import BucketOf, quarantine
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import encode_contact
 from shared.ledger.terms import encode
@@ -16,22 +16,22 @@ from shared.ledger.terms import encode
 COPY_FROM_ROWS = 40
 """From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""
 EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
-COMMAND = (*EVENT, "outcome", "reason", "recorded_at")
-
-BucketOf = Callable[[str], int]
-"""Gives the bucket of a customer id."""
+COMMAND = (*EVENT, "outcome", "reason", "recorded_at", "bucket")
+PARKED = (*EVENT, "reason", "parked_at", "bucket")
+LINE = (*Line._fields, "bucket")
 
 
 async def save(connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf) -> None:
     """Save all that a fold decided."""
     at = fold.world.recorded_at
     await _save_accounts(connection, fold, bucket_of)
-    await insert(connection, "line", Line._fields, fold.lines)
-    await _save_outcomes(connection, fold.judged, at)
+    lines = [(*line, bucket_of(line.customer_id)) for line in fold.lines]
+    await insert(connection, "line", LINE, lines)
+    await _save_outcomes(connection, fold.judged, at, bucket_of)
     await _save_references(connection, fold)
     if fold.broken:
         reasons = {customer_id: fold.quarantined[customer_id] for customer_id in fold.broken}
-        await quarantine(connection, reasons, at)
+        await quarantine(connection, reasons, bucket_of, at)
 
 
 async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf) -> None:
@@ -72,18 +72,19 @@ async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: 
 
 
 async def _save_outcomes(
-    connection: asyncpg.Connection, judged: Sequence[Judged], at: datetime
+    connection: asyncpg.Connection, judged: Sequence[Judged], at: datetime, bucket_of: BucketOf
 ) -> None:
     outcomes, waiting, released = [], [], []
     for arrival, outcome, reason, _, waited in judged:
         command = arrival.command
         row = (command.command_id, command.customer_id, *arrival.event)
+        bucket = bucket_of(command.customer_id)
         if outcome in ("accepted", "refused"):
-            outcomes.append((*row, outcome, reason, at))
+            outcomes.append((*row, outcome, reason, at, bucket))
             if waited:
                 released.append(command.command_id)
         elif outcome == "parked":
-            waiting.append((*row, reason, at))
+            waiting.append((*row, reason, at, bucket))
     await insert(connection, "command", COMMAND, outcomes)
     if released:
         await connection.execute(sql("unpark"), released)
@@ -92,7 +93,7 @@ async def _save_outcomes(
     await insert(
         connection,
         "parked",
-        (*EVENT, "reason", "parked_at"),
+        PARKED,
         [row for row in waiting if row[0] not in gone],
     )
 

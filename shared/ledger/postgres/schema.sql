@@ -13,22 +13,26 @@ CREATE TABLE book.migration (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The fleet as a whole: one row. The partition count is set once: it places every customer.
+-- The fleet as a whole: one row. The number of buckets is set once, for it places every customer,
+-- by the hash of their id. It is a multiple of the partitions of Kafka's topics: a customer's
+-- partition is their bucket modulo the partitions, so these can be multiplied later.
 CREATE TABLE book.fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     partitions smallint NOT NULL CHECK (partitions > 0),
     zone text NOT NULL,
     business_date date,
-    notices_held boolean NOT NULL DEFAULT false
+    notices_held boolean NOT NULL DEFAULT false,
+    buckets smallint NOT NULL,
+    CONSTRAINT fleet_buckets CHECK (buckets % partitions = 0)
 );
 
 -- When the book was restored to an earlier hour, append-only. A book that never was is
--- incarnation 1, without a row. A line is of the last incarnation opened before its transaction.
+-- incarnation 1, without a row. Lines after `line_position` are of this incarnation, or a later one.
 CREATE TABLE book.incarnation (
     number integer PRIMARY KEY CHECK (number > 1),
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     reason text NOT NULL,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
+    line_position bigint NOT NULL
 );
 
 -- Policy versions, append-only: `source` is the file as it was applied.
@@ -36,8 +40,7 @@ CREATE TABLE book.policy (
     version integer PRIMARY KEY CHECK (version > 0),
     source text NOT NULL,
     grace_days integer NOT NULL CHECK (grace_days >= 0),
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 -- A customer: what the signup said, and the dated terms since. Money is not here.
@@ -57,7 +60,8 @@ CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
 
 -- The ledger, append-only: the totals of one period after one command. The columns up to
 -- `hash` are the contract's; those up to `granted_vat` let a later command read a period from
--- its latest line alone. (xid, position) is the order in which the relay publishes.
+-- its latest line alone. `position` is given under the lock of the customer's bucket, so in a
+-- bucket it rises in the order of commits: relay and seals go by it.
 CREATE TABLE book.line (
     customer_id text COLLATE "C" NOT NULL,
     seq integer NOT NULL CHECK (seq > 0),
@@ -91,20 +95,21 @@ CREATE TABLE book.line (
     adjusted_vat bigint NOT NULL,
     granted_discount bigint NOT NULL,
     granted_vat bigint NOT NULL,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    PRIMARY KEY (customer_id, seq),
-    CONSTRAINT line_revision UNIQUE (customer_id, period, revision),
+    PRIMARY KEY (customer_id, seq, bucket),
+    CONSTRAINT line_revision UNIQUE (customer_id, period, revision, bucket),
     CONSTRAINT line_rolls_forward CHECK (due = previous_due + charge - discount + vat - paid),
     CONSTRAINT line_covers_days CHECK (coverage_from < coverage_to)
 );
-CREATE INDEX line_outbox ON book.line (xid, position);
+CREATE INDEX line_outbox ON book.line (bucket, position);
 CREATE INDEX line_posting ON book.line (customer_id, period)
     WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
 
 -- The outcome of each command, append-only, for ever. `content` is what was asked, as
 -- canonical JSON: a second coming is compared with it. `ce_id` and `ce_source` name the event
--- that brought it; null where it was judged before these columns were there.
+-- that brought it; null where it was judged before these columns were there. A tick is nobody's:
+-- its bucket is that of its period, as if that were a customer.
 CREATE TABLE book.command (
     command_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C",
@@ -113,13 +118,14 @@ CREATE TABLE book.command (
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
     reason text CHECK ((reason IS NOT NULL) = (outcome = 'refused')),
     recorded_at timestamptz NOT NULL,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     ce_id text,
     ce_source text,
     CONSTRAINT command_event CHECK ((ce_id IS NULL) = (ce_source IS NULL))
 );
 CREATE INDEX command_customer ON book.command (customer_id, position);
+CREATE INDEX command_order ON book.command (bucket, position);
 CREATE INDEX command_refused ON book.command (recorded_at) WHERE outcome = 'refused';
 
 -- Conflicting duplicates, append-only: events whose command id had come before with other
@@ -134,18 +140,22 @@ CREATE TABLE book.conflict (
     ce_id text NOT NULL,
     ce_source text NOT NULL,
     recorded_at timestamptz NOT NULL,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (command_id, digest)
 );
+CREATE INDEX conflict_order ON book.conflict (bucket, position);
 CREATE INDEX conflict_recorded ON book.conflict (recorded_at);
 
--- Seals, append-only and chained: each covers every line, outcome and policy version of the
--- transactions before `cursor`, and the seal before it. What is counted is told for people.
+-- Seals, append-only and chained. A seal reaches up to a position of lines, outcomes and conflicting
+-- duplicates in each bucket (element bucket + 1), and up to the policy version `policies`. It covers
+-- all up to there, or what came since the seal before it, and that seal: `cursor` says which of the
+-- two, and the positions once more (a transaction id where it was made before buckets had
+-- positions). What is counted is for people.
 CREATE TABLE book.seal (
     number integer PRIMARY KEY CHECK (number > 0),
     sealed_at timestamptz NOT NULL,
-    cursor xid8 NOT NULL,
+    cursor text NOT NULL,
     customers bigint NOT NULL,
     lines bigint NOT NULL,
     commands bigint NOT NULL,
@@ -153,7 +163,10 @@ CREATE TABLE book.seal (
     heads_root bytea NOT NULL CHECK (length(heads_root) = 32),
     policies_root bytea NOT NULL CHECK (length(policies_root) = 32),
     previous bytea NOT NULL CHECK (length(previous) = 32),
-    hash bytea NOT NULL CHECK (length(hash) = 32)
+    hash bytea NOT NULL CHECK (length(hash) = 32),
+    lines_upto bigint[] NOT NULL,
+    commands_upto bigint[] NOT NULL,
+    conflicts_upto bigint[] NOT NULL
 );
 
 -- Commands that came too early, in the order they came.
@@ -164,6 +177,7 @@ CREATE TABLE book.parked (
     content text NOT NULL,
     reason text NOT NULL,
     parked_at timestamptz NOT NULL,
+    bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     ce_id text,
     ce_source text
@@ -174,7 +188,8 @@ CREATE INDEX parked_customer ON book.parked (customer_id, position);
 CREATE TABLE book.quarantine (
     customer_id text COLLATE "C" PRIMARY KEY,
     reason text NOT NULL,
-    since timestamptz NOT NULL
+    since timestamptz NOT NULL,
+    bucket smallint NOT NULL
 );
 
 -- Which live payment holds a reference. A cancelled payment frees its own.
@@ -216,41 +231,49 @@ CREATE UNIQUE INDEX run_period_claimed ON book.run (period)
     WHERE claimed_at IS NOT NULL AND finished_at IS NULL;
 CREATE INDEX run_unfinished ON book.run (started_at) WHERE finished_at IS NULL;
 
--- A run's pages: one per bucket. `after` is how far a page has come.
+-- A run's pages: each bills some buckets, [first_bucket, end_bucket), in order. `at_bucket` and
+-- `after` are how far a page has come.
 CREATE TABLE book.page (
     tick_id text COLLATE "C" NOT NULL REFERENCES book.run,
-    bucket smallint NOT NULL,
+    number smallint NOT NULL,
+    first_bucket smallint NOT NULL,
+    end_bucket smallint NOT NULL,
     sent_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at_bucket smallint NOT NULL,
     after text COLLATE "C" NOT NULL DEFAULT '',
     billed bigint NOT NULL DEFAULT 0,
     skipped bigint NOT NULL DEFAULT 0,
     already_billed bigint NOT NULL DEFAULT 0,
     quarantined bigint NOT NULL DEFAULT 0,
     finished_at timestamptz,
-    PRIMARY KEY (tick_id, bucket)
+    PRIMARY KEY (tick_id, number)
 );
 
--- What else leaves: refusals, notifications, entitlements, dead letters, rechecks. The relay
--- publishes rows in (xid, position) order and then deletes them; what must last is elsewhere.
+-- What else leaves: refusals, dead letters, rechecks. The relay publishes the rows of a bucket in
+-- the order of `position`, given under the bucket's lock, and then deletes them; what must last is
+-- elsewhere. The bucket is that of the key, as if it were a customer.
 CREATE TABLE book.outgoing (
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     topic text NOT NULL,
     key bytea,
     value bytea,
     headers text NOT NULL, -- JSON; jsonb would refuse a header's name that holds U+0000
-    PRIMARY KEY (xid, position)
+    PRIMARY KEY (bucket, position)
 );
 
--- Where the relay has come to, per stream.
+-- Where the relay has come to, per stream and bucket: all up to `position` is published.
 CREATE TABLE book.relay (
-    stream text PRIMARY KEY CHECK (stream IN ('line', 'outgoing')),
-    xid xid8 NOT NULL DEFAULT '0',
-    position bigint NOT NULL DEFAULT 0
+    stream text NOT NULL CHECK (stream IN ('line', 'outgoing', 'notice', 'entitlement')),
+    bucket smallint NOT NULL,
+    position bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (stream, bucket)
 );
 
--- What customers were told. The id comes from the command that is told of, and so is the same
--- whenever that command is applied. `held` ones wait for a person, after a restore.
+-- What customers were told, and the outbox of it. The id comes from the command that is told of,
+-- and so is the same whenever that command is applied. `held` ones wait for a person, after a
+-- restore. `position` is given, under the bucket's `telling` lock, to what may be published; phone,
+-- language and incarnation are those of that moment.
 CREATE TABLE book.notice (
     notice_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C" NOT NULL,
@@ -260,28 +283,44 @@ CREATE TABLE book.notice (
     text text NOT NULL,
     segments smallint NOT NULL,
     status text NOT NULL DEFAULT 'requested',
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    bucket smallint NOT NULL,
+    position bigint,
+    requested_at timestamptz,
+    phone text,
+    language text,
+    incarnation integer,
+    CONSTRAINT notice_published CHECK (position IS NULL
+        OR (requested_at, phone, language, incarnation) IS NOT NULL)
 );
 CREATE INDEX notice_held ON book.notice (customer_id) WHERE status = 'held';
+CREATE INDEX notice_outbox ON book.notice (bucket, position) WHERE position IS NOT NULL;
+CREATE SEQUENCE book.notice_position AS bigint OWNED BY book.notice.position;
 
--- The entitlement last published of each customer, and in which incarnation of the book.
+-- The entitlement last published of each customer, in which incarnation of the book, and the outbox
+-- of it: `position` is given anew, under the bucket's `telling` lock, whenever it changes. Who
+-- changes twice before the relay comes by is published once, as they are then.
 CREATE TABLE book.entitlement (
     customer_id text COLLATE "C" PRIMARY KEY,
     expires_on date,
     status text NOT NULL,
     seq integer NOT NULL,
-    incarnation integer NOT NULL DEFAULT 1
+    incarnation integer NOT NULL DEFAULT 1,
+    bucket smallint NOT NULL,
+    position bigint NOT NULL,
+    changed_at timestamptz NOT NULL
 );
+CREATE INDEX entitlement_outbox ON book.entitlement (bucket, position);
+CREATE SEQUENCE book.entitlement_position AS bigint OWNED BY book.entitlement.position;
 
 -- Locks ----------------------------------------------------------------------------------------
 
 -- What one transaction at a time may do has a table here, empty and without columns, whose EXCLUSIVE
 -- lock it holds until its end. Only the writer may lock them: an advisory lock is open to every
--- login. Locks of rows would give the writer its xid before it has waited (relay_lines.sql).
--- `bucket_N`: writing customers of bucket N. `telling_N`: telling them. Both made by migrate.
+-- login. `bucket_N`: writing customers of bucket N, and what leaves of it. `telling_N`: telling
+-- them. Both made by migrate.
 CREATE SCHEMA book_lock;
 CREATE TABLE book_lock.policy (); -- appending a policy version
-CREATE TABLE book_lock.relay (); -- publishing
 CREATE TABLE book_lock.seal (); -- sealing
 
 -- Waits for locks, one after the other in the order given, until the end of the transaction.
@@ -294,15 +333,15 @@ BEGIN
     END LOOP;
 END $$;
 
--- Makes what is missing of the locks of the fleet's buckets.
-CREATE FUNCTION book.make_locks() RETURNS void LANGUAGE plpgsql AS $$
+-- Makes what is missing of the locks and the relay's cursors of the fleet's buckets.
+CREATE FUNCTION book.make_buckets() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text;
 BEGIN
     FOR name IN
         SELECT kind || '_' || bucket
         FROM book.fleet
-        CROSS JOIN generate_series(0, fleet.partitions - 1) AS bucket
+        CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
         CROSS JOIN (VALUES ('bucket'), ('telling')) AS kinds (kind)
         WHERE to_regclass('book_lock.' || kind || '_' || bucket) IS NULL
     LOOP
@@ -310,6 +349,12 @@ BEGIN
         EXECUTE format('ALTER TABLE book_lock.%I OWNER TO rollforward_owner', name);
         EXECUTE format('GRANT UPDATE ON book_lock.%I TO rollforward_writer', name);
     END LOOP;
+    INSERT INTO book.relay (stream, bucket)
+    SELECT stream, bucket
+    FROM book.fleet
+    CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
+    CROSS JOIN unnest(ARRAY['line', 'outgoing', 'notice', 'entitlement']) AS stream
+    ON CONFLICT DO NOTHING;
 END $$;
 
 -- Which transactions of others hold buckets, at this moment: anyone may see locks. pg_dump and
@@ -369,33 +414,42 @@ DECLARE
 BEGIN
     SELECT added.customer_id, added.seq INTO broken
     FROM appended AS added
-    LEFT JOIN book.line AS last ON last.customer_id = added.customer_id AND last.seq = added.seq - 1
+    LEFT JOIN book.line AS last
+        ON last.customer_id = added.customer_id AND last.seq = added.seq - 1
+            AND last.bucket = added.bucket
     WHERE (added.seq > 1 AND last.seq IS NULL)
+        OR (added.seq = 1 AND NOT EXISTS (
+            SELECT FROM book.account
+            WHERE account.customer_id = added.customer_id AND account.bucket = added.bucket
+        ))
         OR (added.revision = 0 AND added.seq > 1 AND added.previous_due IS DISTINCT FROM
             CASE WHEN last.coverage_to = added.coverage_from THEN last.due
             ELSE (
                 SELECT head.due FROM book.line AS head
-                WHERE head.customer_id = added.customer_id AND head.period < added.period
+                WHERE head.customer_id = added.customer_id AND head.bucket = added.bucket
+                    AND head.period < added.period
                     AND head.seq < added.seq AND head.coverage_to = added.coverage_from
                 ORDER BY head.period DESC, head.revision DESC LIMIT 1
             ) END)
         OR (added.revision > 0 AND (
             NOT EXISTS (
                 SELECT FROM book.line AS prior
-                WHERE prior.customer_id = added.customer_id AND prior.period = added.period
+                WHERE prior.customer_id = added.customer_id AND prior.bucket = added.bucket
+                    AND prior.period = added.period
                     AND prior.revision = added.revision - 1 AND prior.seq < added.seq
                     AND NOT (added.kind IN ('bill', 'skip') AND prior.standing)
             )
             OR added.previous_due IS DISTINCT FROM coalesce(
                 (
                     SELECT head.due FROM book.line AS head
-                    WHERE head.customer_id = added.customer_id AND head.period < added.period
-                        AND head.seq < added.seq
+                    WHERE head.customer_id = added.customer_id AND head.bucket = added.bucket
+                        AND head.period < added.period AND head.seq < added.seq
                     ORDER BY head.period DESC, head.revision DESC LIMIT 1
                 ),
                 (
                     SELECT account.opening_due FROM book.account
                     WHERE account.customer_id = added.customer_id
+                        AND account.bucket = added.bucket
                 )
             )
         ))
@@ -438,5 +492,3 @@ CREATE TRIGGER moved_back BEFORE UPDATE ON book.position
     FOR EACH ROW
     WHEN (NEW.next_offset < OLD.next_offset OR NEW.topic_id IS DISTINCT FROM OLD.topic_id)
     EXECUTE FUNCTION book.note_furthest();
-
-INSERT INTO book.relay (stream) VALUES ('line'), ('outgoing');

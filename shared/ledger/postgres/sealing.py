@@ -1,76 +1,105 @@
 """Seals in the book: made, and compared with what the book holds now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
-from shared.ledger.audit.seal import Seal, Sealing, chain_fault, difference, new_seal
+from shared.ledger.audit.seal import (
+    ALL,
+    NEW,
+    Reach,
+    Seal,
+    Sealing,
+    chain_fault,
+    difference,
+    new_seal,
+)
 from shared.ledger.postgres.incarnations import opened
 from shared.ledger.postgres.locks import lock_seal
 from shared.ledger.postgres.statements import sql
 
 SECONDS_MAX = 3600
 """A worker's connection is less patient than the listing of a large book is long."""
+WIDTH = len(Seal._fields)
 Write = Callable[[bytes], Any]
 
 
-async def seal(connection: asyncpg.Connection, write: Write | None = None) -> Seal:
-    """Append the next seal and return it; `write` is given the listing of heads as it comes.
+class Kept(NamedTuple):
+    """A seal of the book, and how far it reaches."""
 
-    One process seals at a time. All is read as of one snapshot, taken when the lock is held, and
-    covers the transactions that no open one precedes.
+    seal: Seal
+    reach: Reach
+
+
+async def seal(connection: asyncpg.Connection, write: Write | None = None) -> Seal:
+    """Append the next seal and return it. It covers what came since the last one, and costs what
+    that is; with `write` it covers everything, and `write` is given the listing of heads.
+
+    One process seals at a time. All is read as of one snapshot, taken when the lock is held; what
+    is written later in a bucket has later positions.
     """
     async with connection.transaction(isolation="repeatable_read"):
         await lock_seal(connection)
         row = await connection.fetchrow(sql("seal_cursor"))
         made = await seals(connection)
-        found = await sealing(connection, row["cursor"], write)
         last = made[-1] if made else None
-        sealed = new_seal(last, row["sealed_at"], row["cursor"], found)
-        await connection.execute(sql("add_seal"), *sealed)
+        reach = Reach(*row[1:])
+        after = _nothing(reach) if write is not None or last is None else last.reach
+        found = await sealing(connection, after, reach, write)
+        cursor = reach.cursor(NEW if write is None else ALL)
+        sealed = new_seal(last.seal if last else None, row["sealed_at"], cursor, found)
+        await connection.execute(sql("add_seal"), *sealed, *reach[:3])
     return sealed
 
 
-async def seals(connection: asyncpg.Connection) -> list[Seal]:
-    return [Seal(*row) for row in await connection.fetch(sql("seals"))]
+async def seals(connection: asyncpg.Connection) -> list[Kept]:
+    """Return the seals of the book in order."""
+    return [
+        Kept(made := Seal(*row[:WIDTH]), Reach(row[-3], row[-2], row[-1], made.policies))
+        for row in await connection.fetch(sql("seals"))
+    ]
 
 
 async def sealing(
-    connection: asyncpg.Connection, cursor: str, write: Write | None = None
+    connection: asyncpg.Connection, after: Reach, upto: Reach, write: Write | None = None
 ) -> Sealing:
-    """Return what the book holds of the transactions before a cursor."""
-    root, counts = sha256(), [0, 0, 0]
-    rest = b""
+    """Return what the book holds behind one reach and up to another; of policy versions, all."""
+    root, customers, rest = sha256(), 0, b""
 
     async def heads(data: bytes) -> None:
-        nonlocal rest
+        nonlocal customers, rest
         root.update(data)
         if write is not None:
             write(data)
-        rows = (rest + data).split(b"\n")
-        rest = rows.pop()
-        for row in rows:
-            customer_id, seq, _, commands, _ = row.split(b",")
-            counts[0] += bool(customer_id)
-            counts[1] += int(seq or 0)
-            counts[2] += int(commands or 0)
+        *rows, rest = (rest + data).split(b"\n")
+        customers += sum(not row.startswith(b",") for row in rows)  # ticks are nobody's
 
+    spans = (after.lines, upto.lines, after.commands, upto.commands)
     await connection.copy_from_query(
-        sql("seal_heads"), cursor, output=heads, format="csv", timeout=SECONDS_MAX
+        sql("seal_heads"),
+        *spans,
+        after.conflicts,
+        upto.conflicts,
+        output=heads,
+        format="csv",
+        timeout=SECONDS_MAX,
     )
+    counts = await connection.fetchrow(sql("seal_counts"), *spans, timeout=SECONDS_MAX)
     policies: list[bytes] = []
 
     async def versions(data: bytes) -> None:
         policies.append(data)
 
-    await connection.copy_from_query(sql("seal_policies"), cursor, output=versions, format="csv")
+    await connection.copy_from_query(
+        sql("seal_policies"), upto.policies, output=versions, format="csv"
+    )
     listing = b"".join(policies)
     return Sealing(
-        counts[0],
-        counts[1],
-        counts[2],
+        customers,
+        counts["lines"],
+        counts["commands"],
         listing.count(b"\n"),
         root.digest(),
         sha256(listing).digest(),
@@ -81,20 +110,51 @@ async def broken_seal(
     connection: asyncpg.Connection, kept: Seal | None, write: Write | None = None
 ) -> str | None:
     """Return what is wrong with the book's seals, or with the book under them; None when all is
-    right. The last one is recomputed, for it covers all before it; so is `kept`, one that was
-    kept elsewhere. `write` is given the listing of heads as of `kept`."""
+    right. Recomputed are `kept`, one that was kept elsewhere, and the last ones back to one that
+    covers everything: together they cover all that is sealed. `write` is given the listing of
+    heads of `kept`."""
     made = await seals(connection)
-    fault = chain_fault(made)
+    fault = chain_fault([each.seal for each in made]) or _reach_fault(made)
     if fault is not None:
         return fault
+    before = dict(zip((each.seal for each in made), [None, *made], strict=False))
     if kept is not None:
-        if kept not in made:
+        if kept not in before:
             gone = f"seal {kept.number} of {kept.hash.hex()} is no longer in the book"
             return gone + await _restored_since(connection, kept)
-        fault = difference(kept, await sealing(connection, kept.cursor, write))
-    if fault is None and made and made[-1] != kept:
-        fault = difference(made[-1], await sealing(connection, made[-1].cursor))
+        fault = await _differs(connection, made[kept.number - 1], before[kept], write)
+    for each in reversed(made):
+        if fault is not None:
+            return fault
+        if each.seal != kept:
+            fault = await _differs(connection, each, before[each.seal])
+        if each.seal.covers_all:
+            break
     return fault
+
+
+async def _differs(
+    connection: asyncpg.Connection, kept: Kept, before: Kept | None, write: Write | None = None
+) -> str | None:
+    """Say what in the book differs from what a seal covers; None when nothing does."""
+    seal, reach = kept
+    after = _nothing(reach) if seal.covers_all or before is None else before.reach
+    return difference(seal, await sealing(connection, after, reach, write))
+
+
+def _reach_fault(made: Sequence[Kept]) -> str | None:
+    """Say which seal's positions are not those that it states itself."""
+    for seal, reach in made:
+        covers = seal.cursor.partition(" ")[0]
+        if covers in (NEW, ALL) and seal.cursor != reach.cursor(covers):
+            return f"the positions of seal {seal.number} in the book are not those that it states"
+    return None
+
+
+def _nothing(reach: Reach) -> Reach:
+    """Return the reach before the first row of any bucket."""
+    zeros = [0] * len(reach.lines)
+    return Reach(zeros, zeros, zeros, 0)
 
 
 async def _restored_since(connection: asyncpg.Connection, kept: Seal) -> str:

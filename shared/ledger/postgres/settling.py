@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.postgres.outgoing import Place
 from shared.ledger.postgres.statements import sql
 
 
@@ -13,14 +12,14 @@ class Look(NamedTuple):
     """One look at the book: all of it as of one instant.
 
     `positions` maps (consumer, topic, partition) to the next offset; `runs` are the ticks
-    whose run is not done; `last` and `relayed` map a stream to the place of its last row and to
-    that of the relay.
+    whose run is not done; `last` and `relayed` map (stream, bucket) to the position of its last row
+    and to that of the relay.
     """
 
     positions: Mapping[tuple[str, str, int], int]
     runs: frozenset[str]
-    last: Mapping[str, Place]
-    relayed: Mapping[str, Place]
+    last: Mapping[tuple[str, int], int]
+    relayed: Mapping[tuple[str, int], int]
 
 
 class Judged(NamedTuple):
@@ -40,8 +39,8 @@ async def look(connection: asyncpg.Connection) -> Look:
     return Look(
         {(c, t, p): offset for c, t, p, offset in row["positions"]},
         frozenset(row["runs"]),
-        {stream: Place(int(xid), position) for stream, xid, position in row["last"]},
-        {stream: Place(int(xid), position) for stream, xid, position in row["relayed"]},
+        {(stream, bucket): last or 0 for stream, bucket, _, last in row["relayed"]},
+        {(stream, bucket): at for stream, bucket, at, _ in row["relayed"]},
     )
 
 

@@ -17,13 +17,13 @@ JOIN book.account ON account.customer_id = wanted.customer_id
 LEFT JOIN LATERAL (
     SELECT line.seq, line.hash, line.recorded_at
     FROM book.line
-    WHERE line.customer_id = account.customer_id
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
     ORDER BY line.seq DESC
     LIMIT 1
 ) AS last ON true
 LEFT JOIN LATERAL (
     SELECT line.period, line.coverage_from FROM book.line
-    WHERE line.customer_id = account.customer_id
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
     ORDER BY line.period DESC
     LIMIT 1
 ) AS head ON true
@@ -35,7 +35,7 @@ LEFT JOIN LATERAL generate_series(
 ) AS month ON wanted.since IS NOT NULL AND (wanted.day < head.coverage_from) IS NOT FALSE
 LEFT JOIN LATERAL (
     SELECT * FROM book.line
-    WHERE line.customer_id = account.customer_id
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
         AND line.period = coalesce(to_char(month, 'YYYY-MM'), head.period)
     ORDER BY line.revision DESC
     LIMIT 1

@@ -1,5 +1,8 @@
--- The pages of a claimed run: one per bucket.
-INSERT INTO book.page (tick_id, bucket)
-SELECT $1, bucket FROM book.fleet, generate_series(0, fleet.partitions - 1) AS bucket
+-- The pages of a claimed run: as many as partitions, each of as many buckets.
+INSERT INTO book.page (tick_id, number, first_bucket, end_bucket, at_bucket)
+SELECT $1, number, number * size, (number + 1) * size, number * size
+FROM book.fleet
+CROSS JOIN LATERAL (SELECT buckets / partitions AS size) AS sized
+CROSS JOIN generate_series(0, partitions - 1) AS number
 ON CONFLICT DO NOTHING
-RETURNING bucket;
+RETURNING number;

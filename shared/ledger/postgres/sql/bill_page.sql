@@ -1,5 +1,7 @@
--- A page of one bucket: accounts after a customer, with their last period and end of chain.
+-- A page of buckets in order: accounts after customer $2 of bucket $1, and before bucket $3, with their last
+-- period and end of chain.
 SELECT
+    account.bucket,
     account.customer_id,
     account.joined_on,
     account.bill_from,
@@ -15,17 +17,19 @@ SELECT
 FROM book.account
 LEFT JOIN LATERAL (
     SELECT line.period, line.due, line.coverage_to FROM book.line
-    WHERE line.customer_id = account.customer_id
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
     ORDER BY line.period DESC, line.revision DESC
     LIMIT 1
 ) AS line ON true
 LEFT JOIN LATERAL (
     SELECT line.seq, line.hash, line.recorded_at FROM book.line
-    WHERE line.customer_id = account.customer_id
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
     ORDER BY line.seq DESC
     LIMIT 1
 ) AS last ON true
-LEFT JOIN book.quarantine ON quarantine.customer_id = account.customer_id
-WHERE account.bucket = $1 AND account.customer_id > $2
-ORDER BY account.customer_id
-LIMIT $3;
+LEFT JOIN book.quarantine
+    ON quarantine.customer_id = account.customer_id AND quarantine.bucket = account.bucket
+WHERE (account.bucket, account.customer_id) > ($1::smallint, $2::text)
+    AND account.bucket < $3
+ORDER BY account.bucket, account.customer_id
+LIMIT $4;

@@ -1,2 +1,2 @@
--- What the fleet was set up with, once for all.
-SELECT partitions, zone FROM book.fleet;
+-- What the fleet was set up with.
+SELECT partitions, zone, buckets FROM book.fleet;

@@ -6,6 +6,7 @@ SELECT
     command.content::json ->> 'payment_id' AS payment_id
 FROM book.line
 LEFT JOIN book.account ON account.customer_id = line.customer_id
+    AND account.bucket = line.bucket
 LEFT JOIN book.command ON command.command_id = line.command_id
     AND line.kind IN ('payment', 'refund')
 ORDER BY line.customer_id, line.seq;

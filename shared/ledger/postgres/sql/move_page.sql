@@ -1,7 +1,7 @@
 -- Moves a page on by the customers just dealt with.
 UPDATE book.page
-SET after = $3, billed = billed + $4, skipped = skipped + $5,
-    already_billed = already_billed + $6, quarantined = quarantined + $7,
+SET at_bucket = $3, after = $4, billed = billed + $5, skipped = skipped + $6,
+    already_billed = already_billed + $7, quarantined = quarantined + $8,
     sent_at = clock_timestamp(),
-    finished_at = CASE WHEN $8 THEN clock_timestamp() END
-WHERE tick_id = $1 AND bucket = $2;
+    finished_at = CASE WHEN $9 THEN clock_timestamp() END
+WHERE tick_id = $1 AND number = $2;

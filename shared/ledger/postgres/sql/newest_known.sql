@@ -1,5 +1,15 @@
 -- The newest that a book knows: when its last line was written, in the order in which the relay
 -- publishes (null: there is none), and its policy version.
 SELECT
-    (SELECT recorded_at FROM book.line ORDER BY xid DESC, position DESC LIMIT 1) AS line_at,
+    (
+        SELECT max(last.recorded_at)
+        FROM book.fleet
+        CROSS JOIN generate_series(0, fleet.buckets - 1) AS of (bucket)
+        CROSS JOIN LATERAL (
+            SELECT line.recorded_at FROM book.line
+            WHERE line.bucket = of.bucket
+            ORDER BY line.position DESC
+            LIMIT 1
+        ) AS last
+    ) AS line_at,
     coalesce((SELECT max(version) FROM book.policy), 0) AS policy_version;

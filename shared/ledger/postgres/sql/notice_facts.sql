@@ -14,6 +14,7 @@ SELECT
     (
         SELECT line.command_id FROM book.line
         WHERE line.customer_id = customer.customer_id AND line.seq = customer.bill_seq
+            AND line.bucket = customer.bucket
     ) AS bill_command,
     coalesce(last.seq, 0) AS seq,
     entitlement.expires_on AS told_expires_on,
@@ -23,10 +24,11 @@ SELECT
 FROM book.customer
 LEFT JOIN LATERAL (
     SELECT line.seq FROM book.line
-    WHERE line.customer_id = customer.customer_id
+    WHERE line.customer_id = customer.customer_id AND line.bucket = customer.bucket
     ORDER BY line.seq DESC
     LIMIT 1
 ) AS last ON true
 LEFT JOIN book.entitlement ON entitlement.customer_id = customer.customer_id
+    AND entitlement.bucket = customer.bucket
 WHERE customer.customer_id = ANY($1::text[])
 ORDER BY customer.customer_id;

@@ -4,5 +4,6 @@ FROM unnest($1::text[], $2::integer[]) AS told (customer_id, seq)
 JOIN book.line USING (customer_id, seq)
 JOIN book.line AS before
     ON before.customer_id = line.customer_id
+    AND before.bucket = line.bucket
     AND before.period = line.period
     AND before.revision = line.revision - 1;

@@ -13,6 +13,7 @@ JOIN book.line
     AND line.kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal')
 JOIN book.line AS before
     ON before.customer_id = line.customer_id
+    AND before.bucket = line.bucket
     AND before.period = line.period
     AND before.revision = line.revision - 1
 LEFT JOIN book.command

@@ -1,3 +1,7 @@
--- Asks for a look at every customer's entitlement: the days of grace have changed.
-INSERT INTO book.outgoing (topic, key, value, headers)
-SELECT $1, convert_to(customer_id, 'UTF8'), '{}', '[]' FROM book.account ORDER BY customer_id;
+-- Asks for a look at every customer's entitlement: the days of grace have changed, or earlier
+-- requests were lost. All buckets, or those of the topic's partition $2, are locked.
+INSERT INTO book.outgoing (bucket, topic, key, value, headers)
+SELECT account.bucket, $1, convert_to(customer_id, 'UTF8'), '{}', '[]'
+FROM book.account, book.fleet
+WHERE $2::integer IS NULL OR account.bucket % fleet.partitions = $2
+ORDER BY account.bucket, customer_id;

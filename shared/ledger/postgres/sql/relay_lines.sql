@@ -1,16 +1,18 @@
--- The next committed lines to publish: older than every open transaction, after the cursor.
+-- The next committed lines of some buckets, each after its cursor, at most $3 of each; in the order
+-- of a bucket's positions, which is that of its commits.
 SELECT
-    line.xid::text::bigint AS xid,
+    line.bucket,
     line.position,
-    relay.xid::text::bigint AS from_xid,
-    relay.position AS from_position,
     (
-        SELECT coalesce(max(number), 1) FROM book.incarnation WHERE incarnation.xid <= line.xid
+        SELECT coalesce(max(number), 1) FROM book.incarnation
+        WHERE incarnation.line_position < line.position
     ) AS incarnation,
     :line_columns(line)
-FROM book.line, book.relay
-WHERE relay.stream = 'line'
-    AND (line.xid, line.position) > (relay.xid, relay.position)
-    AND line.xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY line.xid, line.position
-LIMIT $1;
+FROM unnest($1::smallint[], $2::bigint[]) AS relay (bucket, position)
+CROSS JOIN LATERAL (
+    SELECT * FROM book.line
+    WHERE line.bucket = relay.bucket AND line.position > relay.position
+    ORDER BY line.position
+    LIMIT $3
+) AS line
+ORDER BY line.bucket, line.position;

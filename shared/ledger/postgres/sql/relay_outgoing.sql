@@ -1,15 +1,14 @@
--- The next committed messages to publish: older than every open transaction; at most $1 rows, and
--- no more than the first that brings them to $2 bytes, so that large dead letters fit in memory.
+-- The next committed messages of some buckets, each after its cursor: at most $3 of each, and no
+-- more than the first that brings all of them to $4 bytes, so that large dead letters fit in memory.
 WITH next AS (
-    SELECT
-        outgoing.xid, outgoing.position, relay.xid AS from_xid, relay.position AS from_position,
-        topic, key, value, headers
-    FROM book.outgoing, book.relay
-    WHERE relay.stream = 'outgoing'
-        AND (outgoing.xid, outgoing.position) > (relay.xid, relay.position)
-        AND outgoing.xid < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY outgoing.xid, outgoing.position
-    LIMIT $1
+    SELECT outgoing.*
+    FROM unnest($1::smallint[], $2::bigint[]) AS relay (bucket, position)
+    CROSS JOIN LATERAL (
+        SELECT * FROM book.outgoing
+        WHERE outgoing.bucket = relay.bucket AND outgoing.position > relay.position
+        ORDER BY outgoing.position
+        LIMIT $3
+    ) AS outgoing
 ),
 counted AS (
     SELECT
@@ -17,13 +16,11 @@ counted AS (
         sum(coalesce(octet_length(value), 0) + octet_length(headers)) OVER before AS bytes_before
     FROM next
     WINDOW before AS (
-        ORDER BY xid, position
+        ORDER BY bucket, position
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 )
-SELECT
-    xid::text::bigint AS xid, position, from_xid::text::bigint AS from_xid, from_position,
-    topic, key, value, headers
+SELECT bucket, position, topic, key, value, headers
 FROM counted
-WHERE coalesce(bytes_before, 0) < $2
-ORDER BY counted.xid, counted.position;
+WHERE coalesce(bytes_before, 0) < $4
+ORDER BY bucket, position;

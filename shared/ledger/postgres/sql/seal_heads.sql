@@ -1,13 +1,19 @@
 -- What a seal covers of each customer, in the order of their ids: the end of their chain, how many
--- outcomes they have, and a hash of these and of the conflicting duplicates after them; only
--- transactions before the cursor. Ticks, which are nobody's, come last. The form of an outcome
--- is that of a line: a field a row, UTF-8; the event's two fields only where they are known.
+-- outcomes they have, and a hash of these and of the conflicting duplicates after them. Of each
+-- bucket (element bucket + 1) what lies behind one position, up to another: of lines $1 and $2, of
+-- outcomes $3 and $4, of conflicting duplicates $5 and $6. Ticks, which are nobody's, come last. The
+-- form of an outcome is that of a line: a field a row, UTF-8; the event's two fields only where they
+-- are known.
 SELECT customer_id, head.seq, encode(head.hash, 'hex') AS hash, outcomes.count, outcomes.digest
 FROM (
-    SELECT DISTINCT ON (customer_id) customer_id, seq, hash
-    FROM book.line
-    WHERE xid < $1::text::xid8
-    ORDER BY customer_id, seq DESC
+    SELECT DISTINCT ON (line.customer_id) line.customer_id, line.seq, line.hash
+    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS span (after, upto, place)
+    CROSS JOIN LATERAL (
+        SELECT line.customer_id, line.seq, line.hash FROM book.line
+        WHERE line.bucket = span.place - 1
+            AND line.position > span.after AND line.position <= span.upto
+    ) AS line
+    ORDER BY line.customer_id, line.seq DESC
 ) AS head
 FULL JOIN (
     SELECT
@@ -25,17 +31,27 @@ FULL JOIN (
             replace(replace(ce_source, E'\\', E'\\\\'), E'\n', E'\\n')
         ), E'\n' ORDER BY conflicts, position), 'UTF8')), 'hex') AS digest
     FROM (
-        SELECT
-            false AS conflicts, position, customer_id, command_id, type, content, outcome, reason,
-            recorded_at, ce_id, ce_source
-        FROM book.command
-        WHERE xid < $1::text::xid8
+        SELECT false AS conflicts, command.*
+        FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY AS span (after, upto, place)
+        CROSS JOIN LATERAL (
+            SELECT
+                position, customer_id, command_id, type, content, outcome, reason, recorded_at,
+                ce_id, ce_source
+            FROM book.command
+            WHERE command.bucket = span.place - 1
+                AND command.position > span.after AND command.position <= span.upto
+        ) AS command
         UNION ALL
-        SELECT
-            true, position, customer_id, command_id, type, content, 'conflict',
-            'conflicting_duplicate', recorded_at, ce_id, ce_source
-        FROM book.conflict
-        WHERE xid < $1::text::xid8
+        SELECT true, conflict.*
+        FROM unnest($5::bigint[], $6::bigint[]) WITH ORDINALITY AS span (after, upto, place)
+        CROSS JOIN LATERAL (
+            SELECT
+                position, customer_id, command_id, type, content, 'conflict',
+                'conflicting_duplicate', recorded_at, ce_id, ce_source
+            FROM book.conflict
+            WHERE conflict.bucket = span.place - 1
+                AND conflict.position > span.after AND conflict.position <= span.upto
+        ) AS conflict
     ) AS judged
     GROUP BY customer_id
 ) AS outcomes USING (customer_id)

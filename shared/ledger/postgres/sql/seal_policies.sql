@@ -5,5 +5,5 @@ SELECT
     to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     encode(sha256(convert_to(source, 'UTF8')), 'hex')
 FROM book.policy
-WHERE xid < $1::text::xid8
+WHERE version <= $1
 ORDER BY version

@@ -1,8 +1,8 @@
--- Every seal, in order.
+-- All seals in order, and how far each reaches.
 SELECT
     number,
     sealed_at,
-    cursor::text,
+    cursor,
     customers,
     lines,
     commands,
@@ -10,6 +10,9 @@ SELECT
     heads_root,
     policies_root,
     previous,
-    hash
+    hash,
+    lines_upto,
+    commands_upto,
+    conflicts_upto
 FROM book.seal
 ORDER BY number;

@@ -1,9 +1,10 @@
--- Keeps what became of texts that waited, as they are sent now or that they are not; answers when.
-WITH sent AS (
-    UPDATE book.notice
-    SET status = told.status, amount = told.amount, text = told.text, segments = told.segments
-    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::smallint[])
-        AS told (notice_id, status, amount, text, segments)
-    WHERE notice.notice_id = told.notice_id
-)
-SELECT clock_timestamp();
+-- Keeps what became of texts that waited: those `requested` may be published, in incarnation $8.
+UPDATE book.notice
+SET status = told.status, amount = told.amount, text = told.text, segments = told.segments,
+    phone = told.phone, language = told.language, incarnation = $8,
+    requested_at = clock_timestamp(),
+    position = CASE WHEN told.status = 'requested' THEN nextval('book.notice_position') END
+FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[]
+) AS told (notice_id, status, amount, text, segments, phone, language)
+WHERE notice.notice_id = told.notice_id;

@@ -3,4 +3,4 @@
 UPDATE book.page SET sent_at = clock_timestamp()
 WHERE finished_at IS NULL
     AND sent_at NOT BETWEEN clock_timestamp() - make_interval(secs => $1) AND clock_timestamp()
-RETURNING tick_id, bucket;
+RETURNING tick_id, number;

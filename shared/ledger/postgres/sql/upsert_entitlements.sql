@@ -1,9 +1,12 @@
--- Keeps what is told of entitlements, to be compared next time; answers when that was.
-WITH told AS (
-    INSERT INTO book.entitlement (customer_id, expires_on, status, seq, incarnation)
-    SELECT *, $5 FROM unnest($1::text[], $2::date[], $3::text[], $4::integer[])
-    ON CONFLICT (customer_id) DO UPDATE
-    SET expires_on = excluded.expires_on, status = excluded.status, seq = excluded.seq,
-        incarnation = excluded.incarnation
+-- Keeps what is told of entitlements, to be compared next time and to be published.
+INSERT INTO book.entitlement (
+    customer_id, expires_on, status, seq, incarnation, bucket, position, changed_at
 )
-SELECT clock_timestamp();
+SELECT told.*, nextval('book.entitlement_position'), clock_timestamp()
+FROM unnest(
+    $1::text[], $2::date[], $3::text[], $4::integer[], $5::integer[], $6::smallint[]
+) AS told
+ON CONFLICT (customer_id) DO UPDATE
+SET expires_on = excluded.expires_on, status = excluded.status, seq = excluded.seq,
+    incarnation = excluded.incarnation, position = excluded.position,
+    changed_at = excluded.changed_at;
