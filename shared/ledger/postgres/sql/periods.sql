@@ -1,0 +1,14 @@
+-- The periods of accounts from one label to another, each as its latest line, in their order. One
+-- row is read per period, however often it was revised.
+SELECT :line_columns(line)
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (customer_id, since, until)
+CROSS JOIN LATERAL generate_series(
+    (wanted.since || '-01')::timestamp, (wanted.until || '-01')::timestamp, interval '1 month'
+) AS month
+CROSS JOIN LATERAL (
+    SELECT * FROM book.line
+    WHERE line.customer_id = wanted.customer_id AND line.period = to_char(month, 'YYYY-MM')
+    ORDER BY line.revision DESC
+    LIMIT 1
+) AS line
+ORDER BY line.customer_id, line.period;
