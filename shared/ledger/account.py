@@ -6,7 +6,7 @@ every loaded period. Every method that appends takes the next seq, chains the ha
 `due` forward.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -146,8 +146,8 @@ class Account:
                 continue
             line = self._followed(before, kind, by, own, previous_due, world)
             previous_due = line.due
-            self.periods[index] = sealed(line, self.hash)
-            self._append(self.periods[index])
+            self.periods[index] = line
+            self._append(line)
 
     def _followed(
         self,
@@ -159,45 +159,32 @@ class Account:
         world: World,
     ) -> Line:
         """Return the line that follows `before` in its period; a restatement without `own`."""
-        fields = own or {}
-        charge = fields.get("charge", before.charge)
-        discount = fields.get("discount", before.discount)
-        vat = fields.get("vat", before.vat)
-        paid = fields.get("paid", before.paid)
-        frozen: Iterable[Any] = before[FROZEN_AT:]
-        if not fields.keys() <= TOTALS:
-            frozen = (
-                self.seq + 1 if value == BECOMES_BILL and name == "bill_seq" else value
-                for name, value in zip(
-                    Line._fields[FROZEN_AT:],
-                    (fields.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
-                    strict=True,
+        seq, version = self.seq + 1, before.bill_policy_version
+        values: list[Any] = list(before)
+        if own is not None:
+            version = own.get("policy_version", version)
+            for name, value in own.items():
+                values[FIELD_AT[name]] = (
+                    seq if value == BECOMES_BILL and name == "bill_seq" else value
                 )
-            )
-        return Line(
-            before.customer_id,
-            self.seq + 1,
-            before.period,
+        charge, discount, vat, paid = values[CHARGE_AT:DUE_AT]
+        values[SEQ_AT] = seq
+        values[REVISION_AT:CHARGE_AT] = (
             before.revision + 1,
             "restatement" if own is None else kind,
             previous_due,
-            charge,
-            discount,
-            vat,
-            paid,
-            previous_due + charge - discount + vat - paid,
-            before.coverage_from,
-            fields.get("coverage_to", before.coverage_to),
+        )
+        values[DUE_AT] = previous_due + charge - discount + vat - paid
+        values[COMMAND_AT:HASH_AT] = (
             by.command_id,
             None if own is None else by.reverses,
             by.effective_on,
             by.actor,
             by.reason,
-            fields.get("policy_version", before.bill_policy_version),
+            version,
             max(world.recorded_at, self.recorded_at),
-            b"",
-            *frozen,
         )
+        return sealed(values, self.hash)
 
     def post_one(
         self,
@@ -291,7 +278,9 @@ class Account:
 
 FORMS_MAX = 4096
 """How many forms of bills a `World` remembers."""
-FROZEN_AT = Line._fields.index("hash") + 1
-TOTALS = frozenset({"charge", "discount", "vat", "paid", "coverage_to", "policy_version"})
+FIELD_AT = {name: at for at, name in enumerate(Line._fields)}
+SEQ_AT, REVISION_AT, CHARGE_AT, DUE_AT, COMMAND_AT, HASH_AT = (
+    FIELD_AT[name] for name in ("seq", "revision", "charge", "due", "command_id", "hash")
+)
 BECOMES_BILL = -1
 """`bill_seq` of a change that makes its own line the period's bill."""

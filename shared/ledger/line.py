@@ -105,8 +105,8 @@ def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def canonical(line: Line) -> bytes:
-    """Return what the hash covers: each field but the hash on a line of its own, UTF-8.
+def canonical(line: Sequence[Any]) -> bytes:
+    """Return what the hash covers: each field of a line but the hash on a line of its own, UTF-8.
 
     Order as in `Line`. Integers in decimal (amounts in minor units), days as YYYY-MM-DD,
     the instant in UTC with six decimals and Z, booleans as t and f, an absent text as \\N;
@@ -131,7 +131,7 @@ def canonical(line: Line) -> bytes:
     ).encode()
 
 
-def chained(line: Line, previous_hash: bytes) -> bytes:
+def chained(line: Sequence[Any], previous_hash: bytes) -> bytes:
     """Return the line's hash: SHA-256 of the predecessor's 32 bytes and the canonical form."""
     return rechained(canonical(line), previous_hash)
 
@@ -141,9 +141,10 @@ def rechained(form: bytes, previous_hash: bytes) -> bytes:
     return sha256(previous_hash + form).digest()
 
 
-def sealed(line: Line, previous_hash: bytes) -> Line:
-    """Return the line with its hash in place."""
-    fields = (*line[:HASH_AT], chained(line, previous_hash), *line[HASH_AT + 1 :])
+def sealed(line: Sequence[Any], previous_hash: bytes) -> Line:
+    """Return the line, given as its fields in their order, with its hash in place."""
+    fields = list(line)
+    fields[HASH_AT] = chained(line, previous_hash)
     return tuple.__new__(Line, fields)
 
 
