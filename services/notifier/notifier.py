@@ -19,6 +19,7 @@ from shared.ledger.errors import Unreadable
 from shared.ledger.money import decimal
 from shared.ledger.postgres import fleet, outgoing
 from shared.ledger.postgres import notices as kept_notices
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.locks import lock_telling
 from shared.ledger.postgres.notices import (
     DISCARDED,
@@ -52,7 +53,9 @@ LineData = Mapping[str, Any]
 class Notifier:
     """The handler of the notifier's loop over `billing.ledger.v1` and `billing.rechecks.v1`."""
 
-    async def __call__(self, connection: asyncpg.Connection, records: Sequence[Any]) -> Observe:
+    async def __call__(
+        self, connection: asyncpg.Connection, records: Sequence[Any], _: Last | None = None
+    ) -> Observe:
         told = [record for record in records if record.topic == LEDGER]
         rechecks = [record.key.decode() for record in records if record.topic != LEDGER]
         made = await tell(connection, await _in_force(connection, told), rechecks)

@@ -15,6 +15,7 @@ from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command
 from shared.ledger.fold import Fold
 from shared.ledger.postgres import conflicts, outgoing
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.folding import Folding
 from shared.ledger.postgres.save import save
 from shared.ledger.postgres.shape import expect_fit
@@ -34,10 +35,13 @@ class Judge:
         self.folding = Folding(self.bucket_of, partial(command_of, zone=zone))
 
     async def __call__(
-        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
+        self,
+        connection: asyncpg.Connection,
+        records: Sequence[ConsumerRecord],
+        last: Last | None = None,
     ) -> Observe:
         arrivals, letters = self._read(records)
-        fold = await self.judge(connection, arrivals)
+        fold = await self.judge(connection, arrivals, last)
         await outgoing.put(connection, letters)
         return partial(_observe, records, fold, letters)
 
@@ -47,16 +51,22 @@ class Judge:
         return inbox.read(records, self.zone)
 
     async def judge(
-        self, connection: asyncpg.Connection, arrivals: Sequence[Arrival[Command]]
+        self,
+        connection: asyncpg.Connection,
+        arrivals: Sequence[Arrival[Command]],
+        last: Last | None = None,
     ) -> Fold:
-        """Judge arrivals within the transaction and save the results."""
+        """Judge arrivals within the transaction and save the results; with `last`, few lines and
+        outcomes are left to it."""
         fold = await self.folding.of_batch(connection, arrivals)
         fold.take(arrivals)
         if arrivals:
-            await self.save(connection, fold)
+            await self.save(connection, fold, last)
         return fold
 
-    async def save(self, connection: asyncpg.Connection, fold: Fold) -> None:
+    async def save(
+        self, connection: asyncpg.Connection, fold: Fold, last: Last | None = None
+    ) -> None:
         """Save what a fold decided, and the messages that it causes besides its lines.
 
         Raises BookDiffers where the book itself is at fault and customers would be quarantined
@@ -64,7 +74,7 @@ class Judge:
         """
         if fold.broken:
             await expect_fit(connection)
-        await save(connection, fold, self.bucket_of)
+        await save(connection, fold, self.bucket_of, last)
         at = fold.world.recorded_at
         clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]
         await conflicts.keep(
