@@ -16,13 +16,20 @@ from shared.runtime.judge import Judge
 from shared.runtime.loop import Loop
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS
-from tests.postgres.kept import Kept, Record, payment, signup
+from tests.postgres.kept import Event, Kept, Record, cancellation, payment, signup
 
 AT = TopicPartition(PAYMENTS, 0)
 CUSTOMERS = [f"c-{number}" for number in range(COPY_FROM_ROWS)]
 WRITTEN = """
 SELECT (SELECT count(*) FROM book.line WHERE kind = 'payment'),
     (SELECT count(*) FROM book.command WHERE command_id ~ '^payment')
+"""
+
+
+MAY_CANCEL = """
+[[staff]]
+id = "boss"
+may = ["cancel"]
 """
 
 
@@ -50,6 +57,7 @@ async def book(connection: asyncpg.Connection) -> asyncpg.Connection:
     """A book of some customers, with a position to move."""
     kept = Kept(connection)
     await kept.tell(*(signup(each, "2026-01-17") for each in CUSTOMERS))
+    await kept.tick("2026-03-01")
     await positions.held(connection, "collector", [tuple(AT)], {}, None)
     return connection
 
@@ -62,14 +70,16 @@ def committer(database: str) -> Committer:
     return loop._committer
 
 
-def records(count: int) -> list[Record]:
-    made = []
-    for offset, each in enumerate(CUSTOMERS[:count]):
-        kind, data = payment(f"p-{offset}", each, "5.00", "2026-01-20")
-        record = Record(binary(kind, data, f"e-{offset}", "test"))
-        record.offset = offset
-        made.append(record)
+def record(event: Event, offset: int) -> Record:
+    kind, data = event
+    made = Record(binary(kind, data, f"e-{offset}", "test"))
+    made.offset = offset
     return made
+
+
+def records(count: int) -> list[Record]:
+    paid = (payment(f"p-{n}", CUSTOMERS[n], "5.00", "2026-03-20") for n in range(count))
+    return [record(each, offset) for offset, each in enumerate(paid)]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +97,31 @@ async def test_a_payment_takes_few_round_trips(
     assert len(counting.asked) == statements
     assert tuple(await book.fetchrow(WRITTEN)) == (count, count)
     assert (await positions.known(book, "collector", [tuple(AT)]))[tuple(AT)].next_offset == count
+
+
+async def test_no_statement_of_a_payment_is_planned_anew_for_each_batch(
+    book: asyncpg.Connection, database: str
+) -> None:
+    """PostgreSQL plans a statement for its parameters five times, and then for good, unless it
+    takes the plans for better: planning costs more than these statements."""
+    await Kept(book).policy(MAY_CANCEL)
+    ours, offset = committer(database), 0
+    for each in CUSTOMERS[:10]:
+        for event in (
+            payment(f"today-{each}", each, "5.00", "2026-03-20", reference=f"today-{each}"),
+            payment(f"late-{each}", each, "5.00", "2026-01-20"),
+            cancellation(f"c-{each}", each, f"payment/late-{each}", "2026-03-21"),
+        ):
+            await ours.apply(book, {AT: [record(event, offset)]})
+            offset += 1
+    assert tuple(await book.fetchrow(WRITTEN)) == (20, 20)
+
+    planned = await book.fetch(
+        "SELECT left(statement, 60), custom_plans FROM pg_prepared_statements"
+        " WHERE statement ~ '^(--|WITH left)' AND custom_plans + generic_plans >= 10"
+    )
+    assert len(planned) >= 7, "locks, world, accounts, periods, postings, references, the last one"
+    assert {name: plans for name, plans in planned if plans > 5} == {}
 
 
 async def test_rows_that_were_left_are_not_saved_where_the_position_has_moved(

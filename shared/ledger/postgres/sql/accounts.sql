@@ -11,7 +11,7 @@ SELECT
     last.hash,
     last.recorded_at,
     :line_columns(head)
-FROM unnest($1::text[], $2::boolean[]) AS wanted (customer_id, contact)
+FROM unnest((SELECT $1::text[]), (SELECT $2::boolean[])) AS wanted (customer_id, contact)
 JOIN book.account ON account.customer_id = wanted.customer_id
 LEFT JOIN LATERAL (
     SELECT line.seq, line.hash, line.recorded_at FROM book.line

@@ -1,7 +1,8 @@
 -- The periods of accounts from one label to another, each as its latest line, in their order. One
 -- row is read per period, however often it was revised.
 SELECT :line_columns(line)
-FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (customer_id, since, until)
+FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]))
+    AS wanted (customer_id, since, until)
 CROSS JOIN LATERAL generate_series(
     (wanted.since || '-01')::timestamp, (wanted.until || '-01')::timestamp, interval '1 month'
 ) AS month
