@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING, NEVER, Account, Head
+from shared.ledger.account import BEGINNING, Account, Head
 from shared.ledger.errors import Unreadable
-from shared.ledger.line import GENESIS, Line
+from shared.ledger.line import Line
 from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_contact, read_terms
@@ -150,19 +150,11 @@ async def bill_page(connection: asyncpg.Connection, bucket: int, after: str, cou
         except Unreadable as error:
             page.broken[customer_id] = error
             continue
-        page.accounts[customer_id] = Account(
-            customer_id,
-            joined,
-            bill_from,
-            opening,
-            known,
-            None,
-            closed=Head(label, due, to) if seq else None,
-            postings=None if seq else [],
-            seq=seq,
-            hash=tip or GENESIS,
-            recorded_at=recorded or NEVER,
-        )
+        account = Account(customer_id, joined, bill_from, opening, known, None)
+        if seq:
+            account.closed, account.postings = Head(label, due, to), None
+            account.seq, account.hash, account.recorded_at = seq, tip, recorded
+        page.accounts[customer_id] = account
     return page
 
 
