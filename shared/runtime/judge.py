@@ -120,9 +120,7 @@ def _observe(
 ) -> None:
     now = time.time()
     topic = next(iter({record.topic for record in records}), "")
-    seconds = metrics.EVENT_SECONDS.labels(topic)
-    for record in records:
-        seconds.observe(max(0.0, now - record.timestamp / 1e3))
+    metrics.EVENT_SECONDS.observe(topic, [max(0.0, now - r.timestamp / 1e3) for r in records])
     counts = Counter((judged.arrival.type, judged.outcome) for judged in fold.judged)
     for (type_, outcome), count in counts.items():
         metrics.EVENTS.labels(topic, type_, outcome).inc(count)
