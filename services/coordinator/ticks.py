@@ -14,6 +14,7 @@ from shared.ledger.commands import Ticked
 from shared.ledger.decide import judge_tick
 from shared.ledger.fold import Seen
 from shared.ledger.postgres import conflicts, fleet, outgoing, runs
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.folding import Policies, open_fold
 from shared.ledger.postgres.locks import lock_buckets, lock_fleet
 from shared.ledger.postgres.save import COMMAND, insert
@@ -35,7 +36,10 @@ class TickJudge:
         self._policies = Policies()
 
     async def __call__(
-        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
+        self,
+        connection: asyncpg.Connection,
+        records: Sequence[ConsumerRecord],
+        _: Last | None = None,
     ) -> Observe:
         inbounds, told = inbox.read(records, self._zone)
         outcomes = Counter(malformed=len(told))

@@ -158,7 +158,7 @@ class Pages:
             fold.quarantined |= dict.fromkeys(customers, reason)
             fold.broken |= dict.fromkeys(customers, apart)
         counts = _bill(fold, customers, page.as_of)
-        await self._judge.save(connection, fold, buckets.__getitem__)
+        await self._judge.save(connection, fold, bucket_of=buckets.__getitem__)
         if page.is_new:
             await self._recheck(connection, page)
         last = len(customers) < size

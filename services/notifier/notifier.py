@@ -18,6 +18,7 @@ from services.notifier.texts import TEXTS
 from shared.ledger.errors import Unreadable
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres import notices as kept_notices
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.locks import lock_telling
 from shared.ledger.postgres.notices import DISCARDED, REQUESTED, Entitlement, Facts, Kept, Sent
 from shared.ledger.postgres.quarantine import BucketOf, quarantine
@@ -40,7 +41,9 @@ class Notifier:
     def __init__(self, bucket_of: BucketOf) -> None:
         self._bucket_of = bucket_of
 
-    async def __call__(self, connection: asyncpg.Connection, records: Sequence[Any]) -> Observe:
+    async def __call__(
+        self, connection: asyncpg.Connection, records: Sequence[Any], _: Last | None = None
+    ) -> Observe:
         told = [record for record in records if record.topic == LEDGER]
         rechecks = [record.key.decode() for record in records if record.topic != LEDGER]
         lines = await _in_force(connection, told)

@@ -6,14 +6,14 @@ every loaded period. Every method that appends takes the next seq, chains the ha
 `due` forward.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from shared.ledger.charge import Bill, new_bill
 from shared.ledger.errors import Broken
-from shared.ledger.line import GENESIS, Kind, Line, sealed
+from shared.ledger.line import GENESIS, Form, Kind, Line, sealed
 from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.posting import By, Posting
 from shared.ledger.terms import Terms, Timeline
@@ -146,7 +146,8 @@ class Account:
                 continue
             line = self._followed(before, kind, by, own, previous_due, world)
             previous_due = line.due
-            self._append(index, line)
+            self.periods[index] = line
+            self._append(line)
 
     def _followed(
         self,
@@ -158,45 +159,32 @@ class Account:
         world: World,
     ) -> Line:
         """Return the line that follows `before` in its period; a restatement without `own`."""
-        fields = own or {}
-        charge = fields.get("charge", before.charge)
-        discount = fields.get("discount", before.discount)
-        vat = fields.get("vat", before.vat)
-        paid = fields.get("paid", before.paid)
-        frozen: Iterable[Any] = before[FROZEN_AT:]
-        if not fields.keys() <= TOTALS:
-            frozen = (
-                self.seq + 1 if value == BECOMES_BILL and name == "bill_seq" else value
-                for name, value in zip(
-                    Line._fields[FROZEN_AT:],
-                    (fields.get(name, getattr(before, name)) for name in Line._fields[FROZEN_AT:]),
-                    strict=True,
+        seq, version = self.seq + 1, before.bill_policy_version
+        values: list[Any] = list(before)
+        if own is not None:
+            version = own.get("policy_version", version)
+            for name, value in own.items():
+                values[FIELD_AT[name]] = (
+                    seq if value == BECOMES_BILL and name == "bill_seq" else value
                 )
-            )
-        return Line(
-            before.customer_id,
-            self.seq + 1,
-            before.period,
+        charge, discount, vat, paid = values[CHARGE_AT:DUE_AT]
+        values[SEQ_AT] = seq
+        values[REVISION_AT:CHARGE_AT] = (
             before.revision + 1,
             "restatement" if own is None else kind,
             previous_due,
-            charge,
-            discount,
-            vat,
-            paid,
-            previous_due + charge - discount + vat - paid,
-            before.coverage_from,
-            fields.get("coverage_to", before.coverage_to),
+        )
+        values[DUE_AT] = previous_due + charge - discount + vat - paid
+        values[COMMAND_AT:HASH_AT] = (
             by.command_id,
             None if own is None else by.reverses,
             by.effective_on,
             by.actor,
             by.reason,
-            fields.get("policy_version", before.bill_policy_version),
+            version,
             max(world.recorded_at, self.recorded_at),
-            b"",
-            *frozen,
         )
+        return sealed(values, self.hash)
 
     def post_one(
         self,
@@ -216,10 +204,8 @@ class Account:
         if self.postings is not None:
             self.postings.append(Posting(self.lines[at], before, payment, method, reference))
 
-    def _append(self, index: int, line: Line) -> None:
-        line = sealed(line, self.hash)
+    def _append(self, line: Line) -> None:
         self.seq, self.hash, self.recorded_at = line.seq, line.hash, line.recorded_at
-        self.periods[index] = line
         self.lines.append(line)
 
     def bill_through(self, day: date, world: World, actor: str | None = None) -> int:
@@ -237,7 +223,11 @@ class Account:
         return bills
 
     def bill_next(self, world: World, actor: str | None = None, ends: date | None = None) -> Line:
-        """Append the row of the next label and return it: a bill, or a skip row."""
+        """Append the row of the next label and return it: a bill, or a skip row.
+
+        Customers on the same terms get the same bill but for a few fields, so its form is made once
+        in a world.
+        """
         head = self.head
         if head is None:
             starts, previous_due = self.bill_from, self.opening_due
@@ -245,44 +235,28 @@ class Account:
         else:
             starts, previous_due = head.coverage_to, head.due
             label = months_after(head.period, 1)
-        bill = new_bill(self.terms, starts, world.policy, ends)
-        seq, version = self.seq + 1, world.policy.version
-        line = Line(
-            self.customer_id,
-            seq,
-            label,
-            0,
-            "bill" if bill.active else "skip",
-            previous_due,
-            bill.charge,
-            bill.discount,
-            bill.vat,
-            0,
-            previous_due + bill.charge - bill.discount + bill.vat,
-            starts,
-            bill.coverage_to,
-            f"bill/{self.customer_id}/{label}",
-            None,
-            starts,
-            actor,
-            None,
-            version,
-            max(world.recorded_at, self.recorded_at),
-            b"",
-            bill.anchor_day,
-            bill.discount_ppm,
-            bill.vat_exempt,
-            version,
-            bill.active,
-            seq if bill.active else 0,
-            0,
-            0,
-            0,
-            0,
-        )
+        seq, command_id = self.seq + 1, f"bill/{self.customer_id}/{label}"
+        recorded_at, version = max(world.recorded_at, self.recorded_at), world.policy.version
+        alike = (self.terms, label, starts, ends, actor, recorded_at)
+        form = world.forms.get(alike)
+        if form is not None:
+            line = form.sealed(self.customer_id, seq, previous_due, command_id, self.hash)
+        else:
+            bill = new_bill(self.terms, starts, world.policy, ends)
+            line = Line(
+                self.customer_id, seq, label, 0, "bill" if bill.active else "skip", previous_due,
+                bill.charge, bill.discount, bill.vat, 0, previous_due + bill.billed,
+                starts, bill.coverage_to, command_id, None, starts, actor, None, version,
+                recorded_at, b"", bill.anchor_day, bill.discount_ppm, bill.vat_exempt, version,
+                bill.active, seq if bill.active else 0, 0, 0, 0, 0,
+            )  # fmt: skip
+            line = sealed(line, self.hash)
+            if len(world.forms) >= FORMS_MAX:
+                world.forms.clear()
+            world.forms[alike] = Form(line)
         self.periods.append(line)
-        self._append(len(self.periods) - 1, line)
-        return self.periods[-1]
+        self._append(line)
+        return line
 
     def recurring(self, index: int, bill: Bill) -> dict[str, Any]:
         """Return the fields of a period whose recurring part is priced anew.
@@ -302,7 +276,11 @@ class Account:
         return fields
 
 
-FROZEN_AT = Line._fields.index("hash") + 1
-TOTALS = frozenset({"charge", "discount", "vat", "paid", "coverage_to", "policy_version"})
+FORMS_MAX = 4096
+"""How many forms of bills a `World` remembers."""
+FIELD_AT = {name: at for at, name in enumerate(Line._fields)}
+SEQ_AT, REVISION_AT, CHARGE_AT, DUE_AT, COMMAND_AT, HASH_AT = (
+    FIELD_AT[name] for name in ("seq", "revision", "charge", "due", "command_id", "hash")
+)
 BECOMES_BILL = -1
 """`bill_seq` of a change that makes its own line the period's bill."""

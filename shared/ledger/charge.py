@@ -43,6 +43,10 @@ class Bill(NamedTuple):
     discount: int
     vat: int
 
+    @property
+    def billed(self) -> int:
+        return self.charge - self.discount + self.vat
+
 
 def pieces(terms: Terms, starts: date, ends: date, anchor: int) -> Iterator[Piece]:
     """Cut [starts, ends) wherever the cycle, the package or the status changes."""

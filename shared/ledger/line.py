@@ -1,9 +1,11 @@
 """The ledger line and the hash that chains each line to the one before it."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 GENESIS = bytes(32)
 """The previous hash of a customer's first line."""
@@ -103,8 +105,8 @@ def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def canonical(line: Line) -> bytes:
-    """Return what the hash covers: each field but the hash on a line of its own, UTF-8.
+def canonical(line: Sequence[Any]) -> bytes:
+    """Return what the hash covers: each field of a line but the hash on a line of its own, UTF-8.
 
     Order as in `Line`. Integers in decimal (amounts in minor units), days as YYYY-MM-DD,
     the instant in UTC with six decimals and Z, booleans as t and f, an absent text as \\N;
@@ -129,7 +131,7 @@ def canonical(line: Line) -> bytes:
     ).encode()
 
 
-def chained(line: Line, previous_hash: bytes) -> bytes:
+def chained(line: Sequence[Any], previous_hash: bytes) -> bytes:
     """Return the line's hash: SHA-256 of the predecessor's 32 bytes and the canonical form."""
     return rechained(canonical(line), previous_hash)
 
@@ -139,10 +141,63 @@ def rechained(form: bytes, previous_hash: bytes) -> bytes:
     return sha256(previous_hash + form).digest()
 
 
-def sealed(line: Line, previous_hash: bytes) -> Line:
-    """Return the line with its hash in place."""
-    fields = (*line[:HASH_AT], chained(line, previous_hash), *line[HASH_AT + 1 :])
+def sealed(line: Sequence[Any], previous_hash: bytes) -> Line:
+    """Return the line, given as its fields in their order, with its hash in place."""
+    fields = list(line)
+    fields[HASH_AT] = chained(line, previous_hash)
     return tuple.__new__(Line, fields)
 
 
 HASH_AT = Line._fields.index("hash")
+
+OWN = ("customer_id", "seq", "previous_due", "due", "command_id", "hash", "bill_seq")
+"""The fields that each line of a `Form` has for itself; all others are the form's."""
+
+
+class Form:
+    """What bills have in common that differ in `OWN` alone: their other fields, and how these are
+    written in the canonical form.
+
+    A bill run writes the same bill for all customers on one package. What they share is made once,
+    from the first of them and by `canonical`; the hash still covers each line's whole form.
+    """
+
+    __slots__ = ("_billed", "_fields", "_line", "_texts")
+
+    def __init__(self, first: Line) -> None:
+        assert first.bill_seq in (first.seq, 0), "a bill that the line made itself, or a skip row"
+        self._line = first
+        self._billed = first.billed
+        self._fields: Sequence[tuple[Any, ...]] = ()
+        self._texts: Sequence[str] = ()
+
+    def sealed(
+        self, customer_id: str, seq: int, previous_due: int, command_id: str, previous_hash: bytes
+    ) -> Line:
+        """Return the bill of another customer, with its hash in place."""
+        if not self._texts:  # made for the second bill: many have none
+            self._cut()
+        due = previous_due + self._billed
+        bill_seq = seq if self._line.bill_seq else 0
+        a, b, c, d, e, f = self._texts
+        form = (
+            f"{customer_id}\n{seq}\n{a}\n{previous_due}\n{b}\n{due}\n{c}\n{command_id}\n{d}\n{e}"
+            f"\n{bill_seq}\n{f}"
+        )
+        tip = rechained(form.encode(), previous_hash)
+        g, h, i, j, k, m = self._fields
+        fields = (
+            customer_id, seq, *g, previous_due, *h, due, *i, command_id, *j, tip, *k, bill_seq, *m,
+        )  # fmt: skip
+        return tuple.__new__(Line, fields)
+
+    def _cut(self) -> None:
+        blank = self._line._replace(customer_id="", command_id="")
+        texts = canonical(blank).decode().split("\n")
+        texts.insert(HASH_AT, "")  # the canonical form leaves it out
+        cuts = [*map(Line._fields.index, OWN), len(Line._fields)]
+        between = [slice(at + 1, until) for at, until in pairwise(cuts)]
+        shared = between[1:]  # nothing stands between customer_id and seq
+        fields: tuple[Any, ...] = self._line
+        self._fields = [fields[span] for span in shared]
+        self._texts = ["\n".join(texts[span]) for span in shared]

@@ -1,9 +1,10 @@
 """What the rules know besides the account."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from shared.ledger.line import Form
 from shared.ledger.policy.policy import NO_POLICY, Policy
 
 
@@ -21,3 +22,5 @@ class World:
     policy: Policy = NO_POLICY
     policies: Mapping[int, Policy] = field(default_factory=lambda: {0: NO_POLICY})
     references: dict[tuple[str, str], str] = field(default_factory=dict)
+    forms: dict[Hashable, Form] = field(default_factory=dict, repr=False)
+    """A cache of `account`: bills already made, by what they depend on. No part of the value."""

@@ -12,6 +12,7 @@ from typing import Protocol
 import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.positions import Fenced
 from shared.ledger.postgres.shape import expect_fit
 from shared.runtime import metrics
@@ -33,8 +34,10 @@ class Handler(Protocol):
     """What a worker does with records, inside the batch's transaction."""
 
     async def __call__(
-        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
-    ) -> Observe: ...
+        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord], last: Last, /
+    ) -> Observe:
+        """Judge records. What is left to `last` is saved when the positions move."""
+        ...
 
     async def set_apart(
         self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception
@@ -98,14 +101,19 @@ class Committer:
                     log.exception(
                         "%s: set apart %s at %d", self._consumer, partition, record.offset
                     )
-                    keep = partial(self.handler.set_apart, connection, record, error)
+                    keep = partial(self._set_apart, connection, record, error)
                     await self.commit(connection, alone, keep, same_topics)
+
+    async def _set_apart(
+        self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception, _: Last
+    ) -> Observe:
+        return await self.handler.set_apart(connection, record, error)
 
     async def commit(
         self,
         connection: asyncpg.Connection,
         batches: Batches,
-        work: Callable[[], Awaitable[Observe]],
+        work: Callable[[Last], Awaitable[Observe]],
         same_topics: Check | None = None,
     ) -> None:
         """Do the work and move the positions past the batch, in one transaction."""
@@ -120,10 +128,11 @@ class Committer:
             try:
                 with self._stuck.watched("batch", connection):
                     async with connection.transaction():
-                        observe = await work()
+                        last = Last()
+                        observe = await work(last)
                         if same_topics is not None:
                             await same_topics
-                        await self._reading.advance(connection, moves)
+                        await self._reading.advance(connection, moves, last)
                 break
             except asyncpg.UniqueViolationError:
                 # Two batches wrote one command id or reference: a retry sees the other's row.

@@ -15,6 +15,7 @@ from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command
 from shared.ledger.fold import Fold
 from shared.ledger.postgres import conflicts, outgoing
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.folding import Folding
 from shared.ledger.postgres.quarantine import BucketOf
 from shared.ledger.postgres.save import save
@@ -36,11 +37,14 @@ class Judge:
         self.folding = Folding(self.bucket_of, partial(command_of, zone=zone))
 
     async def __call__(
-        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
+        self,
+        connection: asyncpg.Connection,
+        records: Sequence[ConsumerRecord],
+        last: Last | None = None,
     ) -> Observe:
         arrivals, letters = self._read(records)
         buckets = [self.bucket_of_key(key) for _, key, *_ in letters]
-        fold = await self.judge(connection, arrivals, buckets)
+        fold = await self.judge(connection, arrivals, last, buckets)
         await outgoing.put(connection, letters, self.bucket_of_key)
         return partial(_observe, records, fold, letters)
 
@@ -53,18 +57,23 @@ class Judge:
         self,
         connection: asyncpg.Connection,
         arrivals: Sequence[Arrival[Command]],
+        last: Last | None = None,
         others: Iterable[int] = (),
     ) -> Fold:
-        """Judge arrivals within the transaction and save the results. The buckets `others` are
-        locked too."""
+        """Judge arrivals within the transaction and save the results; with `last`, few lines and
+        outcomes are left to it. The buckets `others` are locked too."""
         fold = await self.folding.of_batch(connection, arrivals, others)
         fold.take(arrivals)
         if arrivals:
-            await self.save(connection, fold)
+            await self.save(connection, fold, last)
         return fold
 
     async def save(
-        self, connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf | None = None
+        self,
+        connection: asyncpg.Connection,
+        fold: Fold,
+        last: Last | None = None,
+        bucket_of: BucketOf | None = None,
     ) -> None:
         """Save what a fold decided, and the messages that it causes besides its lines.
 
@@ -76,7 +85,7 @@ class Judge:
         if fold.broken:
             await expect_fit(connection)
         bucket_of = bucket_of or self.bucket_of
-        await save(connection, fold, bucket_of)
+        await save(connection, fold, bucket_of, last)
         at = fold.world.recorded_at
         clashes = [judged.arrival for judged in fold.judged if judged.outcome == "conflict"]
         await conflicts.keep(
@@ -125,9 +134,7 @@ def _observe(
 ) -> None:
     now = time.time()
     topic = next(iter({record.topic for record in records}), "")
-    seconds = metrics.EVENT_SECONDS.labels(topic)
-    for record in records:
-        seconds.observe(max(0.0, now - record.timestamp / 1e3))
+    metrics.EVENT_SECONDS.observe(topic, [max(0.0, now - r.timestamp / 1e3) for r in records])
     counts = Counter((judged.arrival.type, judged.outcome) for judged in fold.judged)
     for (type_, outcome), count in counts.items():
         metrics.EVENTS.labels(topic, type_, outcome).inc(count)

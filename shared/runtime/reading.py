@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import fleet, positions
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.positions import Partition, TopicIds
 from shared.runtime.health import Health
 from shared.runtime.positions import Keeper
@@ -119,9 +120,12 @@ class Reading:
         same.add_done_callback(_retrieve)
         return same
 
-    async def advance(self, connection: asyncpg.Connection, moves: Moves) -> None:
-        """Move positions in PostgreSQL. Raises `Fenced` if one is not where this worker left it."""
-        await positions.advance(connection, self._name, moves, self._topic_ids)
+    async def advance(
+        self, connection: asyncpg.Connection, moves: Moves, last: Last | None = None
+    ) -> None:
+        """Move positions in PostgreSQL, and append the rows that were left to `last`. Raises
+        `Fenced` if a position is not where this worker left it."""
+        await positions.advance(connection, self._name, moves, self._topic_ids, last)
 
     def moved(self, moves: Moves) -> None:
         """Remember the positions that were committed."""

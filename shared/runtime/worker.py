@@ -10,7 +10,7 @@ from typing import NoReturn
 import uvloop
 
 from shared.ledger.postgres.shape import BookDiffers
-from shared.runtime import health, log, trouble
+from shared.runtime import garbage, health, log, trouble
 from shared.runtime.context import Context, Part
 from shared.runtime.fitness import keep_looking, unfit
 from shared.runtime.settings import Settings
@@ -55,6 +55,7 @@ async def work(name: str, settings: Settings, build: Build) -> int:
         await runner.cleanup()
         return code
     parts = build(context)
+    garbage.keep_away()
     tasks = [asyncio.create_task(part.run()) for part in parts]
     looking = asyncio.create_task(keep_looking(context, stopping))
     await _until_first(*tasks, stopping.wait(), context.differs.wait())

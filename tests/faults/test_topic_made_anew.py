@@ -229,10 +229,10 @@ async def test_records_read_before_a_topic_was_made_anew_are_not_committed_after
         in_hand, go_on = asyncio.Event(), asyncio.Event()
 
         class Held:
-            async def __call__(self, connection: Any, records: Any) -> Any:
+            async def __call__(self, connection: Any, records: Any, last: Any) -> Any:
                 in_hand.set()
                 await go_on.wait()
-                return await judge(connection, records)
+                return await judge(connection, records, last)
 
         monkeypatch.setattr(fleet.loop("collector")._committer, "handler", Held())
         await pay(fleet, 0)

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 
 from shared.ledger.postgres import positions, statements
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.positions import Partition
 from shared.runtime.settings import Settings
 
@@ -87,8 +88,14 @@ def _move_positions_apart(settings: Settings) -> None:
     apart: list[asyncpg.Connection] = []
 
     async def advance(
-        _: Any, consumer: str, moves: Mapping[Partition, tuple[int, int]], _ids: Any
+        connection: Any,
+        consumer: str,
+        moves: Mapping[Partition, tuple[int, int]],
+        _ids: Any,
+        last: Last | None = None,
     ) -> None:
+        for rows in last.left if last else ():
+            await connection.execute(rows.statement(), *rows.parameters)
         if not apart or apart[0].is_closed():
             apart[:] = [await asyncpg.connect(settings.database_url)]
         for (topic, number), (_from, to) in moves.items():

@@ -1,14 +1,17 @@
 """An account that is loaded in part, and the instants that its lines bear."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from shared.ledger.account import Account
+from shared.ledger.account import Account, Head
 from shared.ledger.commands import DiscountGranted, PaymentReceived
 from shared.ledger.decide import decide
 from shared.ledger.errors import Broken
+from shared.ledger.line import Line
 from shared.ledger.reach import WHOLE, Reach, reach
+from shared.ledger.terms import Cycle, Package, Terms, always
 from shared.ledger.world import World
 from tests.support.rules import StoredRules
 from tests.support.tell import tell
@@ -100,3 +103,52 @@ def test_a_refused_command_leaves_the_account_as_it_was() -> None:
 
     assert decision == ("refused", "reference_already_used", account, ())
     assert (account.periods, account.seq, account.hash, account.terms) == before
+
+
+AT = datetime(2026, 4, 1, tzinfo=UTC)
+JOINED = date(2026, 3, 5)
+TERMS = Terms(
+    always(Package("home", 100_000)), always(Cycle("start_of_month", 1)), always("cumulative"),
+    always(False), always(0), always(False),
+)  # fmt: skip
+
+
+def billed(world: World, of: dict[str, Any], **asked: Any) -> Line:
+    """Return the next bill of an account that is like all others but for what `of` says."""
+    like: dict[str, Any] = {
+        "customer_id": "rahim",
+        "joined_on": JOINED,
+        "bill_from": JOINED,
+        "opening_due": 0,
+        "terms": TERMS,
+        "contact": None,
+    }
+    return Account(**like | of).bill_next(world, **asked)
+
+
+@pytest.mark.parametrize(
+    ("of", "asked"),
+    [
+        ({}, {}),
+        ({"opening_due": 7, "seq": 3, "hash": bytes(31) + b"1"}, {}),
+        ({"terms": TERMS.changed(vip=always(True))}, {}),
+        ({"terms": TERMS.changed(package=always(Package("home", 1)))}, {}),
+        ({"terms": TERMS.changed(status=always("suspended"))}, {}),
+        ({"bill_from": JOINED + timedelta(days=1)}, {}),
+        ({"closed": Head("2026-02", 500, JOINED), "postings": None, "seq": 1}, {}),
+        ({"closed": Head("2026-03", 500, JOINED), "postings": None, "seq": 1}, {}),
+        ({"recorded_at": AT + timedelta(microseconds=1)}, {}),
+        ({}, {"actor": "boss"}),
+        ({}, {"ends": date(2026, 4, 9)}),
+    ],
+)
+def test_a_bill_does_not_depend_on_who_was_billed_before_in_the_batch(
+    of: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    alone = billed(World(AT), of, **asked)
+
+    world = World(AT)
+    billed(world, {})
+    assert billed(world, {"customer_id": "karim"}).customer_id == "karim"
+    assert billed(world, of, **asked) == alone
+    assert billed(world, of, **asked) == alone

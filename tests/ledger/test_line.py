@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.ledger.line import GENESIS, Line, canonical, chained
+from shared.ledger.line import GENESIS, Form, Line, canonical, chained, sealed
 
 LINE = Line(
     "rahim", 3, "2026-01", 2, "reversal", -21613, 48387, 0, 2419, 20000, 9193,
@@ -95,3 +97,35 @@ def test_a_bill_is_cancelled_when_nothing_took_its_place() -> None:
 
 GOLDEN_FIRST = "eb53595d5a048ba70bd20e7a2243e305537b98c8a2243a54db98e2fa04d90b6d"
 GOLDEN_NEXT = "b79ddf5717c6c9a6570a56fd63e0dc7ee3e292902ef435377e1882505e25b873"
+
+
+TEXTS = st.text("a\n\\0ক", max_size=4)
+AMOUNTS = st.integers(-(10**12), 10**12)
+
+
+@given(
+    line=st.builds(
+        LINE._replace, customer_id=TEXTS, seq=st.just(1), period=st.text("0-9", max_size=7),
+        revision=st.just(0), kind=st.sampled_from(["bill", "skip"]), previous_due=AMOUNTS,
+        charge=AMOUNTS, discount=AMOUNTS, vat=AMOUNTS, paid=st.just(0), command_id=TEXTS,
+        reverses=st.none(), actor=st.none() | TEXTS, reason=st.none() | TEXTS,
+        recorded_at=st.datetimes(timezones=st.just(UTC)),
+        vat_exempt=st.booleans(), standing=st.booleans(), bill_seq=st.sampled_from([0, 1]),
+    ),
+    own=st.tuples(TEXTS, st.integers(1, 10**6), AMOUNTS, TEXTS, st.binary(max_size=32)),
+)  # fmt: skip
+def test_a_bill_made_by_its_form_is_the_bill_made_field_by_field(line: Line, own: Any) -> None:
+    customer_id, seq, previous_due, command_id, previous_hash = own
+
+    made = Form(line).sealed(customer_id, seq, previous_due, command_id, previous_hash)
+
+    wanted = line._replace(
+        customer_id=customer_id,
+        seq=seq,
+        previous_due=previous_due,
+        due=previous_due + line.billed,
+        command_id=command_id,
+        bill_seq=seq if line.bill_seq else 0,
+    )
+    assert made == sealed(wanted, previous_hash)
+    assert type(made) is Line

@@ -1,5 +1,5 @@
 """What PostgreSQL hands out of an account decides as the whole account does, however far from its
-periods a date is: `reach`, accounts.sql and postings_since.sql together."""
+periods a date is: `reach`, periods.sql and postings_since.sql together."""
 
 import asyncpg
 import pytest

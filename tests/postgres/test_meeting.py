@@ -1,6 +1,7 @@
 """Two batches at once on two connections: what the locks and the unique keys leave of them."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from shared.ledger.postgres import positions
+from shared.ledger.postgres.appending import Last
 from shared.runtime.database import Database
 from shared.runtime.health import Health
 from shared.runtime.judge import Judge
@@ -68,10 +70,10 @@ class Batches:
             at = await positions.held(connection, self.loop.name, [partition], {}, None)
             self.loop._reading.positions[partition] = at[partition].next_offset
 
-            async def work() -> Any:
+            async def work(last: Last) -> Any:
                 if before is not None:
                     await before()
-                return await JUDGE(connection, records)
+                return await JUDGE(connection, records, last)
 
             await self.loop._committer.commit(connection, {partition: records}, work)
 
@@ -117,7 +119,7 @@ async def test_a_batch_from_a_position_that_has_moved_is_fenced(database: str) -
         woken = [signup("c-1", 0)]
         try:
             await zombie.loop._committer.commit(
-                connection, {partition: woken}, lambda: JUDGE(connection, woken)
+                connection, {partition: woken}, partial(JUDGE, connection, woken)
             )
             fenced = False
         except positions.Fenced:

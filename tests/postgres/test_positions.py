@@ -210,7 +210,7 @@ async def test_a_batch_whose_topic_is_not_confirmed_is_not_committed(database: s
     same_topics = asyncio.get_running_loop().create_future()
     same_topics.set_exception(positions.Fenced("made anew"))
 
-    async def work() -> Any:
+    async def work(_: Any) -> Any:
         return lambda: None
 
     batch = {TopicPartition(*AT): [SimpleNamespace(offset=8)]}

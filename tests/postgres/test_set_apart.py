@@ -9,6 +9,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.ledger.postgres import positions
+from shared.ledger.postgres.appending import Last
 from shared.runtime.committing import Observe
 from shared.runtime.database import Database
 from shared.runtime.health import Health
@@ -46,10 +47,13 @@ class Counted(Judge):
         self.apart: list[Exception] = []
 
     async def __call__(
-        self, connection: asyncpg.Connection, records: Sequence[ConsumerRecord]
+        self,
+        connection: asyncpg.Connection,
+        records: Sequence[ConsumerRecord],
+        last: Last | None = None,
     ) -> Observe:
         self.handed.append([record.offset for record in records])
-        return await super().__call__(connection, records)
+        return await super().__call__(connection, records, last)
 
     async def set_apart(
         self, connection: asyncpg.Connection, record: ConsumerRecord, error: Exception

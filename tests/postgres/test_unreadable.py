@@ -99,6 +99,24 @@ async def test_a_batch_goes_on_without_who_cannot_be_read(
     assert list(await quarantined(connection)) == ["rahim"]
 
 
+async def test_a_batch_goes_on_without_who_lacks_a_period_that_it_reads(
+    kept: Kept, connection: asyncpg.Connection
+) -> None:
+    await kept.tick("2026-04-01")
+    await connection.execute("ALTER TABLE book.line DISABLE TRIGGER USER")
+    await connection.execute(
+        "DELETE FROM book.line WHERE customer_id = 'rahim' AND period = '2026-02'"
+    )
+
+    await kept.tell(*(payment(f"p-{each}", each, "5.00", "2026-01-20") for each in CUSTOMERS))
+
+    paid = "SELECT customer_id FROM report.ledger WHERE kind = 'payment' ORDER BY 1"
+    assert [row[0] for row in await connection.fetch(paid)] == ["karim", "salma"]
+    assert await quarantined(connection) == {
+        "rahim": "Unreadable: a period is missing between 2026-01 and 2026-04"
+    }
+
+
 @pytest.mark.parametrize("contact", ["'{}'", """'{"name": [[null, 5]]}'""", "'[1]'"])
 async def test_a_contact_that_cannot_be_read_stops_one_customers_change(
     kept: Kept, connection: asyncpg.Connection, contact: str

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from shared.ledger.account import NEVER
 from shared.ledger.arrival import Arrival
-from shared.ledger.commands import Command, PaymentReceived, Ticked
+from shared.ledger.commands import CancellationRequested, Command, PaymentReceived, Ticked
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
 from tests.support.histories import Telling, telling
@@ -128,6 +128,45 @@ def references_parted(steps: Iterable[Any]) -> list[Any]:
         else step
         for step in steps
     ]
+
+
+TWIN = ".twin"
+"""What the ids of a twin and of all that concerns them end with."""
+
+
+def twinned(steps: Iterable[Any]) -> list[Any]:
+    """Return the steps with a twin of each customer, for whom everything happens once more."""
+    made: list[Any] = []
+    for step in references_parted(steps):
+        made.append(step)
+        if not isinstance(step, Policy | Ticked):
+            made.append(_of_the_twin(step))
+    return references_parted(made)
+
+
+def line_of_the_twin(line: Line) -> Line:
+    """Return what a customer's line is for their twin."""
+    return line._replace(
+        customer_id=line.customer_id + TWIN,
+        command_id=_command_of_the_twin(line.command_id),
+        reverses=line.reverses and _command_of_the_twin(line.reverses),
+    )
+
+
+def _of_the_twin(step: Any) -> Any:
+    changes = {"customer_id": step.customer_id + TWIN, "command_id": step.command_id + TWIN}
+    if getattr(step, "payment_id", None) is not None:
+        changes["payment_id"] = step.payment_id + TWIN
+    if isinstance(step, CancellationRequested):
+        changes["cancels"] = _command_of_the_twin(step.cancels)
+    return step._replace(**changes)
+
+
+def _command_of_the_twin(command_id: str) -> str:
+    if not command_id.startswith("bill/"):
+        return command_id + TWIN
+    customer, _, label = command_id.rpartition("/")
+    return f"{customer}{TWIN}/{label}"
 
 
 def shuffled(steps: Iterable[Any], chosen: random.Random) -> list[Any]:

@@ -23,16 +23,20 @@ from tests.support.histories import STARTS
 from tests.support.naive_account import Line as NaiveLine
 from tests.support.naive_prices import vat_on
 from tests.support.playing import (
+    TWIN,
     Played,
     books,
+    line_of_the_twin,
     modes_swapped,
     play,
+    play_in_batches,
     played,
     references_parted,
     shuffled,
+    twinned,
     without,
 )
-from tests.support.rules import Rules
+from tests.support.rules import Rules, StoredRules
 
 UNDONE_MAX = 4
 
@@ -257,6 +261,17 @@ def the_order_between_customers_and_repeats_change_nothing(history: Played) -> N
     assert rules.outcomes == ordered.outcomes
 
 
+def twins_get_the_same_lines_and_each_their_own_hash(history: Played) -> None:
+    """Bills of customers on the same terms share one form: it is the bill of each of them."""
+    rules = StoredRules()
+    play_in_batches(rules, twinned(history.steps), random.Random(history.seed))
+    made = books(rules)
+    for customer_id in history.customers():
+        theirs = [line_of_the_twin(line) for line in made.get(customer_id, [])]
+        assert made.get(customer_id + TWIN, []) == theirs
+    the_hash_chain_verifies(history._replace(rules=rules))
+
+
 PROMISES: dict[str, Callable[[Played], None]] = {
     promise.__name__: promise
     for promise in (
@@ -274,6 +289,7 @@ PROMISES: dict[str, Callable[[Played], None]] = {
         a_mode_changes_no_amount,
         refused_and_repeated_commands_change_nothing,
         the_order_between_customers_and_repeats_change_nothing,
+        twins_get_the_same_lines_and_each_their_own_hash,
     )
 }
 

@@ -1,15 +1,15 @@
 """Accounts read from the book: for a batch as far back as it asks, for a bill page in order."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 import asyncpg
 
-from shared.ledger.account import BEGINNING, NEVER, Account, Head
+from shared.ledger.account import BEGINNING, Account, Head
 from shared.ledger.errors import Unreadable
-from shared.ledger.line import GENESIS, Line
-from shared.ledger.period import label_of
+from shared.ledger.line import Line
+from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import read_contact, read_terms
 from shared.ledger.posting import Posting
@@ -30,55 +30,74 @@ async def accounts(
     cannot be read."""
     loaded: dict[str, Account] = {}
     broken: Broken = {}
-    sinces = [wanted.since for wanted in reaches.values()]
-    days = [wanted.day for wanted in reaches.values()]
-    for row in await connection.fetch(sql("accounts"), list(reaches), sinces, days):
+    contacts = [wanted.contact for wanted in reaches.values()]
+    for row in await connection.fetch(sql("accounts"), list(reaches), contacts):
         customer_id = row[0]
-        account = loaded.get(customer_id)
-        if account is None:
-            if customer_id in broken:
-                continue
-            try:
-                account = _account(*row[:ACCOUNT_WIDTH])
-                if reaches[customer_id].contact:
-                    account.contact = read_contact(row["contact"])
-            except Unreadable as error:
-                broken[customer_id] = error
-                continue
-            loaded[customer_id] = account
-        if account.seq:
-            account.periods.append(Line(*row[ACCOUNT_WIDTH:]))
-    for account in loaded.values():
-        if account.periods:
-            first = account.periods[0].period
-            account.since = BEGINNING if first == label_of(account.bill_from) else first
+        try:
+            loaded[customer_id] = _account(row, reaches[customer_id].contact)
+        except Unreadable as error:
+            broken[customer_id] = error
+    await _load_periods(connection, loaded, broken, reaches)
     await _load_postings(connection, loaded, reaches)
     return loaded, broken
 
 
-def _account(
-    customer_id: str,
-    joined_on: date,
-    bill_from: date,
-    opening_due: int,
-    terms: str,
-    _contact: str,
-    seq: int | None,
-    tip: bytes | None,
-    recorded_at: datetime | None,
-) -> Account:
-    return Account(
+def _account(row: asyncpg.Record, with_contact: bool) -> Account:
+    """Return an account with its last period, where it has one."""
+    customer_id, joined_on, bill_from, opening_due, terms, contact, seq, tip, recorded_at = row[
+        :ACCOUNT_WIDTH
+    ]
+    account = Account(
         customer_id,
         joined_on,
         bill_from,
         opening_due,
         read_terms(terms),
-        None,
-        postings=None if seq else [],
-        seq=seq or 0,
-        hash=tip or GENESIS,
-        recorded_at=recorded_at or NEVER,
+        read_contact(contact) if with_contact else None,
     )
+    if seq is not None:
+        head = Line._make(row[ACCOUNT_WIDTH:])
+        account.periods, account.postings = [head], None
+        account.since = BEGINNING if head.period == label_of(bill_from) else head.period
+        account.seq, account.hash, account.recorded_at = seq, tip, recorded_at
+    return account
+
+
+async def _load_periods(
+    connection: asyncpg.Connection,
+    loaded: dict[str, Account],
+    broken: Broken,
+    reaches: Mapping[str, Reach],
+) -> None:
+    """Load the periods before the last one of those whose commands reach back."""
+    firsts = {
+        customer_id: first
+        for customer_id, account in loaded.items()
+        if account.seq and (first := _first(account, reaches[customer_id])) is not None
+    }
+    if not firsts:
+        return
+    lasts = [months_after(loaded[customer_id].periods[0].period, -1) for customer_id in firsts]
+    asked = list(firsts), list(firsts.values()), lasts
+    for row in await connection.fetch(sql("periods"), *asked):
+        loaded[row[0]].periods.insert(-1, Line._make(row))
+    for customer_id, first in firsts.items():
+        account = loaded[customer_id]
+        head = account.periods[-1]
+        if len(account.periods) <= months_between(first, head.period):
+            said = f"a period is missing between {first} and {head.period}"
+            broken[customer_id] = Unreadable(said)
+            del loaded[customer_id]
+        account.since = BEGINNING if first == label_of(account.bill_from) else first
+
+
+def _first(account: Account, wanted: Reach) -> str | None:
+    """Return the first label to load before the last period; None: that one is enough."""
+    head = account.periods[0]
+    if wanted.since is None or (wanted.day is not None and wanted.day >= head.coverage_from):
+        return None
+    first = max(wanted.since, label_of(account.bill_from))
+    return first if first < head.period else None
 
 
 async def _load_postings(
@@ -134,19 +153,11 @@ async def bill_page(
         except Unreadable as error:
             page.broken[customer_id] = error
             continue
-        page.accounts[customer_id] = Account(
-            customer_id,
-            joined,
-            bill_from,
-            opening,
-            known,
-            None,
-            closed=Head(*head) if seq else None,
-            postings=None if seq else [],
-            seq=seq,
-            hash=tip or GENESIS,
-            recorded_at=recorded or NEVER,
-        )
+        account = Account(customer_id, joined, bill_from, opening, known, None)
+        if seq:
+            account.closed, account.postings = Head(*head), None
+            account.seq, account.hash, account.recorded_at = seq, tip, recorded
+        page.accounts[customer_id] = account
     return page
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.statements import sql
 
 Partition = tuple[str, int]
@@ -96,16 +97,19 @@ async def advance(
     consumer: str,
     moves: Mapping[Partition, tuple[int, int]],
     topic_ids: Mapping[str, UUID | None] | None = None,
+    last: Last | None = None,
 ) -> None:
-    """Move a consumer on, {partition: (from, to)}, in this transaction. Fenced when another
-    worker has moved it meanwhile, when it was halted, or when it was reset to a topic with
-    another id than `topic_ids` says (a topic left out: it has none)."""
+    """Move a consumer on, {partition: (from, to)}, in this transaction, and append the rows left to
+    `last` by the same statement. Fenced when another worker has moved it meanwhile, when it was
+    halted, or when it was reset to a topic with another id than `topic_ids` says (a topic left
+    out: it has none)."""
     ids = topic_ids or {}
     asked = sorted(
         (topic, number, *move, ids.get(topic)) for (topic, number), move in moves.items()
     )
     columns = [list(column) for column in zip(*asked, strict=True)]
-    moved = await connection.fetch(sql("advance_positions"), consumer, *columns)
+    statement, parameters = (last or Last()).also(sql("advance_positions"), [consumer, *columns])
+    moved = await connection.fetch(statement, *parameters)
     if len(moved) != len(moves):
         raise Fenced(f"{consumer}: {len(moves) - len(moved)} of {len(moves)} partitions moved on")
 

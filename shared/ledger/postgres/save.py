@@ -8,26 +8,29 @@ import asyncpg
 
 from shared.ledger.fold import Fold, Judged
 from shared.ledger.line import Line
+from shared.ledger.postgres.appending import Last, typed
 from shared.ledger.postgres.quarantine import BucketOf, quarantine
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import encode_contact
 from shared.ledger.terms import encode
 
 COPY_FROM_ROWS = 40
-"""From so many rows on, COPY costs less than inserting (measured: the set-up is two trips)."""
+"""From so many rows on, COPY costs less than one statement (measured: the set-up is two trips)."""
 EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
 COMMAND = (*EVENT, "outcome", "reason", "recorded_at", "bucket")
 PARKED = (*EVENT, "reason", "parked_at", "bucket")
 LINE = (*Line._fields, "bucket")
 
 
-async def save(connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf) -> None:
-    """Save all that a fold decided."""
+async def save(
+    connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf, last: Last | None = None
+) -> None:
+    """Save all that a fold decided. With `last`, few lines and outcomes are left to it."""
     at = fold.world.recorded_at
     await _save_accounts(connection, fold, bucket_of)
     lines = [(*line, bucket_of(line.customer_id)) for line in fold.lines]
-    await insert(connection, "line", LINE, lines)
-    await _save_outcomes(connection, fold.judged, at, bucket_of)
+    await insert(connection, "line", LINE, lines, last)
+    await _save_outcomes(connection, fold.judged, at, bucket_of, last)
     await _save_references(connection, fold)
     if fold.broken:
         reasons = {customer_id: fold.quarantined[customer_id] for customer_id in fold.broken}
@@ -72,7 +75,11 @@ async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: 
 
 
 async def _save_outcomes(
-    connection: asyncpg.Connection, judged: Sequence[Judged], at: datetime, bucket_of: BucketOf
+    connection: asyncpg.Connection,
+    judged: Sequence[Judged],
+    at: datetime,
+    bucket_of: BucketOf,
+    last: Last | None,
 ) -> None:
     outcomes, waiting, released = [], [], []
     for arrival, outcome, reason, _, waited in judged:
@@ -85,7 +92,7 @@ async def _save_outcomes(
                 released.append(command.command_id)
         elif outcome == "parked":
             waiting.append((*row, reason, at, bucket))
-    await insert(connection, "command", COMMAND, outcomes)
+    await insert(connection, "command", COMMAND, outcomes, last)
     if released:
         await connection.execute(sql("unpark"), released)
     # A command parked and released within one batch never needs a row.
@@ -114,8 +121,10 @@ async def insert(
     table: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
+    last: Last | None = None,
 ) -> None:
-    """Append rows to a table of the book: by COPY when there are many."""
+    """Append rows to a table of the book: by COPY when there are many, else by one statement, which
+    with `last` is the last one of the batch."""
     if not rows:
         return
     if len(rows) >= COPY_FROM_ROWS:
@@ -123,7 +132,8 @@ async def insert(
             table, schema_name="book", columns=columns, records=rows
         )
         return
-    places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
-    await connection.executemany(
-        f"INSERT INTO book.{table} ({', '.join(columns)}) VALUES ({places})", rows
-    )
+    few = await typed(connection, table, columns, rows)
+    if last is not None:
+        last.left.append(few)
+    else:
+        await connection.execute(few.statement(), *few.parameters)

@@ -6,7 +6,7 @@ SELECT
     command.content::jsonb ->> 'payment_id' AS payment_id,
     command.content::jsonb ->> 'method' AS method,
     command.content::jsonb ->> 'reference' AS reference
-FROM unnest($1::text[], $2::text[]) AS wanted (customer_id, since)
+FROM unnest((SELECT $1::text[]), (SELECT $2::text[])) AS wanted (customer_id, since)
 JOIN book.line
     ON line.customer_id = wanted.customer_id
     AND line.period >= wanted.since
