@@ -11,19 +11,9 @@ from typing import Any
 import asyncpg
 
 from benches.bare import create_topic
-from benches.fleet import (
-    ALL,
-    LAST,
-    applied,
-    cancellation,
-    customer_id,
-    fleet_of,
-    payment,
-    peak_rss_mb,
-    run_done,
-    tick,
-)
-from benches.fleet import payments as payments_of
+from benches.events import LAST, cancellation, customer_id, payment, tick
+from benches.events import payments as payments_of
+from benches.fleet import ALL, applied, fleet_of, peak_rss_mb, run_done
 from shared.embedded.fleet import Fleet
 from shared.ledger.line import Line
 from shared.ledger.period import months_after
