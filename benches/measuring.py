@@ -14,6 +14,7 @@ from benches.bare import create_topic
 from benches.events import LAST, cancellation, customer_id, payment, tick
 from benches.events import payments as payments_of
 from benches.fleet import ALL, applied, fleet_of, peak_rss_mb, run_done
+from benches.leaving import OUT, Leaving
 from shared.embedded.fleet import Fleet
 from shared.ledger.line import Line
 from shared.ledger.period import months_after
@@ -40,16 +41,24 @@ async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> 
         if whole_fleet:
             await settle(fleet.kafka, fleet.database_admin, timeout=3600)
         before = await baselines.last_position(connection)
-        day = f"{months_after(LAST, 1)}-01"
-        began = time.perf_counter()
-        await publish(fleet.kafka, [tick(day)])
-        await run_done(connection, day)
-        seconds = time.perf_counter() - began
         more: Figures = {"customers": customers, "age": age, "workers": workers}
         if whole_fleet:
-            await settle(fleet.kafka, fleet.database_admin, timeout=3600)
-            more["notices_seconds"] = round(time.perf_counter() - began, 3)
+            async with Leaving(fleet.kafka, OUT) as leaving:
+                seconds = await run_seconds(fleet, connection)
+                await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+            more |= leaving.seconds()
+        else:
+            seconds = await run_seconds(fleet, connection)
         return await _beside(fleet, connection, "bill-run", before, seconds) | more
+
+
+async def run_seconds(fleet: Fleet, connection: asyncpg.Connection) -> float:
+    """Let everyone be billed for the month after `LAST`; return how long it took."""
+    day = f"{months_after(LAST, 1)}-01"
+    began = time.perf_counter()
+    await publish(fleet.kafka, [tick(day)])
+    await run_done(connection, day)
+    return time.perf_counter() - began
 
 
 async def payments(customers: int, count: int, age: int, copies: int, whole_fleet: bool) -> Figures:
@@ -63,21 +72,33 @@ async def payments(customers: int, count: int, age: int, copies: int, whole_flee
         for name in collectors:
             await fleet.stop_worker(name)
         before = await baselines.last_position(connection)
-        await publish(fleet.kafka, payments_of(count, customers, SEED))
-        starting = asyncio.gather(*map(fleet.start_worker, collectors))
-        await applied(connection, "collector", PAYMENTS, 1)
-        first = await positions.applied(connection, "collector", PAYMENTS)
-        began = time.perf_counter()
-        await applied(connection, "collector", PAYMENTS, count)
-        seconds = time.perf_counter() - began
-        await starting
-        measured = count - first
-        if measured <= 0:
-            progress("all came in one batch: measure more payments with --count")
+        measured, seconds = await payments_seconds(fleet, connection, customers, count, collectors)
         share = count / max(measured, 1)
         figures = await _beside(fleet, connection, "payments", before, seconds * share)
         more = {"units": measured, "seconds": round(seconds, 3)}
         return figures | more | {"customers": customers, "age": age, "workers": workers}
+
+
+async def payments_seconds(
+    fleet: Fleet,
+    connection: asyncpg.Connection,
+    customers: int,
+    count: int,
+    collectors: Sequence[str],
+) -> tuple[int, float]:
+    """Publish payments, then start the collectors, which are down. Return how many payments came
+    after their first batch, and how long these took."""
+    await publish(fleet.kafka, payments_of(count, customers, SEED))
+    starting = asyncio.gather(*map(fleet.start_worker, collectors))
+    await applied(connection, "collector", PAYMENTS, 1)
+    first = await positions.applied(connection, "collector", PAYMENTS)
+    began = time.perf_counter()
+    await applied(connection, "collector", PAYMENTS, count)
+    seconds = time.perf_counter() - began
+    await starting
+    if count <= first:
+        progress("all came in one batch: measure more payments with --count")
+    return count - first, seconds
 
 
 async def latency(customers: int, count: int, age: int) -> Figures:

@@ -1,5 +1,8 @@
 """Books that benchmarks write at once: right in every line, and out already."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -7,6 +10,7 @@ import asyncpg
 
 from benches.events import LAST, customer_id
 from benches.history import History, Shape, world_at
+from benches.resting import processor_seconds
 from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import baselines, outgoing, reports
 from shared.operator.verify import verify
@@ -78,3 +82,12 @@ def test_about_so_many_lines_are_written_as_were_asked_for() -> None:
     assert Shape(periods=24, paid=0).customers_for(24_000) == 1000
     assert Shape(periods=24, paid=100).customers_for(24_000) == 500
     assert Shape(periods=240, paid=90).customers_for(1) == 1
+
+
+def test_the_processor_time_of_a_process_includes_children_that_have_ended() -> None:
+    before = processor_seconds(os.getpid())
+
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+
+    assert processor_seconds(os.getpid()) - before > 0.2
