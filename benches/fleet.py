@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -119,6 +119,32 @@ async def _seed(fleet: Fleet, connection: asyncpg.Connection, customers: int, ag
         await run_done(connection, f"{LAST}-01")
 
 
+# Processes ----------------------------------------------------------------------------------
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and all below it, those that have ended included."""
+    process = psutil.Process(pid)
+    total = 0.0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it has ended just now: its parent counts it
+            total += sum(each.cpu_times()[:4])
+    return total
+
+
+def peak_rss_mb(fleet: Fleet) -> float:
+    """Return the greatest resident memory that a worker had so far, in MB of 10^6 bytes."""
+    return round(max(map(_peak_bytes, fleet.pids.values())) / 1e6, 1)
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):  # not Linux: what it has now
+        return int(psutil.Process(pid).memory_info().rss)
+
+
 # Waiting ------------------------------------------------------------------------------------
 
 
@@ -134,16 +160,3 @@ async def run_done(connection: asyncpg.Connection, tick_id: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not await runs.is_finished(connection, tick_id):
             await asyncio.sleep(POLL_SECONDS)
-
-
-def peak_rss_mb(fleet: Fleet) -> float:
-    """Return the greatest resident memory that a worker had so far, in MB of 10^6 bytes."""
-    return round(max(map(_peak_bytes, fleet.pids.values())) / 1e6, 1)
-
-
-def _peak_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):  # not Linux: what it has now
-        return int(psutil.Process(pid).memory_info().rss)

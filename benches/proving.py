@@ -5,9 +5,10 @@ import time
 
 import asyncpg
 
-from benches.fleet import SEEDING, bring_up_to_date, empty_fleet, fill
+from benches.fleet import SEEDING, bring_up_to_date, empty_fleet, fill, processor_seconds
 from benches.history import Shape
 from benches.measuring import Figures
+from shared.embedded.fleet import Fleet
 from shared.ledger.postgres import reports, sealing
 from shared.operator.verify import verify as verified
 
@@ -19,9 +20,9 @@ async def verify(lines: int, shape: Shape) -> Figures:
         await bring_up_to_date(fleet, connection)
         for name in SEEDING:
             await fleet.stop_worker(name)
-        began = time.perf_counter()
+        began, before = time.perf_counter(), _worked(fleet)
         found = await verified(connection, fleet.database_admin, lambda done, total: None)
-        seconds = time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, _worked(fleet) - before
         if found.fault is not None or found.seal is not None:
             raise AssertionError(f"the book of the benchmark is broken: {found}")
         return {
@@ -31,8 +32,14 @@ async def verify(lines: int, shape: Shape) -> Figures:
             "periods": shape.periods,
             "seconds": round(seconds, 3),
             "per_second": round(found.lines / seconds),
+            "cpu_us_per_line": round(1e6 * worked / found.lines, 1),
             "cores": os.cpu_count(),
         }
+
+
+def _worked(fleet: Fleet) -> float:
+    """Return the processor time that all but Kafka took so far."""
+    return processor_seconds(os.getpid()) - processor_seconds(fleet.server_pids["Kafka"])
 
 
 async def seal(lines: int, new_lines: int, shape: Shape) -> Figures:

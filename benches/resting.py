@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from urllib.parse import urlsplit
 
-import psutil
-
-from benches.fleet import ALL, PATIENCE_SECONDS, bring_up_to_date, empty_fleet, fill
+from benches.fleet import (
+    ALL,
+    PATIENCE_SECONDS,
+    bring_up_to_date,
+    empty_fleet,
+    fill,
+    processor_seconds,
+)
 from benches.history import Shape
 from benches.measuring import Figures
 from shared.embedded.fleet import Fleet
@@ -72,16 +76,6 @@ async def _has_checked(metrics: str) -> bool:
 
 def _worked(processes: Mapping[str, int]) -> dict[str, float]:
     return {name: processor_seconds(pid) for name, pid in processes.items()}
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process and all below it, those that have ended included."""
-    process = psutil.Process(pid)
-    total = 0.0
-    for each in (process, *process.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):  # it has ended just now: its parent counts it
-            total += sum(each.cpu_times()[:4])
-    return total
 
 
 def _total(percents: Mapping[str, float]) -> float:

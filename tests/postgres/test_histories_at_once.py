@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from benches.events import LAST, customer_id
+from benches.fleet import processor_seconds
 from benches.history import History, Shape, world_at
-from benches.resting import processor_seconds
 from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import baselines, outgoing, reports
 from shared.operator.verify import verify

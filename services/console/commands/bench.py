@@ -220,7 +220,11 @@ def aged(customers: int, count: int, periods: tuple[int, ...], paid: int, copies
 @PERIODS
 @PAID
 def verify(lines: int, periods: int, paid: int) -> None:
-    """Every line of a book recomputed, as `rollforward verify` does it: lines a second."""
+    """Every line of a book recomputed, as `rollforward verify` does it: lines a second.
+
+    `cpu_us_per_line` is the processor time of all processes but Kafka, which a busy machine moves
+    less than the lines a second.
+    """
     from benches import proving
     from benches.history import Shape
 
