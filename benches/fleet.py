@@ -19,7 +19,7 @@ from shared.embedded.preparing import prepare
 from shared.kafka.buckets import bucket_of
 from shared.ledger.period import months_after
 from shared.ledger.postgres import baselines, positions, reports, runs
-from shared.operator.printing import progress
+from shared.operator.printing import Counter, progress
 from shared.operator.publish import publish
 from shared.runtime.connecting import connect
 from shared.runtime.settings import Settings
@@ -89,7 +89,9 @@ async def fill(
     world = world_at(await baselines.now(connection), await reports.policies(connection))
     buckets = partial(bucket_of, partitions=fleet.settings.partitions)
     history = History(customers, shape, world, fleet.settings.zone, buckets)
-    await history.write(connection)
+    counter = Counter("months written")
+    await history.write(connection, counter)
+    counter.done()
     await baselines.hold_as_published(connection)
     await baselines.settle_tables(connection)
     await baselines.checkpoint(connection)

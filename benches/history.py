@@ -5,7 +5,7 @@ under an id and with hashes of their own. The book gets them month by month, as 
 them, so that the lines of one customer lie apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -85,10 +85,15 @@ class History:
             for pays in (False, True)
         }
 
-    async def write(self, connection: asyncpg.Connection) -> None:
-        """Write every month up to `LAST`."""
+    async def write(
+        self,
+        connection: asyncpg.Connection,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """Write every month up to `LAST`; `progress` gets (months written, months in all)."""
         while self._written < self.shape.periods:
             await self.write_month(connection, self.customers)
+            progress(self._written, self.shape.periods)
 
     async def write_month(self, connection: asyncpg.Connection, customers: int) -> None:
         """Write the next month, at most the one after `LAST`, of the first so many customers."""
