@@ -132,7 +132,7 @@ NOT_HOT = {
     "the whole book is asked for": (
         "counts ledger ledger_hashed ledger_in_sheets ledger_journal reconciliation seal_heads"
         " seal_policies totals verify_accounts verify_commands verify_counts verify_lines"
-        " verify_policies verify_ranges verify_references verify_ticks"
+        " verify_policies verify_ranges verify_references verify_stuck verify_ticks"
     ),
     "everyone, or a whole bucket, is asked for": "recheck_bucket recheck_everyone",
     "it lists for a person what was refused, by time": "refusals",
@@ -141,12 +141,12 @@ NOT_HOT = {
     ),
     "a person does it, rarely": (
         "add_incarnation add_policy add_seal adopt_positions halt_position hold_notices"
-        " incarnations policy_of_version rehearse_latest relay_again reset_positions seal_cursor"
-        " seals verify_ground"
+        " incarnations newest_known policy_of_version rehearse_latest relay_again"
+        " reset_positions seal_cursor seals verify_ground"
     ),
     "it sets a session or a server up": (
-        "allow_login be_patient close_other_databases functions make_locks migrations_applied"
-        " misshapen session unguarded waits_for"
+        "allow_login be_patient close_other_databases make_locks migrations_applied"
+        " session shape unguarded waits_for"
     ),
     "it only takes a lock, or is part of no plan": (
         "lock_migrations lock_policy lock_relay lock_seal"
