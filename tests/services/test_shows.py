@@ -32,7 +32,7 @@ ALONE = ("bench", "units", "seconds", "per_second", "copy_per_second", "ratio",
 TIMES = ("p50_ms", "p99_ms", "bare_p50_ms")
 ONE_OF_EACH = dict.fromkeys(("coordinator", "generator", "collector", "notifier", "relay"), 1)
 
-pytestmark = pytest.mark.timeout(600)  # all of them may have to start on a busy machine
+pytestmark = pytest.mark.timeout(1200)  # all of them may have to start on a busy machine
 
 
 class Shown(NamedTuple):
