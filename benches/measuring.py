@@ -1,4 +1,4 @@
-"""The measurements of `bench`: each returns the figures of one run."""
+"""The measurements behind `bench`: each returns the figures of one run."""
 
 import asyncio
 import statistics
@@ -11,19 +11,10 @@ from typing import Any
 import asyncpg
 
 from benches.bare import create_topic
-from benches.fleet import (
-    ALL,
-    LAST,
-    applied,
-    cancellation,
-    customer_id,
-    fleet_of,
-    payment,
-    peak_rss_mb,
-    run_done,
-    tick,
-)
-from benches.fleet import payments as payments_of
+from benches.events import LAST, cancellation, customer_id, payment, tick
+from benches.events import payments as payments_of
+from benches.fleet import ALL, applied, fleet_of, peak_rss_mb, run_done
+from benches.leaving import OUT, Leaving
 from shared.embedded.fleet import Fleet
 from shared.ledger.line import Line
 from shared.ledger.period import months_after
@@ -44,27 +35,35 @@ Figures = dict[str, Any]
 
 
 async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> Figures:
-    """Measure a bill for each customer, from the tick on Kafka to the last committed line."""
+    """A bill for each customer, from the tick on Kafka to the last committed line."""
     workers = (ALL if whole_fleet else {"coordinator": 1}) | {"generator": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
             await settle(fleet.kafka, fleet.database_admin, timeout=3600)
         before = await baselines.last_position(connection)
-        day = f"{months_after(LAST, 1)}-01"
-        began = time.perf_counter()
-        await publish(fleet.kafka, [tick(day)])
-        await run_done(connection, day)
-        seconds = time.perf_counter() - began
         more: Figures = {"customers": customers, "age": age, "workers": workers}
         if whole_fleet:
-            await settle(fleet.kafka, fleet.database_admin, timeout=3600)
-            more["notices_seconds"] = round(time.perf_counter() - began, 3)
+            async with Leaving(fleet.kafka, OUT) as leaving:
+                seconds = await run_seconds(fleet, connection)
+                await settle(fleet.kafka, fleet.database_admin, timeout=3600)
+            more |= leaving.seconds()
+        else:
+            seconds = await run_seconds(fleet, connection)
         return await _beside(fleet, connection, "bill-run", before, seconds) | more
 
 
+async def run_seconds(fleet: Fleet, connection: asyncpg.Connection) -> float:
+    """Let everyone be billed for the month after `LAST`; return how long it took."""
+    day = f"{months_after(LAST, 1)}-01"
+    began = time.perf_counter()
+    await publish(fleet.kafka, [tick(day)])
+    await run_done(connection, day)
+    return time.perf_counter() - began
+
+
 async def payments(customers: int, count: int, age: int, copies: int, whole_fleet: bool) -> Figures:
-    """Measure a backlog of payments. Time counts from the collector's first commit, so that its
-    start is not measured; that first batch is not counted."""
+    """A backlog of payments. The clock starts when the collector has committed its first batch,
+    so that its start is not counted; neither is that batch."""
     workers = (ALL if whole_fleet else {}) | {"collector": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
@@ -73,25 +72,37 @@ async def payments(customers: int, count: int, age: int, copies: int, whole_flee
         for name in collectors:
             await fleet.stop_worker(name)
         before = await baselines.last_position(connection)
-        await publish(fleet.kafka, payments_of(count, customers, SEED))
-        starting = asyncio.gather(*map(fleet.start_worker, collectors))
-        await applied(connection, "collector", PAYMENTS, 1)
-        first = await positions.applied(connection, "collector", PAYMENTS)
-        began = time.perf_counter()
-        await applied(connection, "collector", PAYMENTS, count)
-        seconds = time.perf_counter() - began
-        await starting
-        measured = count - first
-        if measured <= 0:
-            progress("all payments were one batch: measure more payments with --count")
+        measured, seconds = await payments_seconds(fleet, connection, customers, count, collectors)
         share = count / max(measured, 1)
         figures = await _beside(fleet, connection, "payments", before, seconds * share)
         more = {"units": measured, "seconds": round(seconds, 3)}
         return figures | more | {"customers": customers, "age": age, "workers": workers}
 
 
+async def payments_seconds(
+    fleet: Fleet,
+    connection: asyncpg.Connection,
+    customers: int,
+    count: int,
+    collectors: Sequence[str],
+) -> tuple[int, float]:
+    """Publish payments, then start the collectors, which are down. Return how many payments came
+    after their first batch, and how long these took."""
+    await publish(fleet.kafka, payments_of(count, customers, SEED))
+    starting = asyncio.gather(*map(fleet.start_worker, collectors))
+    await applied(connection, "collector", PAYMENTS, 1)
+    first = await positions.applied(connection, "collector", PAYMENTS)
+    began = time.perf_counter()
+    await applied(connection, "collector", PAYMENTS, count)
+    seconds = time.perf_counter() - began
+    await starting
+    if count <= first:
+        progress("all came in one batch: measure more payments with --count")
+    return count - first, seconds
+
+
 async def latency(customers: int, count: int, age: int) -> Figures:
-    """Measure single payments on a quiet fleet, and the same through the bare loop."""
+    """Payments one after the other on a quiet fleet, and the same through the bare loop."""
     async with fleet_of(ALL, customers, age) as (fleet, connection), _bare(fleet, connection):
         await settle(fleet.kafka, fleet.database_admin, timeout=3600)
         before = await baselines.last_position(connection)
@@ -109,7 +120,7 @@ async def latency(customers: int, count: int, age: int) -> Figures:
 
 
 async def cascade(count: int, age: int) -> Figures:
-    """Measure cancellations of the oldest of many periods, and bare inserts of as many rows."""
+    """Cancellations of the oldest of many periods, beside a bare insert of as many rows."""
     async with fleet_of(ALL, count + WARM_UP, age) as (fleet, connection):
         await settle(fleet.kafka, fleet.database_admin, timeout=3600)
         oldest = months_after(LAST, 1 - age)
@@ -143,10 +154,10 @@ async def cascade(count: int, age: int) -> Figures:
 async def _beside(
     fleet: Fleet, connection: asyncpg.Connection, bench: str, before: int, seconds: float
 ) -> Figures:
-    """Return the figures of the lines written since `before`, with their baselines."""
+    """Return the figures of the lines written since `before`, beside their baselines."""
     peak = peak_rss_mb(fleet)
     lines = await baselines.lines_after(connection, before)
-    for name in list(fleet.pids):  # the fleet is stopped, so that the baselines are not disturbed
+    for name in list(fleet.pids):  # the baselines have the machine to themselves
         await fleet.stop_worker(name)
     copied = await baselines.copy_per_second(connection, before, lines)
     single = await baselines.single_per_second(connection, before, lines)
@@ -179,9 +190,9 @@ def _p50(times: Sequence[float]) -> float:
 async def _times(
     fleet: Fleet, messages: Sequence[Message], seen: Callable[[int], Awaitable[bool]]
 ) -> list[float]:
-    """Send messages one by one, each when the one before is visible; return the time of each.
+    """Send messages one by one, each when the one before was seen; return how long each took.
 
-    The first `WARM_UP` are not counted.
+    The first few warm up and do not count.
     """
     times = []
     async with Publisher(fleet.kafka) as publisher:
@@ -203,7 +214,7 @@ async def _visible(
 
 
 class _Bare:
-    """Knows whether the bare loop has committed the record that was sent last."""
+    """Whether the bare loop has committed the record sent last."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -214,7 +225,7 @@ class _Bare:
 
 @asynccontextmanager
 async def _bare(fleet: Fleet, connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Run the bare loop beside the fleet, in a process of its own."""
+    """Run the bare loop beside the fleet, a process like a worker."""
     await baselines.make_twin(connection, 0)
     await create_topic(fleet.kafka, BARE)
     servers = Settings().with_servers(fleet.kafka, fleet.database_admin)
@@ -232,7 +243,7 @@ async def _bare(fleet: Fleet, connection: asyncpg.Connection) -> AsyncIterator[N
 async def _bare_inserts(
     connection: asyncpg.Connection, before: int, lines: Sequence[Line], age: int
 ) -> list[float]:
-    """Insert the lines of each cascade into a bare table, and return the time of each."""
+    """Insert the lines of each cascade again, bare, and return how long each took."""
     await baselines.make_twin(connection, before)
     return [
         await baselines.insert_seconds(connection, lines[at : at + age])

@@ -77,7 +77,7 @@ def template(postgres: Postgres, background: Background) -> str:
 
     async def create() -> str:
         await _execute(postgres.admin_url, "CREATE DATABASE template_book")
-        connection = await asyncpg.connect(_named(postgres.admin_url, "template_book"))
+        connection = await asyncpg.connect(named(postgres.admin_url, "template_book"))
         await migrate(connection, PARTITIONS, ZONE, BUCKETS)
         await connection.close()
         return "template_book"
@@ -90,7 +90,7 @@ def database(postgres: Postgres, template: str, background: Background) -> Itera
     """The admin URL of a fresh database with the whole book in it."""
     name = f"book_{uuid.uuid4().hex[:12]}"
     background.run(_execute(postgres.admin_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield _named(postgres.admin_url, name)
+    yield named(postgres.admin_url, name)
     background.run(_execute(postgres.admin_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
@@ -102,5 +102,5 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-def _named(url: str, name: str) -> str:
+def named(url: str, name: str) -> str:
     return f"{url.rpartition('/')[0]}/{name}"

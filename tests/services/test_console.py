@@ -8,6 +8,7 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
+from benches import proving
 from services.console.main import main
 from services.console.values import Day
 from services.workers import worker_command
@@ -208,3 +209,19 @@ def test_a_table_puts_numbers_to_the_right_and_texts_to_the_left() -> None:
     assert table(["who", "count"], [("a", 5), ("bcde", None), ("", 1234)]) == (
         "who   count\na         5\nbcde      -\n       1234"
     )
+
+
+@pytest.mark.parametrize(("load", "quiet"), [(0.0, True), (1.994, True), (2.0, False)])
+def test_a_bench_says_whether_the_machine_was_quiet_when_it_began(
+    load: float, quiet: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> dict[str, str]:
+        monkeypatch.setattr(psutil, "getloadavg", lambda: (9.0, 9.0, 9.0))
+        return {"bench": "verify"}
+
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (load, 9.0, 9.0))
+    monkeypatch.setattr(proving, "verify", busy)
+
+    said = json.loads(run("bench", "verify").stdout)
+
+    assert said == {"bench": "verify", "load_average": round(load, 2), "quiet": quiet}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -44,11 +45,27 @@ async def settle_tables(connection: asyncpg.Connection) -> None:
     await connection.execute("VACUUM ANALYZE")
 
 
+async def checkpoint(connection: asyncpg.Connection) -> None:
+    """Bring what was loaded to the disk, so that it is not brought there during a measurement."""
+    await connection.execute("CHECKPOINT")
+
+
+async def now(connection: asyncpg.Connection) -> datetime:
+    """Return what the database's clock shows."""
+    at: datetime = await connection.fetchval(sql("baseline_now"))
+    return at
+
+
+async def hold_as_published(connection: asyncpg.Connection) -> None:
+    """Move the relay behind every line there is; no relay runs meanwhile."""
+    await connection.execute(sql("baseline_published"))
+
+
 async def make_twin(connection: asyncpg.Connection, position: int) -> None:
     """Make the twin table, with all lines up to a place in it."""
     await connection.execute(sql("baseline_twin"))
     await connection.execute(sql("baseline_before"), position)
-    await connection.execute("CHECKPOINT")
+    await checkpoint(connection)
 
 
 async def copy_per_second(

@@ -3,7 +3,8 @@ DROP SCHEMA IF EXISTS baseline CASCADE;
 CREATE SCHEMA baseline;
 CREATE TABLE baseline.line (
     LIKE book.line INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING CONSTRAINTS,
-    PRIMARY KEY (customer_id, seq),
-    UNIQUE (customer_id, period, revision)
+    PRIMARY KEY (customer_id, seq, bucket),
+    UNIQUE (customer_id, period, revision, bucket)
 );
+ALTER TABLE baseline.line ALTER COLUMN bucket SET DEFAULT 0;
 CREATE TABLE baseline.bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, said bytea);

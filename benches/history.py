@@ -1,0 +1,191 @@
+"""Histories written straight into the book: of every size, without Kafka, in a valid chain.
+
+The rules work out a handful of customers, one of each kind; everyone else is a copy of one of these
+under an id and with hashes of their own. The book gets them month by month, as time would bring
+them, so that the lines of one customer lie apart.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from benches.events import LAST, PACKAGES, PAID, SIGNED_UP, customer_id, payment_data, signup_data
+from shared.ledger.account import Account
+from shared.ledger.arrival import Arrival
+from shared.ledger.fold import Fold, Judged
+from shared.ledger.line import GENESIS, Line, canonical, rechained
+from shared.ledger.money import decimal
+from shared.ledger.period import months_after
+from shared.ledger.policy.policy import Policy
+from shared.ledger.postgres.quarantine import BucketOf
+from shared.ledger.postgres.save import save
+from shared.ledger.world import World
+from shared.schemas.inbound import MODELS
+
+PATTERN = "c-pattern"
+"""The id of the customers that are copied. No other text of theirs holds it."""
+CUSTOMERS_AT_ONCE = 5000
+"""How many customers' lines of a month one transaction has."""
+BY_HUNDREDS = 100
+OWN = ("customer_id", "command_id", "hash")
+"""The fields in which a copied line differs from its pattern."""
+CUSTOMER_AT, COMMAND_AT, HASH_AT = (Line._fields.index(name) for name in OWN)
+
+
+class Shape(NamedTuple):
+    """A history's length and how well is paid: `paid` percent of the customers pay each bill in
+    full before the next one, the others never pay."""
+
+    periods: int
+    paid: int
+
+    @property
+    def lines_of_hundred(self) -> int:
+        """How many lines a hundred customers have."""
+        return self.periods * (BY_HUNDREDS + self.paid)
+
+    def customers_for(self, lines: int) -> int:
+        """Return how many customers have about so many lines."""
+        return max(1, round(lines * BY_HUNDREDS / self.lines_of_hundred))
+
+
+class Month(NamedTuple):
+    """What a month brings a customer: what is judged, and lines with their canonical forms."""
+
+    judged: Sequence[Judged]
+    lines: Sequence[tuple[Line, bytes]]
+
+
+class Pattern(NamedTuple):
+    """A customer to be copied: as their signup opened the account, and month by month."""
+
+    opened: Account
+    months: Sequence[Month]
+
+
+class History:
+    """Customers and what they have in the book. `world` gives the policies and the instant that
+    all lines bear; the first month is `shape.periods - 1` months before `LAST`."""
+
+    def __init__(
+        self, customers: int, shape: Shape, world: World, zone: ZoneInfo, bucket_of: BucketOf
+    ) -> None:
+        self.customers = customers
+        self.shape = shape
+        self._world = world
+        self._bucket_of = bucket_of
+        self._hashes = [GENESIS] * customers
+        self._written = 0
+        months = [months_after(LAST, at + 1 - shape.periods) for at in range(shape.periods + 1)]
+        self._patterns = {
+            (package, pays): pattern(package, pays, months, world, zone)
+            for package in range(PACKAGES)
+            for pays in (False, True)
+        }
+
+    async def write(
+        self,
+        connection: asyncpg.Connection,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """Write every month up to `LAST`; `progress` gets (months written, months in all)."""
+        while self._written < self.shape.periods:
+            await self.write_month(connection, self.customers)
+            progress(self._written, self.shape.periods)
+
+    async def write_month(self, connection: asyncpg.Connection, customers: int) -> None:
+        """Write the next month, at most the one after `LAST`, of the first so many customers."""
+        for first in range(0, customers, CUSTOMERS_AT_ONCE):
+            numbers = range(first, min(first + CUSTOMERS_AT_ONCE, customers))
+            fold = self._next(self._written, numbers)
+            async with connection.transaction():
+                await save(connection, fold, self._bucket_of)
+        self._written += 1
+
+    def _next(self, month: int, numbers: range) -> Fold:
+        """Return what a month brings some customers, as if it had been judged in one batch."""
+        fold = Fold(self._world)
+        for number in numbers:
+            customer = customer_id(number)
+            pays = number % BY_HUNDREDS < self.shape.paid
+            copied = self._patterns[number % PACKAGES, pays]
+            if month == 0:
+                fold.accounts[customer] = _opened(copied.opened, customer)
+                fold.opened.add(customer)
+            fold.judged += [_judged(each, customer) for each in copied.months[month].judged]
+            tip, name = self._hashes[number], customer.encode()
+            for line, form in copied.months[month].lines:
+                tip = rechained(form.replace(PATTERN.encode(), name), tip)
+                fold.lines.append(_line(line, customer, tip))
+            self._hashes[number] = tip
+        return fold
+
+
+def world_at(at: datetime, policies: Mapping[int, Policy]) -> World:
+    """Return the world of a history whose lines bear an instant, under the latest policy."""
+    return World(at, policy=policies[max(policies)], policies=policies)
+
+
+# A customer to be copied ----------------------------------------------------------------------
+
+
+def pattern(
+    package: int, pays: bool, labels: Sequence[str], world: World, zone: ZoneInfo
+) -> Pattern:
+    """Let the rules work out a customer who signs up in the first month and stays."""
+    fold, months = Fold(world), []
+    opened = None
+    for label in labels:
+        judged, lines = len(fold.judged), len(fold.lines)
+        world.business_date = date.fromisoformat(f"{label}-01")
+        if opened is None:
+            signup = signup_data(PATTERN, package, label)
+            fold.take([_arrival(SIGNED_UP, f"signup-{PATTERN}", signup, zone)])
+            opened = fold.accounts[PATTERN]
+        else:
+            fold.bill(PATTERN, world.business_date)
+        if pays:
+            payment_id = f"{PATTERN}-{label}"
+            paid = payment_data(payment_id, PATTERN, decimal(fold.accounts[PATTERN].due), label)
+            fold.take([_arrival(PAID, f"payment-{payment_id}", paid, zone)])
+        new = [(line, canonical(line)) for line in fold.lines[lines:]]
+        months.append(Month(fold.judged[judged:], new))
+    assert opened is not None
+    assert all(each.outcome == "accepted" for each in fold.judged), fold.judged
+    return Pattern(opened, months)
+
+
+def _arrival(kind: str, event_id: str, data: dict[str, Any], zone: ZoneInfo) -> Arrival[Any]:
+    event = MODELS[kind].model_validate(data)
+    return Arrival(kind, event.command(zone), event.content(), event_id, "bench")
+
+
+# Copies ---------------------------------------------------------------------------------------
+
+
+def _opened(account: Account, customer: str) -> Account:
+    return Account(
+        customer, account.joined_on, account.bill_from, account.opening_due, account.terms,
+        account.contact,
+    )  # fmt: skip
+
+
+def _judged(each: Judged, customer: str) -> Judged:
+    arrival, command = each.arrival, each.arrival.command
+    assert arrival.ce_id is not None
+    own = command._replace(
+        customer_id=customer, command_id=command.command_id.replace(PATTERN, customer)
+    )
+    content, ce_id = (text.replace(PATTERN, customer) for text in (arrival.content, arrival.ce_id))
+    return each._replace(arrival=arrival._replace(command=own, content=content, ce_id=ce_id))
+
+
+def _line(line: Line, customer: str, tip: bytes) -> Line:
+    fields: list[Any] = list(line)
+    fields[CUSTOMER_AT] = customer
+    fields[COMMAND_AT] = line.command_id.replace(PATTERN, customer)
+    fields[HASH_AT] = tip
+    return tuple.__new__(Line, fields)
