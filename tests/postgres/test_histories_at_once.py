@@ -15,7 +15,7 @@ from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import baselines, outgoing, reports
 from shared.operator.verify import verify
 from shared.schemas.topics import RECHECKS
-from tests.conftest import PARTITIONS, ZONE
+from tests.conftest import BUCKETS, ZONE
 
 POLICY = '[[tax]]\ncode = "VAT"\nrate = "5"\nfrom = 2000-01-01\n'
 CUSTOMERS = 20
@@ -25,7 +25,7 @@ SHAPE = Shape(periods=3, paid=5)
 async def written(connection: asyncpg.Connection) -> History:
     await reports.apply_policy(connection, POLICY, RECHECKS)
     world = world_at(await baselines.now(connection), await reports.policies(connection))
-    buckets = partial(bucket_of, partitions=PARTITIONS)
+    buckets = partial(bucket_of, buckets=BUCKETS)
     history = History(CUSTOMERS, SHAPE, world, ZoneInfo(ZONE), buckets)
     await history.write(connection)
     return history

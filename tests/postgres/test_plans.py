@@ -96,7 +96,6 @@ HOT: dict[str, Parameters] = {
     # The relay.
     "relay_entitlements": lambda b: ([b.bucket], [0], 2),
     "relay_forget": lambda b: ([b.bucket], [0], [9]),
-    "relay_lag": lambda b: (),
     "relay_lease": lambda b: ("60s",),
     "relay_lines": lambda b: ([b.bucket, 7], [0, 10], 5),
     "relay_move": lambda b: (["line"], [b.bucket], [1]),
@@ -144,7 +143,7 @@ NOT_HOT = {
     "it reads what is new since the last seal": "seal_counts seal_heads",
     "it lists for a person what was refused, by time": "refusals",
     "all that waits is counted or listed": (
-        "discard_notices held_count notices quarantine_all quarantined_all watch withhold_notices"
+        "discard_notices held_count notices relay_lag quarantine_all quarantined_all watch withhold_notices"
     ),
     "a person does it, rarely": (
         "add_incarnation add_policy add_seal adopt_positions halt_position hold_notices"
