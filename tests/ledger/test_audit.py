@@ -87,6 +87,24 @@ def test_a_line_that_was_changed_is_found(
             assert fault is not None, f"seed {seed}, line {at + 1}"
 
 
+def test_a_line_that_was_not_written_with_its_command_is_found(played: dict[int, Recorded]) -> None:
+    """An instant, with every hash made to fit: that of a command's line, and of a restatement."""
+    kinds = set()
+    for seed, rules in played.items():
+        for customer_id, lines in rules.stored.items():
+            at = random.Random(seed).randrange(len(lines))
+            line = lines[at]
+            if line.revision > 0:
+                later = line._replace(recorded_at=line.recorded_at + timedelta(microseconds=1))
+                tampered = [*lines[:at], later, *lines[at + 1 :]]
+
+                fault = rules.fault(customer_id, rehashed(tampered))
+
+                assert fault is not None, f"seed {seed}, line {at + 1}"
+                kinds.add(line.kind)
+    assert {"payment", "restatement"} <= kinds
+
+
 def test_a_line_taken_out_of_the_middle_is_found(played: dict[int, Recorded]) -> None:
     for seed, rules in played.items():
         for customer_id, lines in rules.stored.items():

@@ -1,12 +1,12 @@
-"""Rules that remember what the book would: each command's outcome, and who wrote what when."""
+"""Rules that remember what the book would: each command's outcome, and when."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared.ledger.audit.asked import Asked, Days, InTime
-from shared.ledger.audit.audit import Audit
 from shared.ledger.audit.closing import Opened
+from shared.ledger.audit.customer import Common, Kept, fault_of
 from shared.ledger.audit.fault import Fault
 from shared.ledger.commands import Ticked
 from shared.ledger.fold import Fold
@@ -18,15 +18,13 @@ from tests.support.rules import STARTS_AT, Rules
 
 
 class Recorded(Rules):
-    """A fleet in memory whose batches are transactions, numbered by `batches`."""
+    """A fleet in memory whose batches are transactions, each an hour after the one before."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: dict[str, list[Asked]] = {}
-        self.ticks: list[tuple[int, datetime, Any]] = []
-        self.versions: list[tuple[int, datetime, Policy]] = []
-        self.written: dict[tuple[str, int], int] = {}
-        """The transaction of each line, by (customer, seq)."""
+        self.ticks: list[tuple[datetime, Any]] = []
+        self.versions: list[tuple[datetime, Policy]] = []
 
     def play(self, steps: Iterable[Any]) -> "Recorded":
         for step in steps:
@@ -36,7 +34,7 @@ class Recorded(Rules):
     def apply_policy(self, policy: Policy) -> None:
         super().apply_policy(policy)
         self.batches += 1
-        self.versions.append((self.batches, self.now, policy))
+        self.versions.append((self.now, policy))
 
     @property
     def now(self) -> datetime:
@@ -51,11 +49,10 @@ class Recorded(Rules):
     def apply(self, command: Any, content: Any = None) -> Outcome:
         if isinstance(command, Ticked):
             self.batches += 1
-            xid = self.batches
+            at = self.now
             outcome = super().apply(command, content)
             if outcome == ACCEPTED:
-                at = STARTS_AT + timedelta(hours=xid)
-                self.ticks.append((xid, at, command.as_of))
+                self.ticks.append((at, command.as_of))
             return outcome
         return super().apply(command, content)
 
@@ -64,10 +61,8 @@ class Recorded(Rules):
         for judged in fold.judged:
             if judged.outcome in ("accepted", "refused"):
                 command = judged.arrival.command
-                asked = Asked(command, judged.outcome, self.batches, judged.reason, self.now)
+                asked = Asked(command, judged.outcome, judged.reason, self.now)
                 self.asked.setdefault(command.customer_id, []).append(asked)
-        for line in fold.lines:
-            self.written[line.customer_id, line.seq] = self.batches
 
     def fault(
         self,
@@ -76,18 +71,20 @@ class Recorded(Rules):
         asked: Sequence[Asked] | None = None,
     ) -> Fault | None:
         """Audit a customer; `lines` and `asked` where they are not what the rules wrote."""
-        billed_to = self.business_date if self.ticks else None
-        audit = Audit(
-            customer_id,
-            self.policies,
-            self.asked.get(customer_id, []) if asked is None else asked,
-            Days(self.ticks, billed_to),
-            InTime(NO_POLICY, self.versions),
-        )
-        for line in self.lines(customer_id) if lines is None else lines:
-            xid = self.written.get((customer_id, line.seq), 0)
-            if (fault := audit.fault(line, xid)) is not None:
-                return fault
+        return fault_of(self.kept_of(customer_id, lines, asked), self.common())
+
+    def common(self) -> Common:
+        days = Days(self.ticks, self.business_date if self.ticks else None)
+        return Common(self.policies, InTime(NO_POLICY, self.versions), days)
+
+    def kept_of(
+        self,
+        customer_id: str,
+        lines: Sequence[Line] | None = None,
+        asked: Sequence[Asked] | None = None,
+    ) -> Kept:
+        lines = self.lines(customer_id) if lines is None else lines
+        asked = self.asked.get(customer_id, []) if asked is None else asked
         account = self.accounts.get(customer_id)
         opened = None
         if account is not None:
@@ -99,7 +96,7 @@ class Recorded(Rules):
                 account.terms,
                 account.contact,
             )
-        return audit.end(opened)
+        return Kept(customer_id, [(line, None) for line in lines], asked, opened)
 
 
 def rehashed(lines: Sequence[Line]) -> list[Line]:

@@ -7,9 +7,10 @@ coverage, the tax of a policy and the hash.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from shared.ledger.account import NEVER
-from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
 from shared.ledger.audit.closing import Opened, account_differs, not_cascaded, unanswered
 from shared.ledger.audit.effects import OWN, Case, Moved, expected
 from shared.ledger.audit.fault import (
@@ -37,7 +38,9 @@ class Audit:
     """Checks one customer's lines: `fault` for each in the order of seq, then `end`.
 
     `asked` are all commands about the customer in the order they were judged; `versions` are the
-    policies in time.
+    policies in time. Instants order what was written in different transactions; `slack` is by how
+    much they may contradict each other, where a clock was set back. A bill then knew as few of the
+    changes around it as explain its price.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class Audit:
         asked: Sequence[Asked],
         days: Days,
         versions: InTime[Policy],
+        slack: timedelta = NO_SLACK,
     ) -> None:
         self._customer_id = customer_id
         self._policies = policies
         self._days = days
+        self._slack = slack
         self._asked = {each.command.command_id: at for at, each in enumerate(asked)}
         self._all = asked
         self._last: Line | None = None
@@ -58,8 +63,8 @@ class Audit:
         self._heads: dict[str, Line] = {}
         """The latest line of each period by label, ascending."""
         self._moved: dict[str, Moved] = {}
-        self._replay = Replay(asked, self._heads, days)
-        self._outcomes = Outcomes(asked, versions, days)
+        self._replay = Replay(asked, self._heads, days, slack)
+        self._outcomes = Outcomes(asked, versions, days, slack)
         self._bill_version = 0
         """The policy version of the newest first line of a period."""
         self._newest = 0
@@ -68,7 +73,7 @@ class Audit:
             self._heads, self._moved, self._replay.terms_before, lambda: self._newest
         )
 
-    def fault(self, line: Line, xid: int, canonical: bytes | None = None) -> Fault | None:
+    def fault(self, line: Line, canonical: bytes | None = None) -> Fault | None:
         """Check the next line against all before it; return the first fault. `canonical` is the
         line's canonical form, where the caller has it already."""
         before = self._heads.get(line.period)
@@ -77,9 +82,10 @@ class Audit:
         )
         wrong = (
             self._place(line, before)
-            or (self._refusals_before(line, before, xid) if self._outcomes.refusals else None)
-            or (self._begins(line, xid) if before is None else self._follows(line, before, xid))
+            or (self._refusals_before(line, before) if self._outcomes.refusals else None)
+            or (self._begins(line) if before is None else self._follows(line, before))
             or (None if line.hash == digest else ("hash", line.hash.hex(), digest.hex()))
+            or (None if before is None else self._at_once(line))
         )
         if wrong is not None:
             return Fault(self._customer_id, line.seq, *wrong)
@@ -100,7 +106,7 @@ class Audit:
             or self._outcomes.end(self._books)
             or replay.take_before(len(self._all))
             or not_cascaded(self._heads, account.opening_due if account else 0)
-            or account_differs(account, opened)
+            or account_differs(account, opened, bool(self._slack))
             or (None if excused else self._behind())
         )
         seq = self._last.seq if self._last else 0
@@ -136,14 +142,14 @@ class Audit:
             or ("recorded_at", str(line.recorded_at), f"not before {not_before}")
         )
 
-    def _refusals_before(self, line: Line, before: Line | None, xid: int) -> Wrong | None:
+    def _refusals_before(self, line: Line, before: Line | None) -> Wrong | None:
         """Judge what was refused before the line was written."""
         if line.kind == "restatement":
             return None  # a command is never judged in the middle of a cascade
         at = None if before is None else self._asked.get(line.command_id)
-        return self._outcomes.before_line(at, xid, self._books)
+        return self._outcomes.before_line(at, line.recorded_at, self._books)
 
-    def _begins(self, line: Line, xid: int) -> Wrong | None:
+    def _begins(self, line: Line) -> Wrong | None:
         """Check a period's first line: a bill or skip row that starts where the period before it
         ends, priced by the terms as they were known."""
         account, last = self._replay.account, self._replay.head
@@ -155,39 +161,40 @@ class Audit:
         return (
             differs("period", line.period, label)
             or differs("coverage_from", line.coverage_from, starts)
-            or self._replay.take_until(xid)
-            or self._price(line, xid)
-            or self._bill_header(line, xid)
-            or self._billed_up_to(line, xid)
+            or self._replay.take_until(line.recorded_at)
+            or self._price(line)
+            or self._bill_header(line)
+            or self._billed_up_to(line)
         )
 
-    def _price(self, line: Line, xid: int) -> Wrong | None:
+    def _price(self, line: Line) -> Wrong | None:
         """Check the price of a first line against the terms known when it was written.
 
         Those of earlier transactions were known. Of the commands of its own transaction as many
         are applied, one after another, as must have come before it.
         """
+        at = line.recorded_at
         policy = self._policies.get(line.policy_version)
         if policy is None or line.policy_version < self._bill_version:
             return "policy_version", str(line.policy_version), f"one from {self._bill_version} on"
         self._bill_version = line.policy_version
-        bill = self._bill(line, xid, policy)
-        while (later := self._replay.next_of(xid)) is not None:
+        bill = self._bill(line, policy)
+        while (later := self._replay.next_of(at)) is not None:
             in_time = isinstance(
                 later, BillUpToSet
-            ) or line.coverage_from <= self._replay.billed_by(later, xid)
+            ) or line.coverage_from <= self._replay.billed_by(later, at)
             if in_time and bill is not None and agrees(line, bill):
                 return None
             if (wrong := self._replay.take()) is not None:
                 return wrong
-            bill = self._bill(line, xid, policy)
+            bill = self._bill(line, policy)
         if bill is None:
             return "a period", "there", "none: the customer has left"
         return None if agrees(line, bill) else unlike(line, bill)
 
-    def _bill_header(self, line: Line, xid: int) -> Wrong | None:
+    def _bill_header(self, line: Line) -> Wrong | None:
         """Check what a bill states about its command, and the actor if there is one."""
-        if line.actor is not None and not self._asked_by(line.actor, xid):
+        if line.actor is not None and not self._asked_by(line.actor, line.recorded_at):
             return "actor", line.actor, "who asked for the bill, or nobody"
         command_id = f"bill/{self._customer_id}/{line.period}"
         wanted = (command_id, None, line.coverage_from, line.actor, None, line.policy_version)
@@ -195,32 +202,34 @@ class Audit:
             return first_difference(line, COMMAND_AT, wanted)
         return None
 
-    def _billed_up_to(self, line: Line, xid: int) -> Wrong | None:
+    def _billed_up_to(self, line: Line) -> Wrong | None:
         """The last bill of a bill-up-to moves the anchor: apply that to the terms."""
-        later = self._replay.next_of(xid)
+        later = self._replay.next_of(line.recorded_at)
         if isinstance(later, BillUpToSet) and line.coverage_to == day_after(later.up_to):
             self._heads[line.period] = line
             return self._replay.take()
         return None
 
-    def _asked_by(self, actor: str, xid: int) -> bool:
+    def _asked_by(self, actor: str, instant: datetime) -> bool:
         return any(
-            each.xid == xid and getattr(each.command, "actor", None) == actor for each in self._all
+            abs(each.recorded_at - instant) <= self._slack
+            and getattr(each.command, "actor", None) == actor
+            for each in self._all
         )
 
-    def _bill(self, line: Line, xid: int, policy: Policy) -> Bill | None:
+    def _bill(self, line: Line, policy: Policy) -> Bill | None:
         """Price the coverage by the terms applied so far; None where these make no period."""
         terms = self._replay.terms
         if terms.left_for_good_on(line.coverage_from):
             return None
         bill = new_bill(terms, line.coverage_from, policy)
         if bill.coverage_to != line.coverage_to:
-            later = self._replay.next_of(xid)
+            later = self._replay.next_of(line.recorded_at)
             if isinstance(later, BillUpToSet) and line.coverage_to == day_after(later.up_to):
                 return new_bill(terms, line.coverage_from, policy, line.coverage_to)
         return bill
 
-    def _follows(self, line: Line, before: Line, xid: int) -> Wrong | None:
+    def _follows(self, line: Line, before: Line) -> Wrong | None:
         """Check a later line of a period: its command's own line, or a restatement."""
         if line.kind == "restatement":
             return self._restates(line, before)
@@ -228,12 +237,10 @@ class Audit:
         kind = OWN.get(line.kind)
         if at is None or kind is None or not isinstance(self._all[at].command, kind):
             return "command_id", line.command_id, f"the command of this {line.kind}"
-        command, outcome, judged, *_ = self._all[at]
+        command, outcome, *_ = self._all[at]
         command_id = line.command_id
         if outcome != "accepted":
             return f"the outcome of {command_id}", outcome, f"accepted: here is its {line.kind}"
-        if judged != xid:
-            return "the transaction", str(xid), f"{judged}, that of {command_id}"
         if command_id in self._moved and not isinstance(command, Changed):
             return "a second line", command_id, "one line of its own"
         return self._replay.take_before(at + isinstance(command, Changed)) or self._does(
@@ -284,6 +291,19 @@ class Audit:
         if line.period <= last.period:
             return "a restatement", line.period, f"a period after {last.period}"
         return compared(line, before, header)
+
+    def _at_once(self, line: Line) -> Wrong | None:
+        """Check that a later line of a period was written with its command, or with the line whose
+        cascade it belongs to. A transaction's instant is never before the customer's last line;
+        older releases kept the clock's in the command's row."""
+        last = self._last
+        assert last is not None
+        judged = last.recorded_at
+        if line.kind != "restatement":
+            judged = max(judged, self._all[self._asked[line.command_id]].recorded_at)
+        if line.recorded_at == judged:
+            return None
+        return "recorded_at", str(line.recorded_at), f"{judged}, that of {line.command_id}"
 
     def _behind(self) -> Wrong | None:
         """Every customer who can be billed was billed by the last run that is done."""

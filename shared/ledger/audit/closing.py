@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from shared.ledger.account import Account, Contact
@@ -10,7 +11,7 @@ from shared.ledger.audit.fault import Wrong, differs, wrong_amount
 from shared.ledger.commands import BillUpToSet, Changed, SignedUp
 from shared.ledger.line import Line
 from shared.ledger.money import decimal
-from shared.ledger.terms import FIELDS, Terms
+from shared.ledger.terms import FIELDS, Terms, Timeline
 
 
 class Opened(NamedTuple):
@@ -44,8 +45,12 @@ def not_cascaded(heads: Mapping[str, Line], opening_due: int) -> Wrong | None:
     return None
 
 
-def account_differs(account: Account | None, opened: Opened | None) -> Wrong | None:
-    """Compare the account that signup and changes make with the one in the book."""
+def account_differs(
+    account: Account | None, opened: Opened | None, slack: bool = False
+) -> Wrong | None:
+    """Compare the account that signup and changes make with the one in the book. With slack it is
+    enough that the terms say the same of each day: a change that moved nothing may have come
+    before or after a bill."""
     if account is None and opened is None:
         return None
     if account is None:
@@ -57,10 +62,19 @@ def account_differs(account: Account | None, opened: Opened | None) -> Wrong | N
         differs("joined_on of the account", opened.joined_on, account.joined_on)
         or differs("bill_from of the account", opened.bill_from, account.bill_from)
         or wrong_amount("opening_due", opened.opening_due, account.opening_due)
-        or differs("terms of the account", _named(opened.terms), _named(account.terms))
+        or differs(
+            "terms of the account", _named(opened.terms, slack), _named(account.terms, slack)
+        )
         or differs("contact", opened.contact, account.contact)
     )
 
 
-def _named(terms: Terms) -> dict[str, Any]:
-    return {name: getattr(terms, name) for name in FIELDS}
+def _named(terms: Terms, merged: bool) -> dict[str, Any]:
+    named: dict[str, Timeline[Any]] = {name: getattr(terms, name) for name in FIELDS}
+    return {name: _merged(line) for name, line in named.items()} if merged else named
+
+
+def _merged(timeline: Timeline[Any]) -> Timeline[Any]:
+    return timeline[:1] + tuple(
+        entry for before, entry in pairwise(timeline) if entry[1] != before[1]
+    )

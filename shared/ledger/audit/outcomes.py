@@ -1,15 +1,15 @@
 """Every outcome of a customer judged again, each at its place among the lines.
 
 A refused command leaves no line, so its place must be found: after the lines of commands judged
-before it, before those of commands judged after it. A bill of the same transaction may come before
-or after it; then both places are tried.
+before it, before those of commands judged after it. A bill of the same instant, give or take the
+slack of a clock that was set back, may come before or after it; then both places are tried.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
 from shared.ledger.audit.effects import Moved
 from shared.ledger.audit.fault import Fault, Wrong
 from shared.ledger.audit.refusals import WAITS, Known, not_allowed, reason_against
@@ -45,8 +45,15 @@ class Books(NamedTuple):
 class Outcomes:
     """`asked` are the customer's commands in the order of judgement; `versions` the policies."""
 
-    def __init__(self, asked: Sequence[Asked], versions: InTime[Policy], days: Days) -> None:
+    def __init__(
+        self,
+        asked: Sequence[Asked],
+        versions: InTime[Policy],
+        days: Days,
+        slack: timedelta = NO_SLACK,
+    ) -> None:
         self._asked = asked
+        self._slack = slack
         self._versions = versions
         self._days = days
         self.refusals = [at for at, each in enumerate(asked) if each.outcome != "accepted"]
@@ -64,17 +71,19 @@ class Outcomes:
                 if asked[at].outcome == "accepted" and isinstance(command, SignedUp):
                     self._signup, self._signed_up = command, at
 
-    def before_line(self, at: int | None, xid: int, books: Books) -> Wrong | None:
-        """Judge the refusals that come before a line, which is that of the command at place `at`;
-        with None it is a bill made by a run or a command of the transaction. Not for
-        restatements."""
+    def before_line(self, at: int | None, instant: datetime, books: Books) -> Wrong | None:
+        """Judge the refusals that come before a line of an instant, which is that of the command at
+        place `at`; with None it is a bill made by a run or a command of the same instant. Not
+        for restatements."""
+        earliest, latest = instant - self._slack, instant + self._slack
         for place in range(self._settled, len(self.refusals)):
             one = self.refusals[place]
-            if one < at if at is not None else self._asked[one].xid < xid:
+            judged = self._asked[one].recorded_at
+            if one < at if at is not None else judged < earliest:
                 if (wrong := self._wrong(one, books)) is not None:
                     return wrong
                 self._settled = place + 1
-            elif at is None and self._asked[one].xid == xid:
+            elif at is None and judged <= latest:
                 if self._wrong(one, books) is None:
                     self._right.add(one)
             else:
@@ -99,7 +108,7 @@ class Outcomes:
             command = each.command
             if each.outcome != "accepted" or type(command) not in MAKERS:
                 continue
-            policies = self._versions.known(each.xid, each.recorded_at)
+            policies = self._versions.known(each.recorded_at, self._slack)
             reasons = [self._against_maker(command, policy) for policy in policies]
             if None not in reasons:
                 return _differs(each, reasons[0])
@@ -116,7 +125,7 @@ class Outcomes:
         asked = self._asked[at]
         wanted: list[str | None] = []
         for policy in self._policies(asked, books):
-            for business_date in self._days.dates.known(asked.xid, asked.recorded_at):
+            for business_date in self._days.dates.known(asked.recorded_at, self._slack):
                 known = Known(
                     self._signup if at > self._signed_up else None,
                     books.heads,
@@ -134,7 +143,7 @@ class Outcomes:
 
     def _policies(self, asked: Asked, books: Books) -> list[Policy]:
         """Return the versions that may have been known: none older than an earlier line names."""
-        known = self._versions.known(asked.xid, asked.recorded_at)
+        known = self._versions.known(asked.recorded_at, self._slack)
         return [each for each in known if each.version >= books.version()] or known
 
 

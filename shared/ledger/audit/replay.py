@@ -1,11 +1,11 @@
 """The account as the customer's commands make it: the terms at each place among the lines."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from shared.ledger.account import Account, Head
-from shared.ledger.audit.asked import Asked, Days
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days
 from shared.ledger.audit.fault import Wrong
 from shared.ledger.audit.terms import account_of, contact_after, terms_after, terms_billed_up_to
 from shared.ledger.commands import BillUpToSet, Changed, SignedUp
@@ -19,12 +19,19 @@ class Replay:
     `heads` are the latest lines by label, ascending; the audit keeps them up to date.
     """
 
-    def __init__(self, asked: Sequence[Asked], heads: dict[str, Line], days: Days) -> None:
+    def __init__(
+        self,
+        asked: Sequence[Asked],
+        heads: dict[str, Line],
+        days: Days,
+        slack: timedelta = NO_SLACK,
+    ) -> None:
         self.account: Account | None = None
         """None while no signup was accepted."""
         self._asked = asked
         self._heads = heads
         self._days = days
+        self._slack = slack
         self._makers: list[int] = []
         """The places in `asked` of the commands that change the terms; `_taken` of them are
         applied."""
@@ -54,21 +61,25 @@ class Replay:
             self.account.closed = Head(head.period, head.due, head.coverage_to)
         return self.account
 
-    def next_of(self, xid: int) -> Changed | BillUpToSet | None:
-        """Return the next command that changes the terms, if transaction `xid` judged it."""
+    def next_of(self, instant: datetime) -> Changed | BillUpToSet | None:
+        """Return the next command that changes the terms, if it was judged at this instant, give
+        or take the slack."""
         if self._taken == len(self._makers):
             return None
         asked = self._asked[self._makers[self._taken]]
-        if asked.xid != xid:
+        if abs(asked.recorded_at - instant) > self._slack:
             return None
         assert isinstance(asked.command, Changed | BillUpToSet)
         return asked.command
 
-    def billed_by(self, later: Changed, xid: int) -> date:
-        """Return the day up to which a transaction bills before it applies a change."""
-        days = [self._days.known(xid)]
+    def billed_by(self, later: Changed, instant: datetime) -> date:
+        """Return the day up to which a transaction bills before it applies a change. With slack
+        the bill may be one of an earlier transaction, which may have billed up to any day."""
+        if self._slack:
+            return date.max
+        days = [self._days.known(instant)]
         for each in self._asked:
-            if each.xid == xid and each.outcome == "accepted":
+            if each.recorded_at == instant and each.outcome == "accepted":
                 if isinstance(each.command, SignedUp):
                     days.append(each.command.signed_up_on)
                 elif isinstance(each.command, Changed):
@@ -77,9 +88,11 @@ class Replay:
                 break
         return max(days)
 
-    def take_until(self, xid: int) -> Wrong | None:
-        """Apply what earlier transactions did to the terms."""
-        while self._taken < len(self._makers) and self._asked[self._makers[self._taken]].xid < xid:
+    def take_until(self, instant: datetime) -> Wrong | None:
+        """Apply what transactions of earlier instants did to the terms."""
+        while self._taken < len(self._makers):
+            if self._asked[self._makers[self._taken]].recorded_at >= instant - self._slack:
+                return None
             if (wrong := self.take()) is not None:
                 return wrong
         return None

@@ -7,16 +7,16 @@ commands and accounts of a range and the lines of one customer.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.audit.asked import Asked, Days, InTime
-from shared.ledger.audit.audit import Audit
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
 from shared.ledger.audit.closing import Opened
+from shared.ledger.audit.customer import Common, Kept, fault_of, is_explained
 from shared.ledger.audit.fault import Fault
 from shared.ledger.audit.outcomes import ticks_fault
 from shared.ledger.errors import PolicyError, Unreadable
@@ -39,7 +39,8 @@ class Range(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What was read of a range, and the first fault in it. Lines after a fault are not read."""
+    """What was read of a range, and the first fault in it. From that customer on nothing is
+    counted."""
 
     lines: int
     customers: int
@@ -52,9 +53,7 @@ class Ground:
     ticks and policy versions."""
 
     zone: ZoneInfo
-    policies: dict[int, Policy]
-    versions: InTime[Policy]
-    days: Days
+    common: Common
     fault: Fault | None
 
 
@@ -65,7 +64,7 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     rows = await connection.fetch(sql("verify_policies"))
     policies, wrong = _read_policies(rows)
     versions = [
-        (each["xid"], each["applied_at"], policies[each["version"]])
+        (each["applied_at"], policies[each["version"]])
         for each in rows
         if each["version"] in policies
     ]
@@ -78,14 +77,12 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
             continue
         judged.append((command, tick["outcome"], tick["reason"]))
         if tick["outcome"] == "accepted":
-            ticks.append((tick["xid"], tick["recorded_at"], command.as_of))
+            ticks.append((tick["recorded_at"], command.as_of))
     fault = (
-        wrong
-        or ticks_fault(judged)
-        or _date_fault(row["business_date"], [day for _, _, day in ticks])
+        wrong or ticks_fault(judged) or _date_fault(row["business_date"], [day for _, day in ticks])
     )
-    known = InTime(NO_POLICY, versions)
-    return Ground(zone, policies, known, Days(ticks, row["billed_to"]), fault)
+    days = Days(ticks, row["billed_to"])
+    return Ground(zone, Common(policies, InTime(NO_POLICY, versions), days), fault)
 
 
 async def export_snapshot(connection: asyncpg.Connection) -> str:
@@ -172,7 +169,19 @@ async def check(
     for row in await connection.fetch(sql("verify_commands"), *span):
         checking.asked(row, command_of)
     await _copy(connection, sql("verify_lines"), span, checking.take)
-    return checking.done()
+    checked, suspects = checking.done()
+    slack = await _slack(connection) if suspects else NO_SLACK
+    for found, kept in suspects:
+        if not is_explained(kept, ground.common, slack):
+            return found
+    return checked
+
+
+async def _slack(connection: asyncpg.Connection) -> timedelta:
+    """Return by how much instants may contradict the order in which rows were written: twice what
+    the book shows, for no row was written at the very moment that a clock was set back."""
+    back: timedelta | None = await connection.fetchval(sql("verify_clock"))
+    return 2 * (back or NO_SLACK)
 
 
 async def _copy(
@@ -202,9 +211,11 @@ class Checking:
         self._opened: dict[str, tuple[Opened, bool]] = {}
         self._asked: dict[str, list[Asked]] = {}
         self._current: str | None = None
-        self._audit: Audit | None = None
+        self._kept: list[tuple[Line, bytes | None]] = []
+        """The lines of the current customer."""
         self._lines = self._customers = 0
         self._fault: Fault | None = None
+        self._suspects: list[tuple[Checked, Kept]] = []
 
     def account(self, row: Any) -> None:
         """Note an account; terms or a contact that cannot be read are a fault."""
@@ -229,47 +240,40 @@ class Checking:
             if getattr(command, name) != row[name] and self._fault is None:
                 what = f"{name} of {row['command_id']}"
                 self._fault = Fault(row["customer_id"], 0, what, row[name], getattr(command, name))
-        asked = Asked(command, row["outcome"], row["xid"], row["reason"], row["recorded_at"])
+        asked = Asked(command, row["outcome"], row["reason"], row["recorded_at"])
         self._asked.setdefault(row["customer_id"], []).append(asked)
 
     def take(self, rows: Sequence[bytes]) -> None:
-        """Check lines, in order; after a fault no more."""
-        audit = self._audit
+        """Take lines, in order, and check each customer who is complete."""
         for row in rows if self._fault is None else ():
-            line, xid, form = read(row)
+            line, form = read(row)
             if line.customer_id != self._current:
                 self._end()
                 self._current = line.customer_id
-                audit = self._audit = self._begin(line.customer_id)
-            assert audit is not None
-            fault = audit.fault(line, xid, form)
-            if fault is not None or self._fault is not None:
-                self._fault = self._fault or fault
-                return
-            self._lines += 1
+            self._kept.append((line, form))
 
-    def done(self) -> Checked:
-        """End the last customer, and those who have no lines."""
+    def done(self) -> tuple[Checked, list[tuple[Checked, Kept]]]:
+        """End the last customer, and those who have no lines. Return what was read, and the
+        customers in whom a fault was found by the instants, with what was read up to each."""
         if self._fault is None:
             self._end()
-        for customer_id in sorted(self._opened.keys() | self._asked.keys()):
-            if self._fault is None:
-                self._current, self._audit = customer_id, self._begin(customer_id)
+            for customer_id in sorted(self._opened.keys() | self._asked.keys()):
+                self._current = customer_id
                 self._end()
-        return Checked(self._lines, self._customers, self._fault)
-
-    def _begin(self, customer_id: str) -> Audit:
-        asked = self._asked.pop(customer_id, ())
-        ground = self._ground
-        return Audit(customer_id, ground.policies, asked, ground.days, ground.versions)
+        return Checked(self._lines, self._customers, self._fault), self._suspects
 
     def _end(self) -> None:
-        if self._audit is None or self._current is None:
+        if self._current is None:
             return
         opened, excused = self._opened.pop(self._current, (None, False))
+        asked = self._asked.pop(self._current, ())
+        kept = Kept(self._current, self._kept, asked, opened, excused)
+        fault = fault_of(kept, self._ground.common)
+        if fault is not None:
+            self._suspects.append((Checked(self._lines, self._customers, fault), kept))
+        self._lines += len(kept.lines)
         self._customers += opened is not None
-        self._fault = self._fault or self._audit.end(opened, excused)
-        self._audit = None
+        self._current, self._kept = None, []
 
 
 # Reading ------------------------------------------------------------------------------------
@@ -279,8 +283,8 @@ HASH_BACKSLASHES = 2
 """COPY writes bytes as a doubled backslash, an x and hex digits."""
 
 
-def read(row: bytes) -> tuple[Line, int, bytes]:
-    """Return the line of a row of verify_lines.sql, its transaction, and its canonical form.
+def read(row: bytes) -> tuple[Line, bytes]:
+    """Return the line of a row of verify_lines.sql, and its canonical form.
 
     What COPY writes is the canonical form but for the instant, and for texts with a backslash
     or a control character in them.
@@ -304,8 +308,8 @@ def read(row: bytes) -> tuple[Line, int, bytes]:
     nulls = (reverses == NULL) + (actor == NULL) + (reason == NULL)
     if row.count(b"\\") == HASH_BACKSLASHES + nulls:
         f[19:21] = (instant,)
-        return line, int(f[30]), b"\n".join(f[:30])
-    return line, int(f[31]), canonical(line)
+        return line, b"\n".join(f)
+    return line, canonical(line)
 
 
 @lru_cache(maxsize=4096)

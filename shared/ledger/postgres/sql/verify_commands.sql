@@ -1,7 +1,6 @@
 -- The outcomes of a range of customers, each customer's in the order of judgement.
 SELECT
-    customer_id, type, content, outcome, reason, command_id, recorded_at,
-    xid::text::bigint AS xid
+    customer_id, type, content, outcome, reason, command_id, recorded_at
 FROM book.command
 WHERE customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)
 ORDER BY customer_id, position;

@@ -1,8 +1,6 @@
 -- The lines of a range of customers as text, in the order of seq: all that a hash covers, in the
--- order of the canonical form, and the transaction that wrote them.
-SELECT
-    :line_columns(line),
-    xid
+-- order of the canonical form.
+SELECT :line_columns(line)
 FROM book.line
 WHERE customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)
 ORDER BY customer_id, seq

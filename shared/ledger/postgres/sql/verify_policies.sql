@@ -1,4 +1,4 @@
 -- Every policy version, and when it was written.
-SELECT version, source, grace_days, applied_at, xid::text::bigint AS xid
+SELECT version, source, grace_days, applied_at
 FROM book.policy
 ORDER BY version;

@@ -1,5 +1,5 @@
 -- The outcomes of ticks, in the order of judgement.
-SELECT type, content, outcome, reason, command_id, recorded_at, xid::text::bigint AS xid
+SELECT type, content, outcome, reason, command_id, recorded_at
 FROM book.command
 WHERE customer_id IS NULL
 ORDER BY position;

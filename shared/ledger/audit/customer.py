@@ -1,0 +1,51 @@
+"""A customer's rows judged whole.
+
+Instants tell in which order different transactions wrote, unless a clock was set back. The book
+shows by how much, so what is a fault by the instants is judged once more with that much slack.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
+from shared.ledger.audit.audit import Audit
+from shared.ledger.audit.closing import Opened
+from shared.ledger.audit.fault import Fault
+from shared.ledger.line import Line
+from shared.ledger.policy.policy import Policy
+
+
+class Kept(NamedTuple):
+    """What the book keeps of a customer: lines in the order of seq, each with its canonical form
+    where the caller has it, commands in the order of judgement, and the account; `excused` is
+    true for the quarantined."""
+
+    customer_id: str
+    lines: Sequence[tuple[Line, bytes | None]]
+    asked: Sequence[Asked]
+    opened: Opened | None
+    excused: bool = False
+
+
+class Common(NamedTuple):
+    """What all customers are judged by: policies by version and in time, and the days of ticks."""
+
+    policies: Mapping[int, Policy]
+    versions: InTime[Policy]
+    days: Days
+
+
+def fault_of(kept: Kept, common: Common, slack: timedelta = NO_SLACK) -> Fault | None:
+    """Return the first fault in a customer's rows."""
+    policies, versions, days = common
+    audit = Audit(kept.customer_id, policies, kept.asked, days, versions, slack)
+    for line, form in kept.lines:
+        if (fault := audit.fault(line, form)) is not None:
+            return fault
+    return audit.end(kept.opened, kept.excused)
+
+
+def is_explained(kept: Kept, common: Common, slack: timedelta) -> bool:
+    """Whether a clock that was set back by so much explains what is a fault by the instants."""
+    return bool(slack) and fault_of(kept, common, slack) is None
