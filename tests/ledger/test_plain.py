@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from shared.ledger.charge import new_bill
 from shared.ledger.commands import PaymentReceived, SignedUp, Ticked
+from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres.copied import read_line
 from tests.support.audited import Recorded, rehashed
@@ -79,6 +81,124 @@ def test_what_the_audit_finds_is_found_with_bytes_too(simple: list[Customer], fo
             found[where] += fault is not None
     assert len(found) == 7 + 7 + 31, "each field of each table"
     assert min(found[f"2.{place}"] for place in range(31)) > 5, "every field of a line counts"
+
+
+# Forgeries of more than one field -------------------------------------------------------------
+
+
+def an_older_policy(rules: Recorded, rows: Rows) -> Rows | None:
+    """The last bill priced by a version older than that of the bill before it."""
+    lines = [read_line(row)[0] for row in rows.lines]
+    bills = [line for line in lines if line.kind == "bill"]
+    if len(bills) < 2 or lines[-1].kind != "bill" or bills[-2].policy_version < 2:
+        return None
+    last = lines[-1]
+    terms = rules.accounts[last.customer_id].terms
+    bill = new_bill(terms, last.coverage_from, rules.policies[1])
+    older = last._replace(
+        policy_version=1, bill_policy_version=1, vat=bill.vat,
+        due=last.previous_due + bill.charge - bill.discount + bill.vat,
+    )  # fmt: skip
+    return with_lines(rows, [*lines[:-1], older])
+
+
+def another_id(rules: Recorded, rows: Rows) -> Rows | None:
+    """A payment's id changed in its row and its lines, not in what was asked."""
+    payment = the_payment(rows)
+    if payment is None:
+        return None
+    was = payment.split(b"\t")[5]
+    return rehashed_rows(
+        rows._replace(
+            commands=[row.replace(_tab(was), _tab(b"payment/x")) for row in rows.commands],
+            lines=[row.replace(_tab(was), _tab(b"payment/x")) for row in rows.lines],
+        )
+    )
+
+
+def the_same_twice(rules: Recorded, rows: Rows) -> Rows | None:
+    """The last payment twice, with a second line."""
+    lines = [read_line(row)[0] for row in rows.lines]
+    payment = the_payment(rows)
+    if payment is None or lines[-1].kind != "payment":
+        return None
+    last, before = lines[-1], lines[-2]
+    amount = before.due - last.due if before.period == last.period else last.paid
+    again = last._replace(
+        seq=last.seq + 1, revision=last.revision + 1, paid=last.paid + amount,
+        due=last.due - amount,
+    )  # fmt: skip
+    return with_lines(rows._replace(commands=[*rows.commands, payment]), [*lines, again])
+
+
+def a_signup_at_no_time(rules: Recorded, rows: Rows) -> Rows | None:
+    found = b'"signed_up_at":"20', b'"signed_up_at":"99'
+    return rows._replace(commands=[row.replace(*found) for row in rows.commands])
+
+
+@pytest.mark.parametrize(
+    "forge", [an_older_policy, another_id, the_same_twice, a_signup_at_no_time]
+)
+def test_a_forgery_is_found_with_bytes_too(simple: list[Customer], forge: Any) -> None:
+    tried = 0
+    for rules, _, rows in simple:
+        plain = plain_of(rules)
+        if fault_in(rules, rows, plain) is None and plain.right:
+            forged = forge(rules, rows)
+            if forged is not None:
+                tried += 1
+                fault = fault_in(rules, forged, plain_of(rules, Never))
+                assert fault is not None
+                assert fault_in(rules, forged, plain) == fault
+    assert tried > 2
+
+
+def test_a_signup_that_nobody_permits_any_more_is_found() -> None:
+    for rules, _, rows in customers(range(1, 200), simple=True):
+        plain = plain_of(rules)
+        percent = b'"discount_percent":"10"' in b"".join(rows.commands)
+        if percent and fault_in(rules, rows, plain) is None and plain.right:
+            rules.versions.clear()
+
+            assert "not_permitted" in str(fault_in(rules, rows, plain_of(rules)))
+            return
+    raise AssertionError("no such customer")
+
+
+def test_a_key_given_twice_is_read_as_the_audit_reads_it(simple: list[Customer]) -> None:
+    """The end of a signup's content is remembered; it must not name another customer."""
+    rules, customer_id, rows = next(
+        each for each in simple if each[2].lines and len(each[2].commands) == 1
+    )
+    mine = customer_id.encode()
+    again = b',"customer_id":"%b"}' % mine
+    commands = [row.replace(b"}\t", again + b"\t") for row in rows.commands]
+    others = [row.replace(mine, b"d-9").replace(again.replace(mine, b"d-9"), again)
+              for row in commands]  # fmt: skip
+    account = (rows.account or b"").replace(mine, b"d-9")
+    other = Rows(account, others, [row.replace(mine, b"d-9") for row in rows.lines])
+    plain = plain_of(rules)
+
+    assert fault_in(rules, rows._replace(commands=commands), plain) is None
+    assert "customer_id of" in str(fault_in(rules, rehashed_rows(other), plain))
+
+
+def the_payment(rows: Rows) -> bytes | None:
+    """Return the last command, where it is a payment."""
+    last = rows.commands[-1]
+    return last if b"\tbilling.payment.received.v1\t" in last else None
+
+
+def _tab(field: bytes) -> bytes:
+    """Return a field within its row."""
+    return b"\t" + field + b"\t"
+
+
+def with_lines(rows: Rows, lines: list[Line]) -> Rows:
+    return rows._replace(lines=[line_row(line) for line in rehashed(lines)])
+
+
+# One field --------------------------------------------------------------------------------------
 
 
 OTHERS = (b"0", b"1", b"-1", b"t", b"f", b"\\N", b"", b"2026-01-01", b"2026-02", b"payment",

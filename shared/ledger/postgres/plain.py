@@ -9,51 +9,30 @@ customer from the beginning. Nothing may be accepted here that the audit would n
 tests/ledger/test_plain.py holds the two equal.
 """
 
-import re
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.ledger.account import Contact
 from shared.ledger.audit.customer import Common
-from shared.ledger.audit.refusals import not_allowed
-from shared.ledger.audit.terms import account_of
 from shared.ledger.charge import new_bill
-from shared.ledger.commands import SignedUp
 from shared.ledger.errors import Unreadable
 from shared.ledger.line import GENESIS
-from shared.ledger.period import label_of, months_after
-from shared.ledger.postgres.copied import NULL, canonical_instant, read_instant
-from shared.ledger.postgres.plain_forms import Form, Period, Shared, form_of
-from shared.ledger.postgres.stored import read_contact, read_terms
-from shared.ledger.terms import FIELDS, always
+from shared.ledger.period import months_after
+from shared.ledger.postgres.copied import NULL, canonical_instant
+from shared.ledger.postgres.plain_commands import (
+    Asked,
+    CommandOf,
+    Commands,
+    Doubt,
+    Opening,
+    Payment,
+)
+from shared.ledger.postgres.plain_forms import Form, Period, form_of
+from shared.ledger.postgres.stored import read_terms
+from shared.ledger.terms import FIELDS
 
-FORMS_MAX = 50_000
-"""How many forms are remembered, of some 2 kB each."""
 ACTOR_AT, POLICY_VERSION_AT = 18, 20
 """Places in a row of verify_lines.sql."""
-SIGNUP = b"billing.customer.signed_up.v1"
-PAYMENT = b"billing.payment.received.v1"
-PAYMENT_CONTENT = re.compile(
-    rb'\{"customer_id":"([A-Za-z0-9._:-]{1,64})","payment_id":"([A-Za-z0-9._:-]{1,64})"'
-    rb',"amount":"(0|[1-9][0-9]{0,9})\.([0-9]{2})"'
-    rb',"method":"[^"\\\x00-\x1f]{0,500}","channel":"(?:online|field)"'
-    rb',"received_at":"([0-9-]{10}T[0-9:]{5}):[0-5][0-9](?:\.[0-9]{6})?Z"'
-    rb'(?:,"reference":"[^"\\\x00-\x1f]{1,500}")?,"actor":"([^"\\\x00-\x1f]{0,500})"\}'
-)
-"""The content of a payment as workers write it, without escapes. The event's model accepts whatever
-this matches, where the instant is one."""
-FIRST_YEAR, LAST_YEAR = b"2001", b"2198"
-"""Within these no day is outside the days that events may name, whatever the zone."""
-
-CommandOf = Callable[[str, str, ZoneInfo], Any]
-
-
-class Doubt(Exception):
-    """Not plain, or not what it must be: the audit decides."""
 
 
 class Head:
@@ -67,26 +46,12 @@ class Head:
         self.revision, self.bill_seq = 0, bill_seq
 
 
-class Payment(NamedTuple):
-    """What a payment's lines say of it; `told` is its instant as COPY writes it."""
-
-    told: bytes
-    amount: int
-    command_id: bytes
-    day: bytes
-    actor: bytes
-
-
 class Plain:
     """Judges customers by bytes. It remembers forms from one customer to the next."""
 
     def __init__(self, common: Common, zone: ZoneInfo, command_of: CommandOf) -> None:
         self._common = common
-        self._zone = zone
-        self._command_of = command_of
-        self._shared: dict[Any, Shared] = {}
-        self._forms = 0
-        self._local_day = lru_cache(maxsize=65_536)(self._day_of_minute)
+        self._commands = Commands(common, zone, command_of)
 
     def is_right(
         self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
@@ -103,12 +68,11 @@ class Plain:
         self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
     ) -> None:
         """Write each line anew from those before it; Doubt where the book has another one."""
-        signup, signed_up, payments = self._asked(customer, commands)
-        shared = self._shared_by(signup)
-        excused = _opened(account, signup, shared)
-        period = shared.period(signup.bill_from, label_of(signup.bill_from))
+        asked = self._commands.asked(customer, commands)
+        excused = _opened(account, customer, asked)
+        payments, period = asked.payments, asked.opening.first
         heads: list[Head] = []
-        due, version, digest, last = signup.opening_due, 0, GENESIS, b""
+        due, version, digest, last = asked.opening.signup.opening_due, 0, GENESIS, b""
         place, count, at = 0, len(lines), len(customer) + 1
         while place < count:
             row = lines[place]
@@ -125,109 +89,36 @@ class Plain:
             form = period.form
             hashed = form and _billed(form, row, customer, told, instant, place, due, digest)
             if not hashed:
-                form = self._form_of(row, period, shared, signup, told == signed_up)
+                form = self._form_of(row, period, asked.opening, told == asked.told)
                 hashed = _billed(form, row, customer, told, instant, place, due, digest)
             if form is None or not hashed or form.version < version or period.after is None:
                 raise Doubt
-            heads.append(Head(period, form, due, place))
+            if payments:  # no later line comes without one
+                heads.append(Head(period, form, due, place))
             due, version, digest, period = due + form.billed, form.version, hashed, period.after
         billed_to = self._common.days.billed_to
         behind = billed_to is not None and period.starts_on <= billed_to
         if payments or (behind and not excused):
             raise Doubt
 
-    # Commands ---------------------------------------------------------------------------------
-
-    def _asked(
-        self, customer: bytes, commands: Sequence[bytes]
-    ) -> tuple[SignedUp, bytes, list[Payment]]:
-        """Return the signup, its instant as COPY writes it, and the payments, last one first."""
-        signup: tuple[SignedUp, bytes] | None = None
-        payments = []
-        for row in commands:
-            _, kind, content, outcome, reason, command_id, told = row.split(b"\t")
-            if outcome != b"accepted" or reason != NULL:
-                raise Doubt
-            if kind == PAYMENT:
-                payments.append(self._payment(customer, content, command_id, told))
-            elif kind == SIGNUP and signup is None:
-                signup = self._signup(customer, content, command_id, told), told
-            else:
-                raise Doubt
-        if signup is None or len({each.command_id for each in payments}) < len(payments):
-            raise Doubt
-        return *signup, payments[::-1]
-
-    def _signup(self, customer: bytes, content: bytes, command_id: bytes, told: bytes) -> SignedUp:
-        canonical_instant(told)  # ValueError where it is none
-        if b"\\" in content:
-            raise Doubt
-        try:
-            command = self._command_of(SIGNUP.decode(), content.decode(), self._zone)
-        except Exception as error:
-            raise Doubt from error
-        if (command.customer_id, command.command_id) != (customer.decode(), command_id.decode()):
-            raise Doubt
-        if command.discount_ppm or command.vat_exempt:
-            known = self._common.versions.known(read_instant(told))
-            if all(not_allowed(command, policy) for policy in known):
-                raise Doubt
-        return command  # type: ignore[no-any-return]
-
-    def _payment(self, customer: bytes, content: bytes, command_id: bytes, told: bytes) -> Payment:
-        found = PAYMENT_CONTENT.fullmatch(content)
-        if found is None:
-            raise Doubt
-        customer_id, payment_id, whole, cents, minute, actor = found.groups()
-        amount = int(whole + cents)
-        if customer_id != customer or command_id != b"payment/" + payment_id or not amount:
-            raise Doubt
-        return Payment(told, amount, command_id, self._local_day(minute), actor)
-
-    def _day_of_minute(self, minute: bytes) -> bytes:
-        """Return the day in the business zone of a minute in UTC, both in ISO form."""
-        begins = datetime.fromisoformat(minute.decode()).replace(tzinfo=UTC)
-        ends = begins + timedelta(seconds=59)
-        day = begins.astimezone(self._zone).date()
-        if not FIRST_YEAR <= minute[:4] <= LAST_YEAR or ends.astimezone(self._zone).date() != day:
-            raise Doubt
-        return day.isoformat().encode()
-
-    # Forms ------------------------------------------------------------------------------------
-
-    def _shared_by(self, signup: SignedUp) -> Shared:
-        if self._forms > FORMS_MAX:
-            self._shared.clear()
-            self._forms = 0
-        day = signup.joined_on.day if signup.cycle.kind == "anniversary" else 0
-        key = (
-            signup.package, signup.cycle, day, signup.mode, signup.vip, signup.discount_ppm,
-            signup.vat_exempt,
-        )  # fmt: skip
-        shared = self._shared.get(key)
-        if shared is None:
-            shared = self._shared[key] = Shared(account_of(signup).terms)
-        return shared
-
-    def _form_of(
-        self, row: bytes, period: Period, shared: Shared, signup: SignedUp, at_once: bool
-    ) -> Form:
+    def _form_of(self, row: bytes, period: Period, opening: Opening, at_once: bool) -> Form:
         """Return the form of the policy version and actor that a bill names. The actor is that of
         the signup where it billed `at_once`, or nobody."""
         fields = row.split(b"\t")
         version, actor = int(fields[POLICY_VERSION_AT]), fields[ACTOR_AT]
         policy = self._common.policies.get(version)
-        by_signup = at_once and signup.actor is not None and actor == signup.actor.encode()
+        said = opening.signup.actor
+        by_signup = at_once and said is not None and actor == said.encode()
         if policy is None or not (actor == NULL or by_signup):
             raise Doubt
         form = period.forms.get((version, actor))
         if form is None:
-            bill = new_bill(shared.terms, period.starts_on, policy)
+            bill = new_bill(opening.shared.terms, period.starts_on, policy)
             if not bill.active:
                 raise Doubt
             form = period.forms[version, actor] = form_of(period, bill, version, actor)
-            period.after = shared.period(bill.coverage_to, months_after(period.label, 1))
-            self._forms += 1
+            self._commands.remembered += 1
+            period.after = opening.shared.period(bill.coverage_to, months_after(period.label, 1))
         if actor == NULL:
             period.form = form
         return form
@@ -296,28 +187,23 @@ def _paid(
 # Accounts -------------------------------------------------------------------------------------
 
 
-def _opened(account: bytes, signup: SignedUp, shared: Shared) -> bool:
+def _opened(account: bytes, customer: bytes, asked: Asked) -> bool:
     """Compare an account's row with its signup; return whether the customer is quarantined."""
-    _, joined_on, bill_from, opening_due, terms, contact, quarantined = account.split(b"\t")
-    if (
-        joined_on != signup.joined_on.isoformat().encode()
-        or bill_from != signup.bill_from.isoformat().encode()
-        or int(opening_due) != signup.opening_due
-        or b"\\" in account
-    ):
+    opening, _, name, phone, _ = asked
+    begins = customer + opening.begins
+    if not account.startswith(begins) or b"\\" in account:
         raise Doubt
+    terms, contact, quarantined = account[len(begins) :].split(b"\t")
+    shared, language = opening.shared, opening.signup.language
     if terms not in shared.texts:
         found = read_terms(terms.decode())
         if any(getattr(found, name) != getattr(shared.terms, name) for name in FIELDS):
             raise Doubt
         shared.texts.add(terms)
-    said = (signup.name, signup.phone, signup.language)
-    if contact != (CONTACT % said).encode() and (
-        read_contact(contact.decode()) != Contact(*map(always, said))
-    ):
+    if contact != CONTACT % (name, phone, language.encode()):
         raise Doubt
     return quarantined == b"t"
 
 
-CONTACT = '{"name": [[null, "%s"]], "phone": [[null, "%s"]], "language": [[null, "%s"]]}'
+CONTACT = b'{"name": [[null, "%b"]], "phone": [[null, "%b"]], "language": [[null, "%b"]]}'
 """A contact that never changed, as PostgreSQL writes it where no text needs an escape."""
