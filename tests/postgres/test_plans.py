@@ -143,7 +143,8 @@ NOT_HOT = {
     "it reads what is new since the last seal": "seal_counts seal_heads",
     "it lists for a person what was refused, by time": "refusals",
     "all that waits is counted or listed": (
-        "discard_notices held_count notices relay_lag quarantine_all quarantined_all watch withhold_notices"
+        "discard_notices held_count notices quarantine_all quarantined_all relay_lag watch"
+        " withhold_notices"
     ),
     "a person does it, rarely": (
         "add_incarnation add_policy add_seal adopt_positions halt_position hold_notices"
@@ -151,7 +152,8 @@ NOT_HOT = {
         " reset_positions seal_cursor seals verify_ground"
     ),
     "it sets a session or a server up": (
-        "allow_login be_patient close_other_databases make_buckets migrations_applied"
+        "allow_login be_patient close_other_databases copied_session make_buckets"
+        " migrations_applied"
         " session shape unguarded waits_for"
     ),
     "it only takes a lock, or is part of no plan": (

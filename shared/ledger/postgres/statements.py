@@ -2,6 +2,7 @@
 
 `:line_columns(ALIAS)` in a statement stands for every column of `Line` in its order, each as
 `ALIAS.column`: so the columns of a line are listed in `Line` alone.
+`:line_columns_told_first(ALIAS)` has the customer, the instant and the hash before the others.
 """
 
 import re
@@ -10,16 +11,19 @@ from importlib.resources import files
 
 from shared.ledger.line import Line
 
-_LINE_COLUMNS = re.compile(r":line_columns\((\w+)\)")
+_LINE_COLUMNS = re.compile(r":line_columns(_told_first)?\((\w+)\)")
+TOLD_FIRST = ("customer_id", "recorded_at", "hash")
 
 
 @cache
 def sql(name: str) -> str:
     """Return the text of `sql/NAME.sql`; the file's first line says what it is for."""
     text = files("shared.ledger.postgres").joinpath("sql", f"{name}.sql").read_text("utf-8")
-    return _LINE_COLUMNS.sub(lambda found: line_columns(found[1]), text)
+    return _LINE_COLUMNS.sub(lambda found: line_columns(found[2], bool(found[1])), text)
 
 
-def line_columns(alias: str) -> str:
+def line_columns(alias: str, told_first: bool = False) -> str:
     """Return the columns of a line for a SELECT: "line.customer_id, line.seq, ..."."""
-    return ", ".join(f"{alias}.{name}" for name in Line._fields)
+    first = TOLD_FIRST if told_first else ()
+    names = (*first, *(name for name in Line._fields if name not in first))
+    return ", ".join(f"{alias}.{name}" for name in names)

@@ -1,30 +1,28 @@
-"""The whole book against the audit: customers in ranges, lines as text straight from COPY.
+"""The whole book against the audit: customers in ranges, rows as bytes straight from COPY.
 
 A range is what one process checks at a time; all processes see one snapshot. Memory holds the
-commands and accounts of a range and the lines of one customer.
+commands and accounts of a range and the lines of one customer. Customers with a plain history are
+judged by their bytes (`plain.py`), all others, and every doubt, by the audit.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
-from shared.ledger.audit.closing import Opened
 from shared.ledger.audit.customer import Common, Kept, fault_of, is_explained
 from shared.ledger.audit.fault import Fault
 from shared.ledger.audit.outcomes import ticks_fault
 from shared.ledger.errors import PolicyError, Unreadable
-from shared.ledger.line import Line, canonical
 from shared.ledger.policy.file import parse_policy
 from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.postgres.copied import read_account, read_command, read_line
+from shared.ledger.postgres.plain import Plain
 from shared.ledger.postgres.statements import sql
-from shared.ledger.postgres.stored import read_contact, read_terms
 
 LINES_PER_RANGE = 40_000
 CommandOf = Callable[[str, str, ZoneInfo], Any]
@@ -50,10 +48,11 @@ class Checked(NamedTuple):
 @dataclass(frozen=True)
 class Ground:
     """What every range is checked against; `fault` is what is wrong with the fleet's own rows,
-    ticks and policy versions."""
+    ticks and policy versions. `plain` remembers forms from one range to the next."""
 
     zone: ZoneInfo
     common: Common
+    plain: Plain
     fault: Fault | None
 
 
@@ -81,8 +80,8 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     fault = (
         wrong or ticks_fault(judged) or _date_fault(row["business_date"], [day for _, day in ticks])
     )
-    days = Days(ticks, row["billed_to"])
-    return Ground(zone, Common(policies, InTime(NO_POLICY, versions), days), fault)
+    common = Common(policies, InTime(NO_POLICY, versions), Days(ticks, row["billed_to"]))
+    return Ground(zone, common, Plain(common, zone, command_of), fault)
 
 
 async def export_snapshot(connection: asyncpg.Connection) -> str:
@@ -163,16 +162,15 @@ async def check(
     connection: asyncpg.Connection, ground: Ground, span: Range, command_of: CommandOf
 ) -> Checked:
     """Check the customers of a range, in the snapshot of the open transaction."""
-    checking = Checking(ground)
-    for row in await connection.fetch(sql("verify_accounts"), *span):
-        checking.account(row)
-    for row in await connection.fetch(sql("verify_commands"), *span):
-        checking.asked(row, command_of)
-    await _copy(connection, sql("verify_lines"), span, checking.take)
+    checking = Checking(ground, command_of)
+    await connection.execute(sql("copied_session"))
+    await _copy(connection, sql("verify_accounts"), span, checking.accounts)
+    await _copy(connection, sql("verify_commands"), span, checking.commands)
+    await _copy(connection, sql("verify_lines"), span, checking.lines)
     checked, suspects = checking.done()
     slack = await _slack(connection) if suspects else NO_SLACK
     for found, kept in suspects:
-        if not is_explained(kept, ground.common, slack):
+        if kept is None or not is_explained(kept, ground.common, slack):
             return found
     return checked
 
@@ -199,140 +197,109 @@ async def _copy(
         rest = rows.pop()
         take(rows)
 
-    await connection.execute("SET LOCAL TimeZone = 'UTC'")
     await connection.copy_from_query(query, *arguments, output=output)
+
+
+class Suspect(NamedTuple):
+    """A fault, with what was read before that customer. The rows are given where a clock that was
+    set back may explain it."""
+
+    checked: Checked
+    kept: Kept | None
 
 
 class Checking:
     """The customers of a range, one after the other, each with what the book says of them."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, command_of: CommandOf) -> None:
         self._ground = ground
-        self._opened: dict[str, tuple[Opened, bool]] = {}
-        self._asked: dict[str, list[Asked]] = {}
-        self._current: str | None = None
-        self._kept: list[tuple[Line, bytes | None]] = []
+        self._command_of = command_of
+        self._accounts: dict[bytes, bytes] = {}
+        self._commands: dict[bytes, list[bytes]] = {}
+        self._customer = b""
+        self._lines: list[bytes] = []
         """The lines of the current customer."""
-        self._lines = self._customers = 0
-        self._fault: Fault | None = None
-        self._suspects: list[tuple[Checked, Kept]] = []
+        self._checked = Checked(0, 0, None)
+        self._suspects: list[Suspect] = []
 
-    def account(self, row: Any) -> None:
-        """Note an account; terms or a contact that cannot be read are a fault."""
-        figures = row["joined_on"], row["bill_from"], row["opening_due"]
-        try:
-            opened = Opened(*figures, read_terms(row["terms"]), read_contact(row["contact"]))
-        except Unreadable as error:
-            self._fault = self._fault or Fault(
-                row["customer_id"], 0, "the row of the account", str(error), "as workers write it"
-            )
-            return
-        self._opened[row["customer_id"]] = opened, row["quarantined"]
+    def accounts(self, rows: Sequence[bytes]) -> None:
+        """Note rows of verify_accounts.sql."""
+        for row in rows:
+            self._accounts[row[: row.index(b"\t")]] = row
 
-    def asked(self, row: Any, command_of: CommandOf) -> None:
-        """Note a command. What it says of its id and its customer must be what its row says."""
-        try:
-            command = command_of(row["type"], row["content"], self._ground.zone)
-        except Exception as error:
-            self._fault = self._fault or _unreadable(row, row["customer_id"], error)
-            return
-        for name in ("command_id", "customer_id"):
-            if getattr(command, name) != row[name] and self._fault is None:
-                what = f"{name} of {row['command_id']}"
-                self._fault = Fault(row["customer_id"], 0, what, row[name], getattr(command, name))
-        asked = Asked(command, row["outcome"], row["reason"], row["recorded_at"])
-        self._asked.setdefault(row["customer_id"], []).append(asked)
+    def commands(self, rows: Sequence[bytes]) -> None:
+        """Note rows of verify_commands.sql."""
+        for row in rows:
+            self._commands.setdefault(row[: row.index(b"\t")], []).append(row)
 
-    def take(self, rows: Sequence[bytes]) -> None:
-        """Take lines, in order, and check each customer who is complete."""
-        for row in rows if self._fault is None else ():
-            line, form = read(row)
-            if line.customer_id != self._current:
+    def lines(self, rows: Sequence[bytes]) -> None:
+        """Take rows of verify_lines.sql, in order, and check each customer who is complete."""
+        begins = self._customer + b"\t"
+        for row in rows:
+            if not row.startswith(begins):
                 self._end()
-                self._current = line.customer_id
-            self._kept.append((line, form))
+                self._customer = row[: row.index(b"\t")]
+                begins = self._customer + b"\t"
+            self._lines.append(row)
 
-    def done(self) -> tuple[Checked, list[tuple[Checked, Kept]]]:
-        """End the last customer, and those who have no lines. Return what was read, and the
-        customers in whom a fault was found by the instants, with what was read up to each."""
-        if self._fault is None:
+    def done(self) -> tuple[Checked, list[Suspect]]:
+        """End the last customer, and those who have no lines. Return what was read, and the faults
+        that were found, in the order of customers who have lines, then of those who have none."""
+        self._end()
+        for customer in sorted(self._accounts.keys() | self._commands.keys()):
+            self._customer = customer
             self._end()
-            for customer_id in sorted(self._opened.keys() | self._asked.keys()):
-                self._current = customer_id
-                self._end()
-        return Checked(self._lines, self._customers, self._fault), self._suspects
+        return self._checked, self._suspects
 
     def _end(self) -> None:
-        if self._current is None:
+        """Judge the current customer; after a fault that nothing can explain no more."""
+        customer, lines = self._customer, self._lines
+        if not customer or (self._suspects and self._suspects[-1].kept is None):
             return
-        opened, excused = self._opened.pop(self._current, (None, False))
-        asked = self._asked.pop(self._current, ())
-        kept = Kept(self._current, self._kept, asked, opened, excused)
+        account, commands = self._accounts.pop(customer, None), self._commands.pop(customer, ())
+        plain = self._ground.plain
+        if account is None or not plain.is_right(customer, account, commands, lines):
+            self._audit(customer.decode(), account, commands)
+        read, customers, _ = self._checked
+        self._checked = Checked(read + len(lines), customers + (account is not None), None)
+        self._customer, self._lines = b"", []
+
+    def _audit(self, customer_id: str, account: bytes | None, commands: Sequence[bytes]) -> None:
+        """Let the audit judge the current customer."""
+        what = "the row of the account"
+        try:
+            opened, excused = (None, False) if account is None else read_account(account)
+            what = "the row of a command"
+            rows = list(map(read_command, commands))
+            what = "the row of a line"
+            lines = list(map(read_line, self._lines))
+        except (Unreadable, ValueError) as error:
+            self._found(Fault(customer_id, 0, what, str(error), "as workers write it"))
+            return
+        asked = []
+        for row in rows:
+            one = self._asked(row)
+            if isinstance(one, Fault):
+                self._found(one)
+                return
+            asked.append(one)
+        kept = Kept(customer_id, lines, asked, opened, excused)
         fault = fault_of(kept, self._ground.common)
         if fault is not None:
-            self._suspects.append((Checked(self._lines, self._customers, fault), kept))
-        self._lines += len(kept.lines)
-        self._customers += opened is not None
-        self._current, self._kept = None, []
+            self._found(fault, kept)
 
+    def _asked(self, row: Mapping[str, Any]) -> Asked | Fault:
+        """Read a command. What it says of its id and its customer must be what its row says."""
+        customer_id = row["customer_id"]
+        try:
+            command = self._command_of(row["type"], row["content"], self._ground.zone)
+        except Exception as error:
+            return _unreadable(row, customer_id, error)
+        for name in ("command_id", "customer_id"):
+            if getattr(command, name) != row[name]:
+                what = f"{name} of {row['command_id']}"
+                return Fault(customer_id, 0, what, row[name], getattr(command, name))
+        return Asked(command, row["outcome"], row["reason"], row["recorded_at"])
 
-# Reading ------------------------------------------------------------------------------------
-
-NULL = rb"\N"
-HASH_BACKSLASHES = 2
-"""COPY writes bytes as a doubled backslash, an x and hex digits."""
-
-
-def read(row: bytes) -> tuple[Line, bytes]:
-    """Return the line of a row of verify_lines.sql, and its canonical form.
-
-    What COPY writes is the canonical form but for the instant, and for texts with a backslash
-    or a control character in them.
-    """
-    f = row.split(b"\t")
-    at, instant = _instant(f[19])
-    reverses, actor, reason = f[14], f[16], f[17]
-    line = tuple.__new__(
-        Line,
-        (
-            str(f[0], "utf-8"), int(f[1]), _text(f[2]), int(f[3]), _text(f[4]),
-            int(f[5]), int(f[6]), int(f[7]), int(f[8]), int(f[9]), int(f[10]),
-            _day(f[11]), _day(f[12]), str(f[13], "utf-8"),
-            None if reverses == NULL else _plain(reverses), _day(f[15]),
-            None if actor == NULL else _plain(actor), None if reason == NULL else _plain(reason),
-            int(f[18]), at, bytes.fromhex(str(f[20][3:], "ascii")),
-            int(f[21]), int(f[22]), f[23] == b"t", int(f[24]), f[25] == b"t", int(f[26]),
-            int(f[27]), int(f[28]), int(f[29]), int(f[30]),
-        ),
-    )  # fmt: skip
-    nulls = (reverses == NULL) + (actor == NULL) + (reason == NULL)
-    if row.count(b"\\") == HASH_BACKSLASHES + nulls:
-        f[19:21] = (instant,)
-        return line, b"\n".join(f)
-    return line, canonical(line)
-
-
-@lru_cache(maxsize=4096)
-def _day(text: bytes) -> date:
-    return date.fromisoformat(text.decode())
-
-
-@lru_cache(maxsize=4096)
-def _text(text: bytes) -> str:
-    return text.decode()
-
-
-@lru_cache(maxsize=1024)
-def _instant(text: bytes) -> tuple[datetime, bytes]:
-    at = datetime.fromisoformat(text.decode()).astimezone(UTC)
-    return at, at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
-
-
-ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-MEANS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-
-
-def _plain(text: bytes) -> str:
-    if b"\\" in text:
-        text = ESCAPED.sub(lambda found: MEANS.get(found[1], found[1]), text)
-    return text.decode()
+    def _found(self, fault: Fault, kept: Kept | None = None) -> None:
+        self._suspects.append(Suspect(self._checked._replace(fault=fault), kept))

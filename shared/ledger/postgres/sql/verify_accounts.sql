@@ -11,4 +11,4 @@ FROM book.account
 LEFT JOIN book.quarantine ON quarantine.customer_id = account.customer_id
     AND quarantine.bucket = account.bucket
 WHERE account.customer_id > $1 AND ($2::text IS NULL OR account.customer_id <= $2)
-ORDER BY account.customer_id;
+ORDER BY account.customer_id

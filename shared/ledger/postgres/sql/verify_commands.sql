@@ -3,4 +3,4 @@ SELECT
     customer_id, type, content, outcome, reason, command_id, recorded_at
 FROM book.command
 WHERE customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)
-ORDER BY customer_id, position;
+ORDER BY customer_id, position

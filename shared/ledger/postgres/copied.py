@@ -1,0 +1,123 @@
+"""Rows as COPY writes them, read into values.
+
+Fields are separated by tabs, an absent one is `\\N`, and a backslash or control character in a text
+is escaped. Days and instants are in ISO form, instants in UTC (copied_session.sql).
+"""
+
+import re
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+
+from shared.ledger.audit.closing import Opened
+from shared.ledger.errors import Unreadable
+from shared.ledger.line import Line, canonical
+from shared.ledger.postgres.stored import read_contact, read_terms
+
+NULL = rb"\N"
+LABEL = re.compile(rb"[0-9]{4}-(0[1-9]|1[0-2])")
+HASH_BACKSLASHES = 2
+"""COPY writes bytes as a doubled backslash, an x and hex digits."""
+HEX_AT = 3
+
+
+def read_line(row: bytes) -> tuple[Line, bytes]:
+    """Return the line of a row of verify_lines.sql, and its canonical form.
+
+    Its fields are those of the form but for the order (customer, instant, hash, then the others),
+    the instant's form, and texts with a backslash or a control character in them.
+    """
+    customer_id, told, digest, *f = row.split(b"\t")
+    at = read_instant(told)
+    reverses, actor, reason = f[13], f[15], f[16]
+    line = tuple.__new__(
+        Line,
+        (
+            str(customer_id, "utf-8"), int(f[0]), _label(f[1]), int(f[2]), _text(f[3]),
+            int(f[4]), int(f[5]), int(f[6]), int(f[7]), int(f[8]), int(f[9]),
+            read_day(f[10]), read_day(f[11]), str(f[12], "utf-8"),
+            None if reverses == NULL else plain(reverses), read_day(f[14]),
+            None if actor == NULL else plain(actor), None if reason == NULL else plain(reason),
+            int(f[17]), at, bytes.fromhex(str(digest[HEX_AT:], "ascii")),
+            int(f[18]), int(f[19]), f[20] == b"t", int(f[21]), f[22] == b"t", int(f[23]),
+            int(f[24]), int(f[25]), int(f[26]), int(f[27]),
+        ),
+    )  # fmt: skip
+    nulls = (reverses == NULL) + (actor == NULL) + (reason == NULL)
+    if row.count(b"\\") == HASH_BACKSLASHES + nulls:
+        return line, b"\n".join((customer_id, *f[:18], canonical_instant(told), *f[18:]))
+    return line, canonical(line)
+
+
+def read_account(row: bytes) -> tuple[Opened, bool]:
+    """Return the account of a row of verify_accounts.sql, and whether the customer is quarantined;
+    Unreadable when it is none."""
+    _, joined_on, bill_from, opening_due, terms, contact, quarantined = row.split(b"\t")
+    opened = Opened(
+        _days(joined_on, "joined_on"),
+        _days(bill_from, "bill_from"),
+        int(opening_due),
+        read_terms(plain(terms)),
+        read_contact(plain(contact)),
+    )
+    return opened, quarantined == b"t"
+
+
+def read_command(row: bytes) -> dict[str, Any]:
+    """Return a row of verify_commands.sql by column: texts, and the instant of the outcome."""
+    customer_id, kind, content, outcome, reason, command_id, told = row.split(b"\t")
+    return {
+        "customer_id": plain(customer_id),
+        "type": plain(kind),
+        "content": plain(content),
+        "outcome": plain(outcome),
+        "reason": None if reason == NULL else plain(reason),
+        "command_id": plain(command_id),
+        "recorded_at": read_instant(told),
+    }
+
+
+@lru_cache(maxsize=4096)
+def read_day(text: bytes) -> date:
+    return date.fromisoformat(text.decode())
+
+
+def _days(text: bytes, name: str) -> date:
+    try:
+        return read_day(text)
+    except ValueError as error:
+        raise Unreadable(f"{name} of the account cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=4096)
+def _label(text: bytes) -> str:
+    if not LABEL.fullmatch(text):
+        raise ValueError(f"{text!r} is no label of a month")
+    return text.decode()
+
+
+@lru_cache(maxsize=4096)
+def _text(text: bytes) -> str:
+    return text.decode()
+
+
+@lru_cache(maxsize=4096)
+def read_instant(text: bytes) -> datetime:
+    return datetime.fromisoformat(text.decode()).astimezone(UTC)
+
+
+@lru_cache(maxsize=65_536)
+def canonical_instant(text: bytes) -> bytes:
+    """Return an instant as the canonical form of a line writes it."""
+    return read_instant(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+
+
+ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+MEANS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+
+
+def plain(text: bytes) -> str:
+    """Return the text of a field that is not null."""
+    if b"\\" in text:
+        text = ESCAPED.sub(lambda found: MEANS.get(found[1], found[1]), text)
+    return text.decode()

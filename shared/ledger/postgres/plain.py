@@ -1,0 +1,209 @@
+"""Customers with a plain history, judged by bytes: several times as fast as the audit.
+
+A plain history is one accepted signup and any number of accepted payments. Then each row follows
+from those before it, but for its instant: it is written here from a form, and must equal the book's
+row, hash included. A form is made once for all customers who share it.
+
+Nothing is called a fault here. What differs or is not plain is a doubt, and the audit judges that
+customer from the beginning. Nothing may be accepted here that the audit would not accept:
+tests/ledger/test_plain.py holds the two equal.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from zoneinfo import ZoneInfo
+
+from shared.ledger.audit.customer import Common
+from shared.ledger.charge import new_bill
+from shared.ledger.errors import Unreadable
+from shared.ledger.line import GENESIS
+from shared.ledger.period import months_after
+from shared.ledger.postgres.copied import NULL, canonical_instant
+from shared.ledger.postgres.plain_commands import (
+    Asked,
+    CommandOf,
+    Commands,
+    Doubt,
+    Opening,
+    Payment,
+)
+from shared.ledger.postgres.plain_forms import Form, Period, form_of
+from shared.ledger.postgres.stored import read_terms
+from shared.ledger.terms import FIELDS
+
+ACTOR_AT, POLICY_VERSION_AT = 18, 20
+"""Places in a row of verify_lines.sql."""
+
+
+class Head:
+    """A period of one customer, as its latest line has it."""
+
+    __slots__ = ("bill_seq", "due", "form", "paid", "period", "previous_due", "revision")
+
+    def __init__(self, period: Period, form: Form, previous_due: int, bill_seq: int) -> None:
+        self.period, self.form = period, form
+        self.previous_due, self.paid, self.due = previous_due, 0, previous_due + form.billed
+        self.revision, self.bill_seq = 0, bill_seq
+
+
+class Plain:
+    """Judges customers by bytes. It remembers forms from one customer to the next."""
+
+    def __init__(self, common: Common, zone: ZoneInfo, command_of: CommandOf) -> None:
+        self._common = common
+        self._commands = Commands(common, zone, command_of)
+
+    def is_right(
+        self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
+    ) -> bool:
+        """Whether a customer's rows are plain and right: those of verify_accounts.sql,
+        verify_commands.sql and verify_lines.sql."""
+        try:
+            self._follow(customer, account, commands, lines)
+        except (Doubt, Unreadable, ValueError):
+            return False
+        return True
+
+    def _follow(
+        self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
+    ) -> None:
+        """Write each line anew from those before it; Doubt where the book has another one."""
+        asked = self._commands.asked(customer, commands)
+        excused = _opened(account, customer, asked)
+        payments, period = asked.payments, asked.opening.first
+        heads: list[Head] = []
+        due, version, digest, last = asked.opening.signup.opening_due, 0, GENESIS, b""
+        place, count, at = 0, len(lines), len(customer) + 1
+        while place < count:
+            row = lines[place]
+            told = row[at : row.index(b"\t", at)]
+            instant = canonical_instant(told)
+            if instant < last:
+                raise Doubt
+            last = instant
+            if payments and payments[-1].told == told and b"\tpayment\t" in row:
+                place, digest = _paid(payments.pop(), customer, heads, lines, place, digest)
+                due = heads[-1].due
+                continue
+            place += 1
+            form = period.form
+            hashed = form and _billed(form, row, customer, told, instant, place, due, digest)
+            if not hashed:
+                form = self._form_of(row, period, asked.opening, told == asked.told)
+                hashed = _billed(form, row, customer, told, instant, place, due, digest)
+            if form is None or not hashed or form.version < version or period.after is None:
+                raise Doubt
+            if payments:  # no later line comes without one
+                heads.append(Head(period, form, due, place))
+            due, version, digest, period = due + form.billed, form.version, hashed, period.after
+        billed_to = self._common.days.billed_to
+        behind = billed_to is not None and period.starts_on <= billed_to
+        if payments or (behind and not excused):
+            raise Doubt
+
+    def _form_of(self, row: bytes, period: Period, opening: Opening, at_once: bool) -> Form:
+        """Return the form of the policy version and actor that a bill names. The actor is that of
+        the signup where it billed `at_once`, or nobody."""
+        fields = row.split(b"\t")
+        version, actor = int(fields[POLICY_VERSION_AT]), fields[ACTOR_AT]
+        policy = self._common.policies.get(version)
+        said = opening.signup.actor
+        by_signup = at_once and said is not None and actor == said.encode()
+        if policy is None or not (actor == NULL or by_signup):
+            raise Doubt
+        form = period.forms.get((version, actor))
+        if form is None:
+            bill = new_bill(opening.shared.terms, period.starts_on, policy)
+            if not bill.active:
+                raise Doubt
+            form = period.forms[version, actor] = form_of(period, bill, version, actor)
+            self._commands.remembered += 1
+            period.after = opening.shared.period(bill.coverage_to, months_after(period.label, 1))
+        if actor == NULL:
+            period.form = form
+        return form
+
+
+# Rows -----------------------------------------------------------------------------------------
+
+
+def _billed(
+    form: Form,
+    row: bytes,
+    customer: bytes,
+    told: bytes,
+    instant: bytes,
+    seq: int,
+    previous_due: int,
+    digest: bytes,
+) -> bytes | None:
+    """Return the hash of a bill, None where its row is not what the form makes of it."""
+    due = previous_due + form.billed
+    hashed = sha256(
+        digest + form.bill_hashed % (customer, seq, previous_due, due, customer, instant, seq)
+    ).digest()
+    wanted = form.bill % (
+        customer, told, hashed.hex().encode(), seq, previous_due, due, customer, seq,
+    )  # fmt: skip
+    return hashed if row == wanted else None
+
+
+def _paid(
+    payment: Payment,
+    customer: bytes,
+    heads: Sequence[Head],
+    lines: Sequence[bytes],
+    place: int,
+    digest: bytes,
+) -> tuple[int, bytes]:
+    """Follow a payment's line and its cascade; return the place after them, and the last hash."""
+    if not heads:
+        raise Doubt
+    first = len(heads) - 1
+    while first and payment.day < heads[first].period.starts:
+        first -= 1
+    heads[first].paid += payment.amount
+    due, kind = heads[first].previous_due, b"payment"
+    instant = canonical_instant(payment.told)
+    for head in heads[first:]:
+        form = head.form
+        head.revision += 1
+        head.previous_due, head.due = due, due + form.billed - head.paid
+        said = (
+            head.revision, kind, head.previous_due, head.paid, head.due, payment.command_id,
+            payment.day, payment.actor,
+        )  # fmt: skip
+        seq = place + 1
+        hashed = form.line_hashed % (customer, seq, *said, instant, head.bill_seq)
+        digest = sha256(digest + hashed).digest()
+        sealed = digest.hex().encode()
+        wanted = form.line % (customer, payment.told, sealed, seq, *said, head.bill_seq)
+        if place == len(lines) or lines[place] != wanted:
+            raise Doubt
+        due, kind, place = head.due, b"restatement", seq
+    return place, digest
+
+
+# Accounts -------------------------------------------------------------------------------------
+
+
+def _opened(account: bytes, customer: bytes, asked: Asked) -> bool:
+    """Compare an account's row with its signup; return whether the customer is quarantined."""
+    opening, _, name, phone, _ = asked
+    begins = customer + opening.begins
+    if not account.startswith(begins) or b"\\" in account:
+        raise Doubt
+    terms, contact, quarantined = account[len(begins) :].split(b"\t")
+    shared, language = opening.shared, opening.signup.language
+    if terms not in shared.texts:
+        found = read_terms(terms.decode())
+        if any(getattr(found, name) != getattr(shared.terms, name) for name in FIELDS):
+            raise Doubt
+        shared.texts.add(terms)
+    if contact != CONTACT % (name, phone, language.encode()):
+        raise Doubt
+    return quarantined == b"t"
+
+
+CONTACT = b'{"name": [[null, "%b"]], "phone": [[null, "%b"]], "language": [[null, "%b"]]}'
+"""A contact that never changed, as PostgreSQL writes it where no text needs an escape."""

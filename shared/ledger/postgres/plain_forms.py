@@ -1,0 +1,81 @@
+"""Forms of rows, for judging by bytes: a period of all customers who share its terms and days."""
+
+from datetime import date
+from typing import NamedTuple
+
+from shared.ledger.charge import Bill
+from shared.ledger.terms import Terms
+
+
+class Form(NamedTuple):
+    """The rows of one period of all who share its terms and days, with gaps for `%`: its bill and
+    any later line, each as a row of verify_lines.sql and in the canonical form.
+
+    Gaps of a bill's row: customer, instant, hash, seq, previous_due, due, customer, bill_seq; of
+    its canonical form: customer, seq, previous_due, due, customer, instant, bill_seq. A later line
+    has revision and kind after seq, paid before due, and command id, effective_on and actor in
+    place of the second customer.
+    """
+
+    version: int
+    billed: int
+    bill: bytes
+    bill_hashed: bytes
+    line: bytes
+    line_hashed: bytes
+
+
+class Period:
+    """A period of all who share its terms and its first day."""
+
+    __slots__ = ("after", "form", "forms", "label", "starts", "starts_on")
+
+    def __init__(self, starts_on: date, label: str) -> None:
+        self.starts_on, self.label = starts_on, label
+        self.starts = starts_on.isoformat().encode()
+        self.forms: dict[tuple[int, bytes], Form] = {}
+        """By policy version and actor."""
+        self.form: Form | None = None
+        """That of the last bill without an actor: the most likely one."""
+        self.after: Period | None = None
+        """The next period; None while there is no form."""
+
+
+class Shared:
+    """What customers with the same terms share: their periods, and the texts of their terms that
+    were read and found right."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.texts: set[bytes] = set()
+        self._periods: dict[tuple[date, str], Period] = {}
+
+    def period(self, starts_on: date, label: str) -> Period:
+        key = starts_on, label
+        if key not in self._periods:
+            self._periods[key] = Period(*key)
+        return self._periods[key]
+
+
+def form_of(period: Period, bill: Bill, version: int, actor: bytes) -> Form:
+    """Return the form of a period's rows; the bill is no skip row. A `%` in an actor is no gap."""
+    assert bill.active
+    label, starts, named = period.label.encode(), period.starts, b"%d" % version
+    amounts = b"\t%d\t%d\t%d\t" % (bill.charge, bill.discount, bill.vat)
+    days = b"\t%b\t%b\t" % (starts, bill.coverage_to.isoformat().encode())
+    exempt = b"t" if bill.vat_exempt else b"f"
+    kept = b"\t%d\t%d\t%b\t%b\tt\t" % (bill.anchor_day, bill.discount_ppm, exempt, named)
+    frozen = kept + b"%d\t0\t0\t0\t0"
+    by = starts + b"\t" + actor.replace(b"%", b"%%")
+    first = b"%d\t" + label + b"\t0\tbill\t%d" + amounts + b"0\t%d" + days
+    first += b"bill/%b/" + label + b"\t\\N\t" + by + b"\t\\N\t" + named
+    later = b"%d\t" + label + b"\t%d\t%b\t%d" + amounts + b"%d\t%d" + days
+    later += b"%b\t\\N\t%b\t%b\t\\N\t" + named
+    billed = bill.charge - bill.discount + bill.vat
+    return Form(version, billed, *_both(first, frozen), *_both(later, frozen))
+
+
+def _both(line: bytes, frozen: bytes) -> tuple[bytes, bytes]:
+    """Return a line's row and its canonical form, both with gaps."""
+    row = b"%b\t%b\t\\\\x%b\t" + line + frozen
+    return row, (b"%b\t" + line + b"\t%b" + frozen).replace(b"\t", b"\n")
