@@ -95,8 +95,8 @@ def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | N
 
 
 def expect_whole(servers: Servers) -> None:
-    """Return when a person may write in the book; BookBehind while it stands still after a restore.
-    Where no Kafka is known there is nothing to compare the book with."""
+    """Raise BookBehind where the book was restored and stands still: a person must not write then.
+    Does nothing where no Kafka is configured, for there is nothing to compare the book with."""
     from shared.operator.restored import expect_whole as whole
 
     if servers.kafka_address is not None:

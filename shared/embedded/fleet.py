@@ -261,7 +261,7 @@ class Fleet:
             write_atomically(self.connection_file, json.dumps(facts, indent=2) + "\n")
 
     def _is_leftover(self) -> Callable[[psutil.Process], bool]:
-        """Return a function that knows workers of a killed fleet by process id and command."""
+        """Return a function that recognises workers of a killed fleet by pid and command."""
         try:
             recorded = json.loads(self.connection_file.read_text("utf-8"))["pids"].items()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):

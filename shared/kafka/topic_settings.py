@@ -185,7 +185,7 @@ def remarks_on_offsets(broker: str, minutes: int) -> list[Remark]:
 
 
 async def offsets_minutes(admin: AIOKafkaAdminClient) -> dict[str, int]:
-    """Return `offsets.retention.minutes` by broker id, of the brokers that tell us."""
+    """Return `offsets.retention.minutes` by broker id, of the brokers that let us read it."""
     brokers = [str(each.nodeId) for each in admin._client.cluster.brokers()]
     asked = [ConfigResource(ConfigResourceType.BROKER, each, {OFFSETS: None}) for each in brokers]
     return {

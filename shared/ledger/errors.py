@@ -25,8 +25,8 @@ class Broken(Exception):
 
 class Unreadable(Exception):
     """A row of one customer cannot be read, because somebody changed it by hand. The customer is
-    quarantined. Mend the row (`verify` names what should be there), then
-    `rollforward quarantine retry` them."""
+    quarantined. Mend the row (`verify` names what should be there), then run
+    `rollforward quarantine retry CUSTOMER`."""
 
 
 class PolicyError(ValueError):

@@ -148,9 +148,9 @@ def _pricing(
 def _possible(line: Line, number: int | None, known: Sequence[_Known]) -> list[Terms]:
     """Return the terms that a line may have been priced with, the likeliest first.
 
-    The line of a command knows the terms up to that command. A bill made by no command of its own
-    knows those written before it. All commands of a batch are written at one instant; of these, a
-    change made on or after the bill day came later: it bills what is due before it takes effect.
+    The line of a command was priced with the terms up to that command; a bill that no command of
+    its own made, with those written before it. All commands of a batch are written at one instant;
+    of these, a change made on or after the bill day came later: what is due is billed first.
     """
     if number is not None:
         return [each.terms for each in reversed(known) if each.at <= number]

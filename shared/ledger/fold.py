@@ -116,7 +116,7 @@ class Fold:
         return bills, skips
 
     def set_apart(self, broken: Mapping[str, Exception]) -> None:
-        """Quarantine customers before anything is judged; who is in quarantine keeps the reason."""
+        """Quarantine customers before anything is judged; who already is keeps the reason."""
         for customer_id, error in broken.items():
             if customer_id not in self.quarantined:
                 self._quarantine(customer_id, error)

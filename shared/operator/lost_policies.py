@@ -45,8 +45,9 @@ class LostPolicies(NamedTuple):
 
 
 async def lost_policies(connection: asyncpg.Connection, kafka: str) -> LostPolicies | None:
-    """Read the lines that were published since the book's newest one; None where it knows every
-    policy version that they name. Raises Unreachable when the broker does not answer."""
+    """Read the lines that were published since the book's newest one, and return the policy
+    versions that they name and the book lacks; None where it lacks none. Raises Unreachable when
+    the broker does not answer."""
     newest = await incarnations.newest_known(connection)
     lost: LostPolicies | None = None
     async with asking(kafka) as asker:
@@ -88,7 +89,7 @@ async def _begin(
 
 
 def _named(record: ConsumerRecord, known: int, lost: LostPolicies | None) -> LostPolicies | None:
-    """Add one record to what is lost. One that is no line of ours says nothing."""
+    """Add the policy version of one record to what is lost; a record that is no line is skipped."""
     try:
         line = json.loads(record.value)
         version, first = line["policy_version"], (line["customer_id"], line["seq"])

@@ -49,7 +49,7 @@ async def _retry_one(connection: asyncpg.Connection, judge: Judge, customer_id: 
             await lock_buckets(connection, [judge.bucket_of(customer_id)])
             was_in = await quarantine.release(connection, customer_id)
             fold = await _folded(connection, judge, customer_id)
-            if not was_in and not fold.judged:  # nor does anything wait that nothing else releases
+            if not was_in and not fold.judged:  # and no parked command applies
                 known = await quarantine.is_known(connection, customer_id)
                 return Retried(customer_id, "not quarantined" if known else "unknown")
             if customer_id in fold.quarantined:

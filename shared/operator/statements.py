@@ -25,7 +25,7 @@ def print_statement(periods: Iterable[Any]) -> None:
 
 
 def heading(who: Any) -> str:
-    """Return who a customer is, in two lines, with their terms of today."""
+    """Return two lines: the customer's id, name and phone, then today's terms."""
     cycle = who["cycle_kind"].replace("_", " ")
     anchor = f", day {who['cycle_day']}" if who["cycle_kind"] != "start_of_month" else ""
     expires = "never" if who["vip"] else who["expires_on"] or "not yet known"

@@ -77,12 +77,12 @@ async def whereabouts(connection: asyncpg.Connection, asker: Asker) -> list[Wher
 
 
 async def reset(connection: asyncpg.Connection, asker: Asker, topic: str) -> list[Whereabouts]:
-    """Let the consumer of a topic read it from its beginning; return its positions before.
+    """Set all positions of a topic to its beginning; return the positions as they were before.
 
-    What was applied comes as duplicates. Running workers give up their current batch and read from
-    there within seconds. For billing.ledger.v1 every line is published again from the book. Raises
-    CannotReset when the topic does not exist or has another partition count than the fleet, and
-    KafkaError when the broker does not answer.
+    Events that were applied already are then duplicates. Running workers give up their current
+    batch and read from there within seconds. For billing.ledger.v1 every line is published again
+    from the book. Raises CannotReset when the topic does not exist or has another partition count
+    than the fleet, and KafkaError when the broker does not answer.
     """
     fleet = await partitions(connection)
     cluster = await asker.cluster([topic])

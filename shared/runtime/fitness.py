@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 BOOK_SECONDS, TOPICS_SECONDS = 10.0, 60.0
 """How often a worker that runs looks again at the book's shape and guards, and at the topics."""
 TOPICS = "topics"
-"""The name under which /readyz says that a topic has a setting that loses events."""
+"""The cause in /readyz for a topic with a setting that loses events."""
 
 
 async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
@@ -118,9 +118,9 @@ async def _keep_looking_at_topics(context: Context, stopping: asyncio.Event) -> 
 
 
 def show_topics(context: Context, found: Collection[Remark]) -> None:
-    """Say what is wrong with topics under a running worker: what is new in the log, and in /readyz
-    what no worker would start with. A count of partitions is shown by those who read the
-    topic: it stands still."""
+    """Report wrong settings of topics while a worker runs: in the log each one once, in /readyz
+    those that keep a worker from starting. A wrong count of partitions is left out of /readyz,
+    because the consumer of that topic stands still and reports it."""
     _log_new(context, found)
     refused = "; ".join(str(each) for each in found if each.refuses and not each.counts)
     if refused:

@@ -59,9 +59,9 @@ class Found(NamedTuple):
     """The result of comparing the book with the broker.
 
     `incarnation` is the book's, `told` the highest that the broker's offsets name. `ahead` counts,
-    by (consumer, topic), the records that were applied by the broker's account and are not in the
-    book. `late` counts those of incarnations older than the book's: `rollforward restored` was run,
-    and workers catch up.
+    by (consumer, topic), the records below the committed offsets that the book does not have.
+    `late` counts those of incarnations older than the book's: `rollforward restored` was run, and
+    workers catch up.
     """
 
     incarnation: int

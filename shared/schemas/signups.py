@@ -138,7 +138,7 @@ class Changed(CustomerEvent):
         return self
 
     def command(self, zone: ZoneInfo) -> commands.Changed:
-        """Return the command; an anniversary cycle has day 0, for the ledger knows `joined_on`."""
+        """Return the command. An anniversary cycle has day 0; the rules take `joined_on`."""
         percentage = self.discount_percent
         return commands.Changed(
             command_id=f"change/{self.change_id}",

@@ -268,6 +268,16 @@ async def test_settle_says_what_is_not_done(kafka: Kafka, database: str) -> None
         await until(is_said, f"settle to say {missing}")
 
 
+async def test_where_there_are_no_letters_nothing_is_listed_replayed_or_set_aside(
+    kafka: Kafka, database: str
+) -> None:
+    async with live(kafka.bootstrap, database) as fleet:
+        at = Clerk(fleet)
+        assert json.loads(await at.says("dlq", "list", "--json")) == []
+        assert json.loads(await at.says("dlq", "replay", "--json"))["replayed"] == 0
+        assert "0" in await at.says("positions", "set-aside", "billing.payments.v1")
+
+
 async def test_a_dead_letter_is_listed_and_replayed_only_when_it_can_be_read(
     kafka: Kafka, database: str
 ) -> None:

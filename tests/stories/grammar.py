@@ -1,6 +1,6 @@
 """Reads a story: policies, events in the order they came, and what the books should say.
 
-The grammar is told in README.md. `NotUnderstood` names the line that nobody understood.
+README.md describes the grammar. `NotUnderstood` names a line that is not in it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A PgBouncer in front of a PostgreSQL, in session mode, as the README says to set it."""
+"""A PgBouncer in front of a PostgreSQL, in session mode, set as deploy/README.md describes."""
 
 import asyncio
 import os

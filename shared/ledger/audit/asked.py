@@ -48,7 +48,7 @@ class InTime(Generic[T]):
 
 
 class Days:
-    """The business date as each transaction could know it, and how far runs have billed.
+    """The business dates that a transaction may have seen, and how far runs have billed.
 
     `ticks` are the accepted ones as (instant, as_of) in the order of judgement; `billed_to` is the
     latest `as_of` of a run that is done.
