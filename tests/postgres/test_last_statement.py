@@ -64,7 +64,7 @@ async def book(connection: asyncpg.Connection) -> asyncpg.Connection:
 
 def committer(database: str) -> Committer:
     loop = Loop(
-        "collector", [], "", Database(database, "x"), Judge(ZoneInfo("Asia/Dhaka"), 12), Health()
+        "collector", [], "", Database(database, "x"), Judge(ZoneInfo("Asia/Dhaka"), 96), Health()
     )
     loop._reading.positions[AT] = 0
     return loop._committer

@@ -14,7 +14,6 @@ from shared.ledger.postgres.rehearsing import rehearse
 from shared.operator.retry import retry
 from shared.operator.verify import verify
 from shared.schemas.topics import LEDGER, RECHECKS
-from tests.postgres.booked import bucket
 from tests.postgres.kept import Event, Kept, payment, signup
 
 CUSTOMERS = ("karim", "rahim", "salma")
@@ -38,6 +37,7 @@ BY_TERMS = pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
 async def kept(connection: asyncpg.Connection) -> Kept:
     """All three in one bucket, so that they are billed on one page."""
     await connection.execute("UPDATE book.fleet SET partitions = 1")
+    await connection.execute("UPDATE book.fleet SET partitions = 1, buckets = 1")
     kept = Kept(connection, buckets=1)
     await kept.tell(*(signup(customer_id, "2026-01-17") for customer_id in CUSTOMERS))
     return kept
@@ -135,6 +135,7 @@ async def test_a_contact_that_cannot_be_read_stops_one_customers_change(
 async def test_a_parked_command_that_cannot_be_read_stops_the_customer_it_waits_for(
     connection: asyncpg.Connection,
 ) -> None:
+    await connection.execute("UPDATE book.fleet SET partitions = 1, buckets = 1")
     kept = Kept(connection, buckets=1)
     await kept.tell(*(payment(f"p-{each}", each, "5.00", "2026-01-20") for each in CUSTOMERS))
     await connection.execute("UPDATE book.parked SET content = '{' WHERE customer_id = 'rahim'")
@@ -216,7 +217,7 @@ async def test_who_cannot_be_told_of_waits_for_a_person_and_others_are_told(
 ) -> None:
     await connection.execute(HURT.format(terms))
     await connection.execute("DELETE FROM book.outgoing")
-    notifier = Notifier(bucket)
+    notifier = Notifier(lambda _: 0)
 
     told = []
     for customer_id in CUSTOMERS:
@@ -241,7 +242,9 @@ async def test_a_notifier_that_meets_what_is_nobodys_data_stops(
     record = await _record(connection, LEDGER, "rahim")
 
     with pytest.raises(asyncpg.UndefinedFunctionError):
-        await Notifier(bucket).set_apart(connection, record, asyncpg.UndefinedFunctionError("gone"))
+        await Notifier(lambda _: 0).set_apart(
+            connection, record, asyncpg.UndefinedFunctionError("gone")
+        )
 
     assert await quarantined(connection) == {}
 
