@@ -103,10 +103,11 @@ async def test_a_batch_goes_on_without_who_lacks_a_period_that_it_reads(
     kept: Kept, connection: asyncpg.Connection
 ) -> None:
     await kept.tick("2026-04-01")
-    await connection.execute("ALTER TABLE book.line DISABLE TRIGGER USER")
+    await connection.execute("ALTER TABLE book.line DISABLE TRIGGER append_only")
     await connection.execute(
         "DELETE FROM book.line WHERE customer_id = 'rahim' AND period = '2026-02'"
     )
+    await connection.execute("ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only")
 
     await kept.tell(*(payment(f"p-{each}", each, "5.00", "2026-01-20") for each in CUSTOMERS))
 
