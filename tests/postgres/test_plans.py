@@ -48,7 +48,7 @@ HOT: dict[str, Parameters] = {
     # A batch and a bill page.
     "accounts": lambda b: tuple(events(b, False)),
     "accounts: with contacts": lambda b: tuple(events(b, True)),
-    "periods": lambda b: tuple(events(b, "2025-11", "2025-12")),
+    "periods": lambda b: tuple(events(b, "2025-11")),
     "add_conflicts": lambda b: (
         payments_of(b), [bytes(32)] * len(b.some), *events(b, "type", "{}", "9", "crm", 1), NOW,
     ),

@@ -77,9 +77,12 @@ async def _load_periods(
     }
     if not firsts:
         return
-    lasts = [months_after(loaded[customer_id].periods[0].period, -1) for customer_id in firsts]
-    asked = list(firsts), list(firsts.values()), lasts
-    for row in await connection.fetch(sql("periods"), *asked):
+    asked = [
+        (customer_id, months_after(first, months))
+        for customer_id, first in firsts.items()
+        for months in range(months_between(first, loaded[customer_id].periods[0].period))
+    ]
+    for row in await connection.fetch(sql("periods"), *map(list, zip(*asked, strict=True))):
         loaded[row[0]].periods.insert(-1, Line._make(row))
     for customer_id, first in firsts.items():
         account = loaded[customer_id]
