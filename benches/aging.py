@@ -1,4 +1,4 @@
-"""Whether a book grows slower with the years: the same work at several ages of its customers."""
+"""Whether work costs more on an old book: the same measurements at one age of its customers."""
 
 import statistics
 import time
@@ -19,14 +19,13 @@ from shared.schemas.inbound import command_of
 
 WARM_UP = 20
 ASKED_MAX = 500
-"""How many customers each question is asked of, after those that warm up."""
+"""Number of customers whose answers are timed."""
 NOTICE_CUSTOMERS = 100
-"""Of how many customers the notifier reads at once what it needs to know."""
+"""Number of customers in a batch of the notifier."""
 
 
 async def aged(customers: int, count: int, shape: Shape, copies: int) -> Figures:
-    """Customers of one age: first questions, while nothing else runs, then payments for the last
-    period, then a bill for everyone."""
+    """Measure queries while no worker runs, then payments for the last period, then a bill run."""
     workers = {"coordinator": 1, "generator": copies, "collector": copies}
     async with empty_fleet(workers) as (fleet, connection):
         names = list(fleet.pids)
@@ -55,8 +54,8 @@ async def aged(customers: int, count: int, shape: Shape, copies: int) -> Figures
 
 
 async def _questions(connection: asyncpg.Connection, zone: ZoneInfo, customers: int) -> Figures:
-    """Return how long one customer's statement, the explanation of their last period, and the facts
-    for notices of many customers take: the median, with all that Python does of it."""
+    """Return medians: one customer's statement, the explanation of their last period, and what the
+    notifier reads of a batch; the work in Python is part of each."""
 
     async def statement(customer: str) -> Any:
         await reports.customer(connection, customer)
@@ -83,7 +82,7 @@ async def _questions(connection: asyncpg.Connection, zone: ZoneInfo, customers: 
 
 
 async def _median_ms(question: Callable[[str], Awaitable[Any]], customers: int) -> float:
-    """Ask of customers spread over the book; return the median in milliseconds."""
+    """Ask for customers spread over the book; return the median in milliseconds."""
     step = max(1, customers // (ASKED_MAX + WARM_UP))
     times = []
     for at in range(ASKED_MAX + WARM_UP):

@@ -11,7 +11,7 @@ from shared.schemas.publish import binary
 LAST = "2026-01"
 """The label of every customer's last period when a measurement begins."""
 PACKAGES = 5
-"""How many packages there are; a customer's number says which one they have."""
+"""Number of packages; a customer's number modulo this is theirs."""
 SIGNED_UP = "billing.customer.signed_up.v1"
 PAID = "billing.payment.received.v1"
 
@@ -21,7 +21,7 @@ def customer_id(number: int) -> str:
 
 
 def signups(customers: int, first: str) -> Iterator[Message]:
-    """Signups on the first day of a month, such as 2024-02."""
+    """Yield signups on the first day of a month, such as 2024-02."""
     for number in range(customers):
         data = signup_data(customer_id(number), number % PACKAGES, first)
         data |= {"name": f"Customer {number}", "phone": f"+88017{number:08d}"}
@@ -53,7 +53,7 @@ def tick(day: str) -> Message:
 
 
 def payments(count: int, customers: int, seed: int) -> Iterator[Message]:
-    """Payments for the last period, of customers drawn from a seed."""
+    """Yield payments for the last period, of customers chosen at random by a seed."""
     chance = random.Random(seed)
     for number in range(count):
         yield payment(f"{seed}-{number}", chance.randrange(customers))
@@ -65,7 +65,7 @@ def payment(payment_id: str, number: int) -> Message:
 
 
 def payment_data(payment_id: str, customer: str, amount: str, label: str) -> dict[str, Any]:
-    """A payment of `amount`, such as 100.00, in the middle of a month."""
+    """Return the data of a payment in the middle of a month; `amount` such as 100.00."""
     return {
         "payment_id": payment_id,
         "customer_id": customer,

@@ -1,4 +1,4 @@
-"""The fleet that a benchmark measures: its book prepared, then left quiet."""
+"""The fleet that a benchmark measures, prepared with customers who have some periods already."""
 
 import asyncio
 import tempfile
@@ -19,6 +19,7 @@ from shared.embedded.preparing import prepare
 from shared.kafka.buckets import bucket_of
 from shared.ledger.period import months_after
 from shared.ledger.postgres import baselines, positions, reports, runs
+from shared.ledger.sentences import counted
 from shared.operator.printing import Counter, progress
 from shared.operator.publish import publish
 from shared.runtime.connecting import connect
@@ -46,8 +47,8 @@ PATIENCE_SECONDS = 3600
 async def fleet_of(
     workers: Mapping[str, int], customers: int, age: int
 ) -> AsyncIterator[tuple[Fleet, asyncpg.Connection]]:
-    """Run a fleet whose customers each have `age` periods, the last one labelled `LAST`, which it
-    was told of by events."""
+    """Run a fleet whose customers each have `age` periods, the last one labelled `LAST`: made by
+    signups and ticks on Kafka."""
     async with empty_fleet({**dict.fromkeys(SEEDING, 1), **workers}) as (fleet, connection):
         began = time.perf_counter()
         await _seed(fleet, connection, customers, age)
@@ -56,7 +57,7 @@ async def fleet_of(
                 await fleet.stop_worker(name)
         await baselines.settle_tables(connection)
         seconds = time.perf_counter() - began
-        progress(f"{customers:,} customers of {age} periods after {seconds:.0f} s")
+        progress(f"{_so_many(customers, age)} after {seconds:.0f} s")
         yield fleet, connection
 
 
@@ -79,9 +80,10 @@ async def empty_fleet(
 async def fill(
     fleet: Fleet, connection: asyncpg.Connection, customers: int, shape: Shape
 ) -> History:
-    """Write customers straight into the book, as if all of theirs had been published long ago.
+    """Write customers straight into the book; the relay will not publish these lines.
 
-    All workers are stopped for it, and stay down.
+    All workers are stopped before, and stay stopped. The workers of `SEEDING` are started by
+    `bring_up_to_date`.
     """
     for name in list(fleet.pids):
         await fleet.stop_worker(name)
@@ -92,16 +94,21 @@ async def fill(
     counter = Counter("months written")
     await history.write(connection, counter)
     counter.done()
-    await baselines.hold_as_published(connection)
+    await baselines.mark_published(connection)
     await baselines.settle_tables(connection)
     await baselines.checkpoint(connection)
     seconds = time.perf_counter() - began
-    progress(f"{customers:,} customers of {shape.periods} periods written after {seconds:.0f} s")
+    progress(f"{_so_many(customers, shape.periods)} written after {seconds:.0f} s")
     return history
 
 
+def _so_many(customers: int, periods: int) -> str:
+    return f"{counted(customers, 'customer')} of {counted(periods, 'period')}"
+
+
 async def bring_up_to_date(fleet: Fleet, connection: asyncpg.Connection) -> None:
-    """Let coordinator and generator, which are started for it, finish a run for `LAST`."""
+    """Start coordinator and generator where they do not run, and let them finish a run for `LAST`:
+    it finds everything billed, and sets the business date."""
     for name in SEEDING:
         if name not in fleet.pids:
             await fleet.start_worker(name)
@@ -125,7 +132,7 @@ async def _seed(fleet: Fleet, connection: asyncpg.Connection, customers: int, ag
 
 
 def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process and all below it, those that have ended included."""
+    """Return the processor time of a process and its descendants, ended ones included."""
     process = psutil.Process(pid)
     total = 0.0
     for each in (process, *process.children(recursive=True)):
@@ -135,7 +142,7 @@ def processor_seconds(pid: int) -> float:
 
 
 def peak_rss_mb(fleet: Fleet) -> float:
-    """Return the greatest resident memory that a worker had so far, in MB of 10^6 bytes."""
+    """Return the largest peak of resident memory of the workers, in MB of 10^6 bytes."""
     return round(max(map(_peak_bytes, fleet.pids.values())) / 1e6, 1)
 
 
@@ -143,7 +150,7 @@ def _peak_bytes(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):  # not Linux: what it has now
+    except (OSError, StopIteration):  # not Linux: its present memory
         return int(psutil.Process(pid).memory_info().rss)
 
 

@@ -1,8 +1,8 @@
-"""Histories written straight into the book: of every size, without Kafka, in a valid chain.
+"""Books of any size written without events: `verify` finds every line right.
 
-The rules work out a handful of customers, one of each kind; everyone else is a copy of one of these
-under an id and with hashes of their own. The book gets them month by month, as time would bring
-them, so that the lines of one customer lie apart.
+The rules make the lines of ten customers, one of each kind; all others are copies of these with
+their own ids and hashes. The book gets them month by month, as in real life: one customer's lines
+are spread over the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +26,9 @@ from shared.ledger.world import World
 from shared.schemas.inbound import MODELS
 
 PATTERN = "c-pattern"
-"""The id of the customers that are copied. No other text of theirs holds it."""
+"""The id of the customers that are copied; copies replace it in every text."""
 CUSTOMERS_AT_ONCE = 5000
-"""How many customers' lines of a month one transaction has."""
+"""Number of customers in one transaction."""
 BY_HUNDREDS = 100
 OWN = ("customer_id", "command_id", "hash")
 """The fields in which a copied line differs from its pattern."""
@@ -36,39 +36,39 @@ CUSTOMER_AT, COMMAND_AT, HASH_AT = (Line._fields.index(name) for name in OWN)
 
 
 class Shape(NamedTuple):
-    """A history's length and how well is paid: `paid` percent of the customers pay each bill in
-    full before the next one, the others never pay."""
+    """Number of periods of each customer, and the percentage of customers who pay each bill in full
+    before the next one; the others never pay."""
 
     periods: int
     paid: int
 
     @property
     def lines_of_hundred(self) -> int:
-        """How many lines a hundred customers have."""
+        """Number of lines of a hundred customers."""
         return self.periods * (BY_HUNDREDS + self.paid)
 
     def customers_for(self, lines: int) -> int:
-        """Return how many customers have about so many lines."""
+        """Return the number of customers who have about so many lines."""
         return max(1, round(lines * BY_HUNDREDS / self.lines_of_hundred))
 
 
 class Month(NamedTuple):
-    """What a month brings a customer: what is judged, and lines with their canonical forms."""
+    """One customer's commands of a month, and their lines with canonical forms."""
 
     judged: Sequence[Judged]
     lines: Sequence[tuple[Line, bytes]]
 
 
 class Pattern(NamedTuple):
-    """A customer to be copied: as their signup opened the account, and month by month."""
+    """A customer to be copied: the account as the signup opened it, and the months."""
 
     opened: Account
     months: Sequence[Month]
 
 
 class History:
-    """Customers and what they have in the book. `world` gives the policies and the instant that
-    all lines bear; the first month is `shape.periods - 1` months before `LAST`."""
+    """Writes customers into a book. `world` has the policies and `recorded_at` of all lines; the
+    first month is `shape.periods - 1` months before `LAST`."""
 
     def __init__(
         self, customers: int, shape: Shape, world: World, zone: ZoneInfo, bucket_of: BucketOf
@@ -106,7 +106,7 @@ class History:
         self._written += 1
 
     def _next(self, month: int, numbers: range) -> Fold:
-        """Return what a month brings some customers, as if it had been judged in one batch."""
+        """Return one month of some customers as a batch that was judged."""
         fold = Fold(self._world)
         for number in numbers:
             customer = customer_id(number)
@@ -125,7 +125,7 @@ class History:
 
 
 def world_at(at: datetime, policies: Mapping[int, Policy]) -> World:
-    """Return the world of a history whose lines bear an instant, under the latest policy."""
+    """Return the world of a history: `recorded_at` of all its lines, and the latest policy."""
     return World(at, policy=policies[max(policies)], policies=policies)
 
 
@@ -135,7 +135,7 @@ def world_at(at: datetime, policies: Mapping[int, Policy]) -> World:
 def pattern(
     package: int, pays: bool, labels: Sequence[str], world: World, zone: ZoneInfo
 ) -> Pattern:
-    """Let the rules work out a customer who signs up in the first month and stays."""
+    """Make a customer by the rules: signed up in the first month, billed in each."""
     fold, months = Fold(world), []
     opened = None
     for label in labels:

@@ -1,4 +1,4 @@
-"""When what a fleet tells the world is out: watched in Kafka, topic by topic."""
+"""When the last record of each outbound topic was on Kafka: the ends of the topics are polled."""
 
 import asyncio
 import time
@@ -8,17 +8,20 @@ from types import TracebackType
 from typing import Self
 
 from shared.kafka.asker import Asker
-from shared.kafka.clients import ANSWER_SECONDS_MAX
 from shared.schemas.topics import ENTITLEMENTS, LEDGER, NOTIFICATIONS
 
 OUT = {"ledger": LEDGER, "notices": NOTIFICATIONS, "entitlements": ENTITLEMENTS}
-"""What is told of a bill, by the name of its figure."""
+"""The topics that a bill run writes to, by the names of their figures."""
 POLL_SECONDS = 0.05
+ANSWER_SECONDS_MAX = 30.0
+"""A broker that takes a whole run may answer late."""
+ANSWER_SECONDS_MAX = 30.0
+"""A broker that takes a whole run may answer late."""
 
 
 class Leaving:
-    """Watches topics while it is entered; time counts from then. A figure is the time of the look
-    that first saw the last record there, so it may be a look too late and is never too early."""
+    """Polls the ends of topics inside `async with`; time counts from its start. A figure is the
+    time of the poll that first saw the last record: never too early, at most one poll too late."""
 
     def __init__(self, kafka: str, topics: Mapping[str, str]) -> None:
         self._asker = Asker(kafka, ANSWER_SECONDS_MAX)

@@ -53,7 +53,7 @@ async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> 
 
 
 async def run_seconds(fleet: Fleet, connection: asyncpg.Connection) -> float:
-    """Let everyone be billed for the month after `LAST`; return how long it took."""
+    """Run the bills of the month after `LAST`; return the seconds from tick to last commit."""
     day = f"{months_after(LAST, 1)}-01"
     began = time.perf_counter()
     await publish(fleet.kafka, [tick(day)])
@@ -86,8 +86,8 @@ async def payments_seconds(
     count: int,
     collectors: Sequence[str],
 ) -> tuple[int, float]:
-    """Publish payments, then start the collectors, which are down. Return how many payments came
-    after their first batch, and how long these took."""
+    """Publish payments, then start the collectors, which are stopped. Return how many payments
+    came after the first batch, and the seconds that these took."""
     await publish(fleet.kafka, payments_of(count, customers, SEED))
     starting = asyncio.gather(*map(fleet.start_worker, collectors))
     await applied(connection, "collector", PAYMENTS, 1)
@@ -97,7 +97,7 @@ async def payments_seconds(
     seconds = time.perf_counter() - began
     await starting
     if count <= first:
-        progress("all came in one batch: measure more payments with --count")
+        progress("all payments were one batch: measure more payments with --count")
     return count - first, seconds
 
 

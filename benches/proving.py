@@ -1,4 +1,4 @@
-"""What proofs cost: `verify` over a whole book, and a seal after few new lines."""
+"""How fast `verify` reads a whole book, and how long a seal takes after few new lines."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from shared.operator.verify import verify as verified
 
 
 async def verify(lines: int, shape: Shape) -> Figures:
-    """Every line of a book recomputed, as `rollforward verify` does."""
+    """Measure `verify` over a whole book."""
     async with empty_fleet(dict.fromkeys(SEEDING, 1)) as (fleet, connection):
         await fill(fleet, connection, shape.customers_for(lines), shape)
         await bring_up_to_date(fleet, connection)
@@ -38,12 +38,12 @@ async def verify(lines: int, shape: Shape) -> Figures:
 
 
 def _worked(fleet: Fleet) -> float:
-    """Return the processor time that all but Kafka took so far."""
+    """Return the processor time of this process and its descendants, without Kafka."""
     return processor_seconds(os.getpid()) - processor_seconds(fleet.server_pids["Kafka"])
 
 
 async def seal(lines: int, new_lines: int, shape: Shape) -> Figures:
-    """A seal of a book that was sealed before, and has about so many new lines since."""
+    """Measure a seal of a book that has about `new_lines` lines since the seal before."""
     async with empty_fleet({}) as (fleet, connection):
         history = await fill(fleet, connection, shape.customers_for(lines), shape)
         before = (await reports.counts(connection))["lines"]
@@ -62,7 +62,7 @@ async def seal(lines: int, new_lines: int, shape: Shape) -> Figures:
 
 
 async def _sealed_seconds(connection: asyncpg.Connection) -> float:
-    """Seal the book and return how long it took."""
+    """Seal the book and return the seconds that it took."""
     began = time.perf_counter()
     await sealing.seal(connection)
     return time.perf_counter() - began

@@ -23,14 +23,14 @@ from shared.operator.settle import settle
 
 POSTGRES = "PostgreSQL"
 CHECKED = "billing_reconciliation_last_success_timestamp_seconds "
-"""The metric that the coordinator shows once it has checked the book after its start."""
+"""The coordinator exports this metric after its first check of the whole book."""
 CALM_SECONDS = 5.0
-"""After so long what a start or a run has left behind is done."""
+"""Time for work that a start or a run leaves behind."""
 POLL_SECONDS = 0.5
 
 
 async def idle(lines: int, shape: Shape, seconds: float) -> Figures:
-    """All workers with nothing to do, on an empty book and then on one of so many lines."""
+    """Measure all workers without work, first on an empty book, then on one of so many lines."""
     async with empty_fleet(ALL) as (fleet, connection):
         await bring_up_to_date(fleet, connection)
         empty = await _at_rest(fleet, seconds)
@@ -51,7 +51,7 @@ async def idle(lines: int, shape: Shape, seconds: float) -> Figures:
 
 
 async def _at_rest(fleet: Fleet, seconds: float) -> dict[str, float]:
-    """Return the percent of one core that each process takes, its children included, once the fleet
+    """Return the percentage of one core that each process and its children use, after the fleet
     has come to rest."""
     await settle(fleet.kafka, fleet.database_admin, timeout=PATIENCE_SECONDS)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -68,7 +68,7 @@ async def _at_rest(fleet: Fleet, seconds: float) -> dict[str, float]:
 
 
 async def _has_checked(metrics: str) -> bool:
-    """Whether the coordinator has looked at the whole book, as it does at its start."""
+    """Return whether the coordinator has checked the whole book, as it does at its start."""
     at = urlsplit(metrics)
     _, shown = await get(str(at.hostname), at.port or 0, at.path)
     return any(line.startswith(CHECKED) for line in shown.splitlines())

@@ -1,7 +1,7 @@
-"""Aged books in three sizes, and what a statement costs on each, by PostgreSQL's own plan.
+"""Aged books, and the cost of a statement there, by EXPLAIN.
 
-A statement is planned as on a worker's connection: prepared once and executed some times, so that
-PostgreSQL has chosen between a plan for all parameters and one for these.
+A statement is planned as on a worker's connection: prepared once and executed several times, so
+that PostgreSQL chooses between a generic plan and one for these parameters.
 """
 
 import json
@@ -25,11 +25,11 @@ from tests.conftest import BUCKETS, PARTITIONS, ZONE
 POLICY = '[[tax]]\ncode = "VAT"\nrate = "5"\nfrom = 2000-01-01\n'
 RECORDED = datetime(2026, 2, 2, tzinfo=UTC)
 ASKED = 5
-"""Of how many customers a batch asks."""
+"""Number of customers in a batch. A share of the book as small as real batches have."""
 WAITING = 40
-"""How many customers have lines that the relay has not published."""
+"""Number of customers whose newest lines the relay has not published."""
 EXECUTED = 6
-"""After five executions PostgreSQL may plan a statement for all parameters."""
+"""From the sixth execution on PostgreSQL may choose a generic plan."""
 OTHERS = (
     """
     INSERT INTO book.notice (
@@ -97,7 +97,7 @@ UPDATE book.relay SET position = coalesce((
 
 @dataclass
 class Aged:
-    """A book and what the parameters of statements may name in it."""
+    """A book, and customers and lines of it for the parameters of statements."""
 
     connection: asyncpg.Connection
     customers: int
@@ -117,7 +117,7 @@ async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> 
     buckets = partial(bucket_of, buckets=BUCKETS)
     history = History(customers, Shape(periods, 90), world, ZoneInfo(ZONE), buckets)
     await history.write(connection)
-    await baselines.hold_as_published(connection)
+    await baselines.mark_published(connection)
     await history.write_month(connection, WAITING)
     for statement in OTHERS:
         await connection.execute(statement)
@@ -143,9 +143,8 @@ async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> 
 
 
 class Cost(NamedTuple):
-    """What executing a statement came to: pages of 8 kB read or written, rows that its plan touched
-    (those thrown away included), how often it began to look into an index, and the tables that it
-    read from end to end."""
+    """The cost of one execution: buffers (pages of 8 kB), rows that the steps of the plan returned
+    or removed, the number of index lookups, the tables with a Seq Scan; and the plan as text."""
 
     buffers: int
     rows: float
@@ -155,7 +154,7 @@ class Cost(NamedTuple):
 
 
 async def cost(book: Aged, name: str, parameters: Sequence[Any]) -> Cost:
-    """Execute a statement as a worker does, and undo it."""
+    """Return the cost of a statement; what it changes is rolled back."""
     connection, statement = book.connection, f"planned_{name}"
     prepared = await connection.prepare(sql(name))
     literals = [
@@ -205,7 +204,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _outline(plan: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    """Yield a line for each step: what it reads, what it gave a time, and how often."""
+    """Yield a line for each step of a plan."""
     named = [
         f"{name.removeprefix('Rows ')}: {plan[name]}"
         for name in plan
@@ -218,7 +217,7 @@ def _outline(plan: dict[str, Any], depth: int = 0) -> Iterator[str]:
 
 
 def _touched(node: dict[str, Any]) -> float:
-    """Return how many rows a step gave or threw away."""
+    """Return the number of rows that a step returned or removed."""
     if node["Actual Loops"] == 0:
         return 0.0
     rows = node["Actual Rows"] + sum(

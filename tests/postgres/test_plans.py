@@ -1,7 +1,7 @@
-"""What workers do all day costs the same on a large book as on a small one, and on an old one.
+"""Statements that workers execute all day cost the same on a small, a large and an old book.
 
-Every statement is in one of two tables: `HOT`, with parameters to try it, or `NOT_HOT`, with the
-reason why it may read more of a larger book. A new statement has to be put into one of them.
+Every statement of `sql/` is in one of two tables: `HOT`, with parameters, or `NOT_HOT`, with the
+reason why it is not measured. A new statement has to be added to one of them.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -22,21 +22,21 @@ from tests.conftest import named
 from tests.postgres.planned import Aged, Cost, aged, cost
 
 SMALL, LARGE, OLD = (400, 24), (3200, 24), (400, 72)
-"""Customers and periods of each book. A table of few pages PostgreSQL rightly reads from end to
-end, so only the large book shows whether an index is there to be used."""
+"""Customers and periods of each book. PostgreSQL rightly prefers a Seq Scan for a small table,
+so only the large book shows whether an index is used."""
 GROWING = {
     "line", "command", "conflict", "account", "notice", "outgoing", "parked", "entitlement",
     "payment_reference",
 }  # fmt: skip
-"""The tables that grow with the book: the large book's may not be read from end to end."""
+"""Tables that grow with the book: no Seq Scan on them in the large book."""
 SHARE, ROWS, BUFFERS = 1.2, 10, 30
-"""What a larger book may cost: this share, and so many rows or buffers more."""
+"""The limit for a larger book: this factor, and so many rows or buffers more."""
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 Parameters = Callable[[Aged], tuple[Any, ...]]
 
 
 def events(book: Aged, *more: Any) -> list[list[Any]]:
-    """Columns of one value for each of the customers asked for, their ids first."""
+    """Return columns: the ids of `some`, then each value repeated for them."""
     return [book.some, *([value] * len(book.some) for value in more)]
 
 
@@ -129,7 +129,7 @@ HOT: dict[str, Parameters] = {
     "statement_as_of": lambda b: (b.one, NOW),
     "unquarantine": lambda b: (b.one,),
 }  # fmt: skip
-"""Statement -> its parameters; after a colon a second way to ask the same statement."""
+"""Statement -> its parameters; what follows a colon tells two uses of one statement apart."""
 A_WHOLE_HISTORY = {"accepted_of", "lines_of", "statement", "statement_as_of"}
 """These give a row or more for each period, so they cost more on an old book."""
 
@@ -210,7 +210,7 @@ async def test_a_statement_of_every_day_costs_the_same_on_a_larger_and_on_an_old
 
 
 def dearer(more: Cost, less: Cost) -> list[str]:
-    """Say what a statement costs on a book that has more. An index may be a level deeper there."""
+    """Say what costs too much on the larger book; an index lookup may read one level more there."""
     found = []
     if more.rows > SHARE * less.rows + ROWS:
         found.append(f"{more.rows:,.0f} rows are touched, not {less.rows:,.0f}")

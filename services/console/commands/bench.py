@@ -10,11 +10,11 @@ import psutil
 
 F = TypeVar("F", bound=Callable[..., Any])
 QUIET_BELOW = 2.0
-"""A load average from here on: others use the machine too, and the figures are theirs as well."""
+"""From this load average on other processes slow the measurement down."""
 
 
 def _print(*measured: Coroutine[Any, Any, dict[str, Any]]) -> None:
-    """Run measurements one after the other and print the figures of each as a line of JSON."""
+    """Run measurements one by one and print the figures of each as a line of JSON."""
     load = round(psutil.getloadavg()[0], 2)
     machine = {"load_average": load, "quiet": load < QUIET_BELOW}
     for each in measured:
@@ -25,14 +25,13 @@ def _print(*measured: Coroutine[Any, Any, dict[str, Any]]) -> None:
 def bench() -> None:
     """Measure a fleet of its own: a line of JSON a run.
 
-    Each run starts servers and workers in a folder that goes away, prepares a history and
-    measures. Where lines are written it then takes its baselines there: `copy_per_second`, COPY of
-    the very lines it wrote into a twin of the table with the same keys and no triggers;
-    `single_per_second`, one transaction for each of them. `ratio` is per_second to
-    copy_per_second.
+    Each run starts servers and workers in a temporary folder, prepares a history and measures.
+    bill-run, payments, latency and cascade then take their baselines there: `copy_per_second`, COPY
+    of the lines they wrote into a table with the same keys and no triggers; `single_per_second`,
+    one transaction for each of them. `ratio` is per_second to copy_per_second.
 
-    `load_average` is that of the minute before the command began, and `quiet` says whether it was
-    below 2: compare only figures of a quiet machine.
+    `load_average` is that of the last minute when the command starts, `quiet` whether it is below
+    2. Only figures of a quiet machine can be compared.
     """
 
 
@@ -70,7 +69,7 @@ def lines_option(default: int) -> Callable[[F], F]:
         default=default,
         show_default=True,
         metavar="N",
-        help="About how many ledger lines the book has.",
+        help="Number of ledger lines in the book, about.",
     )
 
 
@@ -80,7 +79,7 @@ PERIODS = click.option(
     default=24,
     show_default=True,
     metavar="N",
-    help="How many periods each customer of the book has.",
+    help="Number of periods of each customer.",
 )
 PAID = click.option(
     "--paid",
@@ -88,7 +87,7 @@ PAID = click.option(
     default=90,
     show_default=True,
     metavar="PERCENT",
-    help="How many of the customers pay each bill in full; the others never pay.",
+    help="Share of customers who pay each bill in full; the others never pay.",
 )
 
 
@@ -111,9 +110,9 @@ def count_option(default: int, what: str) -> Callable[[F], F]:
 def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> None:
     """One bill for each customer: from the tick on Kafka to the last committed line.
 
-    With --whole-fleet also `told_seconds`: from the tick until the last ledger event, notice and
-    entitlement are on Kafka; and `ledger_seconds`, `notices_seconds` and `entitlements_seconds`,
-    the same of each (null: there was none, for a bill moves no entitlement of who owed before).
+    With --whole-fleet also `told_seconds`, from the tick until the last ledger event, notice and
+    entitlement are on Kafka, and `ledger_seconds`, `notices_seconds` and `entitlements_seconds`
+    for each of them. Null: there was none. These customers never pay, so their entitlements stay.
     """
     from benches import measuring
 
@@ -171,14 +170,14 @@ def cascade(count: int, age: int) -> None:
     default=30.0,
     show_default=True,
     metavar="N",
-    help="For how long each of the two fleets is watched.",
+    help="Length of each of the two measurements.",
 )
 def idle(lines: int, periods: int, paid: int, seconds: float) -> None:
-    """A whole fleet with nothing to do: its processor time on an empty book, and on a full one.
+    """A whole fleet without work: its processor time on an empty book, then on a full one.
 
-    `cpu_percent` and `cpu_percent_empty` are percent of one core, of all workers and PostgreSQL
-    together; Kafka is left out. The book is written straight into PostgreSQL, valid line by line,
-    and held as published.
+    `cpu_percent_empty` and `cpu_percent` are percentages of one core, for all workers and
+    PostgreSQL together, without Kafka; `by_process` has the parts. The book is written straight
+    into PostgreSQL, its lines are valid, and the relay does not publish them.
     """
     from benches import resting
     from benches.history import Shape
@@ -198,16 +197,16 @@ def idle(lines: int, periods: int, paid: int, seconds: float) -> None:
     show_default=True,
     multiple=True,
     metavar="N",
-    help="How many periods each customer has: a line of figures for each N that is given.",
+    help="Number of periods of each customer; may be repeated, for a line of figures each.",
 )
 @PAID
 @COPIES
 def aged(customers: int, count: int, periods: tuple[int, ...], paid: int, copies: int) -> None:
-    """The same customers with few periods and with many: what years cost.
+    """The same customers with few periods and with many.
 
-    `run_per_second` and `payments_per_second` as in `bill-run` and `payments`; `statement_ms` and
-    `explain_ms` a customer's statement and the explanation of one period, `notice_ms` what the
-    notifier reads of 100 customers; medians.
+    `run_per_second` and `payments_per_second` as in `bill-run` and `payments` (null: all payments
+    were one batch). Medians: `statement_ms` and `explain_ms` for one customer's statement and the
+    explanation of one period, `notice_ms` for what the notifier reads of 100 customers.
     """
     from benches import aging
     from benches.history import Shape
@@ -220,10 +219,10 @@ def aged(customers: int, count: int, periods: tuple[int, ...], paid: int, copies
 @PERIODS
 @PAID
 def verify(lines: int, periods: int, paid: int) -> None:
-    """Every line of a book recomputed, as `rollforward verify` does it: lines a second.
+    """How many lines a second `rollforward verify` checks.
 
-    `cpu_us_per_line` is the processor time of all processes but Kafka, which a busy machine moves
-    less than the lines a second.
+    `cpu_us_per_line` is the processor time of all processes without Kafka: it depends less on the
+    load of the machine.
     """
     from benches import proving
     from benches.history import Shape
@@ -239,15 +238,13 @@ def verify(lines: int, periods: int, paid: int) -> None:
     default=10_000,
     show_default=True,
     metavar="N",
-    help="About how many lines were written since the seal before; at most a period of everyone.",
+    help="Number of lines since the seal before, about; at most one period of everyone.",
 )
 @PERIODS
 @PAID
 def seal(lines: int, new_lines: int, periods: int, paid: int) -> None:
-    """A seal after `new_lines` lines, in a book of `lines` that was sealed before them.
-
-    `first_seconds` is what that seal of everything took.
-    """
+    """How long a seal takes: `first_seconds` the first one, over all lines but the new ones;
+    `seconds` the next one, after `new_lines` more."""
     from benches import proving
     from benches.history import Shape
 

@@ -46,18 +46,18 @@ async def settle_tables(connection: asyncpg.Connection) -> None:
 
 
 async def checkpoint(connection: asyncpg.Connection) -> None:
-    """Bring what was loaded to the disk, so that it is not brought there during a measurement."""
+    """Write what was loaded to the disk, so that this does not happen during a measurement."""
     await connection.execute("CHECKPOINT")
 
 
 async def now(connection: asyncpg.Connection) -> datetime:
-    """Return what the database's clock shows."""
+    """Return the time of the database's clock."""
     at: datetime = await connection.fetchval(sql("baseline_now"))
     return at
 
 
-async def hold_as_published(connection: asyncpg.Connection) -> None:
-    """Move the relay behind every line there is; no relay runs meanwhile."""
+async def mark_published(connection: asyncpg.Connection) -> None:
+    """Move the relay's cursor behind every line, so that none is published. No relay runs."""
     await connection.execute(sql("baseline_published"))
 
 

@@ -1,2 +1,2 @@
--- What the database's clock shows.
+-- The time of the database's clock.
 SELECT clock_timestamp();

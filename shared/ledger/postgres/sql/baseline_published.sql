@@ -1,4 +1,4 @@
--- Moves the relay behind every line that a benchmark has written straight into the book.
+-- Moves the relay's cursor behind every line: a benchmark has written them, nobody reads them.
 UPDATE book.relay SET position = coalesce((
     SELECT position FROM book.line WHERE line.bucket = relay.bucket ORDER BY position DESC LIMIT 1
 ), 0)
