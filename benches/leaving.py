@@ -15,8 +15,6 @@ OUT = {"ledger": LEDGER, "notices": NOTIFICATIONS, "entitlements": ENTITLEMENTS}
 POLL_SECONDS = 0.05
 ANSWER_SECONDS_MAX = 30.0
 """A broker that takes a whole run may answer late."""
-ANSWER_SECONDS_MAX = 30.0
-"""A broker that takes a whole run may answer late."""
 
 
 class Leaving:
