@@ -1,6 +1,7 @@
-"""Values that options take: days and instants."""
+"""Values that options take: days, instants and seconds."""
 
-from datetime import date, datetime
+import math
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
@@ -38,4 +39,20 @@ class Instant(click.ParamType):
         if moment.tzinfo is None:
             like = moment.isoformat(timespec="seconds") + "+06:00"
             self.fail(f"{value!r} has no offset: write {like} or so", param, context)
-        return moment
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} lies outside the years 1 to 9999", param, context)
+
+
+class Seconds(click.FloatRange):
+    """How long to wait: more than 0."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: Any, context: Any) -> float:
+        seconds: float = super().convert(value, param, context)
+        if math.isnan(seconds):  # less than nothing and more than nothing
+            self.fail(f"{value!r} is not a number of seconds", param, context)
+        return seconds

@@ -107,11 +107,16 @@ def _explained(url: str, error: Exception) -> Exception | None:
         )
     if isinstance(error, trouble.RIGHTS):
         return SettingsError(f"the database at {place} does not allow this: {why}")
-    if code == trouble.USAGE:
+    if code == trouble.USAGE or _cannot_be_sent(error):
         return SettingsError(f"this cannot be asked of a database: {why}")
     if isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.InterfaceError):
         return None if code is None else Unreachable(f"PostgreSQL at {place} went away: {why}")
     return None if code is None else Unreachable(f"PostgreSQL at {place} cannot do this now: {why}")
+
+
+def _cannot_be_sent(error: Exception) -> bool:
+    """Whether asyncpg refused an argument before it was sent: too large a number, no UTF-8."""
+    return isinstance(error, asyncpg.DataError) and str(error).startswith("invalid input for query")
 
 
 async def _expect_migrated(connection: asyncpg.Connection) -> None:

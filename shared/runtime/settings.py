@@ -193,6 +193,8 @@ def _database_url(text: str | None, password_file: str | None) -> str | None:
     try:
         url = urlsplit(text.strip())
         usable = url.scheme in _DATABASE_SCHEMES and url.hostname and (url.port or 1) > 0
+        # asyncpg would take what stands behind the first @ for the host, a password's end too.
+        usable = usable and url.netloc.count("@") <= 1 and "%" not in url.netloc.split("@")[-1]
     except ValueError:  # the port is not a number
         usable = False
     if not usable:

@@ -64,9 +64,11 @@ def test_help_names_every_command_of_the_contract() -> None:
         ("worker", "relay"),
         ("up",),
         ("settle", "--timeout", "0"),
+        ("settle", "--timeout", "nan"),
         ("tick", "--as-of", "2026-02-30"),
         ("tick", "--as-of", "1999-12-31"),
         ("statement", "c-1", "--as-of", "2026-02-01T00:00:00"),
+        ("statement", "c-1", "--as-of", "9999-12-31T23:59:59-14:00"),
         ("nothing-like-this",),
     ],
 )
@@ -108,6 +110,8 @@ def test_a_broker_that_is_away_is_exit_code_3() -> None:
         ("ROLLFORWARD_DATABASE_URL", "mysql://x"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslmode=verify_full"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?ssl=require"),
+        ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very@secret@h/b"),
+        ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h%00/b"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslrootcert=/no/such.pem"),
     ],
 )

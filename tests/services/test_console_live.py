@@ -268,14 +268,38 @@ async def test_settle_says_what_is_not_done(kafka: Kafka, database: str) -> None
         await until(is_said, f"settle to say {missing}")
 
 
-async def test_where_there_are_no_letters_nothing_is_listed_replayed_or_set_aside(
+async def test_without_a_dead_letter_there_is_nothing_to_list_or_replay(
     kafka: Kafka, database: str
 ) -> None:
-    async with live(kafka.bootstrap, database) as fleet:
-        at = Clerk(fleet)
+    async with clerk(kafka, database) as at:
         assert json.loads(await at.says("dlq", "list", "--json")) == []
-        assert json.loads(await at.says("dlq", "replay", "--json"))["replayed"] == 0
+        pressed = json.loads(await at.says("dlq", "replay", "--json"))
         assert "0" in await at.says("positions", "set-aside", "billing.payments.v1")
+
+    assert pressed == {"replayed": 0, "applied_already": 0, "unreadable": 0}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("statement", "c-\udcff"),
+        ("explain", "c-\udcff", "2026-01"),
+        ("refusals", "c-\udcff"),
+        ("refusals", "--limit", "99999999999999999999"),
+    ],
+    ids=["statement", "explain", "refusals", "limit"],
+)
+async def test_what_cannot_be_asked_of_a_database_is_exit_code_2(
+    database: str, arguments: tuple[str, ...]
+) -> None:
+    servers = {"ROLLFORWARD_KAFKA": "127.0.0.1:1", "ROLLFORWARD_DATABASE_URL": database}
+    done = await asyncio.to_thread(
+        CliRunner().invoke, main, arguments, env=servers | {"ROLLFORWARD_DATA": ""}
+    )
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "cannot be asked" in line
 
 
 async def test_a_dead_letter_is_listed_and_replayed_only_when_it_can_be_read(

@@ -8,6 +8,7 @@ import click
 
 from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Misconfigured, Problem
+from services.console.values import Seconds
 from services.workers import WORKERS, parts_of, worker_command
 from shared.ledger.sentences import sentence
 from shared.operator.printing import print_json, progress
@@ -109,7 +110,7 @@ def worker(name: str) -> None:
 @click.command()
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=60.0,
     show_default=True,
     metavar="S",

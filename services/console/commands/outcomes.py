@@ -10,6 +10,7 @@ import click
 
 from services.console.finding import Servers
 from services.console.problems import Away, Problem
+from services.console.values import Seconds
 from shared.ledger.sentences import counted, sentence
 from shared.operator.printing import print_json, print_table, progress
 
@@ -25,7 +26,7 @@ def timeout_option(command: F) -> F:
     """Give a command the option --timeout, as the argument `timeout` (seconds)."""
     return click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(),
         default=QUIET_SECONDS,
         show_default=True,
         metavar="S",

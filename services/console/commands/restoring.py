@@ -15,6 +15,7 @@ from services.console.finding import (
     json_option,
 )
 from services.console.problems import Problem
+from services.console.values import Seconds
 from shared.ledger.sentences import counted
 from shared.operator.printing import plain, print_json, print_table, progress
 
@@ -155,7 +156,7 @@ def notices(context: click.Context, status: str | None, data: Path | None, as_js
 def _decision(command: Any) -> Any:
     timeout = click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(),
         default=60.0,
         show_default=True,
         metavar="S",
