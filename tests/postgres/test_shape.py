@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from services.console.main import main
+from shared.embedded import Postgres
 from shared.ledger.postgres.migrate import steps
 from shared.ledger.postgres.shape import (
     BookDiffers,
     expect_fit,
     expect_migrated,
+    flat,
     shape_of,
     wanted,
 )
@@ -110,6 +112,42 @@ async def test_a_book_as_it_was_migrated_fits_whatever_the_search_path(
     await connection.execute(f"SET search_path = {path}; SET ROLE rollforward_writer")
 
     assert await expect_fit(connection) == []
+
+
+async def test_a_book_that_was_dumped_and_put_back_fits(
+    connection: asyncpg.Connection, database: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    """PostgreSQL writes a constraint otherwise once it has read its own text of it."""
+    put_back = f"{database.rpartition('/')[0]}/put_back"
+    dump = str(tmp_path / "dump")
+    await connection.execute("CREATE DATABASE put_back")
+    try:
+        for program, *arguments in (
+            ("pg_dump", "--format=custom", f"--file={dump}", database),
+            ("pg_restore", "--exit-on-error", f"--dbname={put_back}", dump),
+        ):
+            run = await asyncio.create_subprocess_exec(postgres._bin / program, *arguments)
+            assert await run.wait() == 0
+        there = await asyncpg.connect(put_back)
+        assert await expect_fit(there) == []
+        await there.close()
+    finally:
+        await connection.execute("DROP DATABASE put_back WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ("CHECK (((a >= 0) AND (a < b)) AND (c))", "CHECK ((a >= 0) AND (a < b) AND (c))"),
+        ("CHECK (a AND (b AND (c OR (d OR e))))", "CHECK (a AND b AND (c OR d OR e))"),
+        ("CHECK ((a OR b) AND c)", "CHECK ((a OR b) AND c)"),
+        ("CHECK (NOT (a AND b) AND f(a AND b) AND c)",) * 2,
+        ("CHECK (a <> '((b AND c) AND d)''' AND (b))",) * 2,
+        ("CHECK (a",) * 2,
+    ],
+)
+def test_brackets_that_say_nothing_are_no_difference(fact: str, said: str) -> None:
+    assert flat(fact) == said
 
 
 async def test_a_book_changed_by_hand_is_told_by_what_was_changed(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import asyncpg
 
@@ -35,14 +36,65 @@ with the kind of thing."""
 def wanted() -> Shape:
     """Return the shape that the migrations of this release lead to."""
     text = files("shared.ledger.postgres").joinpath("shape.json").read_text("utf-8")
-    shape: Shape = json.loads(text)
-    return shape
+    return {name: flat(fact) for name, fact in json.loads(text).items()}
 
 
 async def shape_of(connection: asyncpg.Connection, tables: Collection[str] | None = None) -> Shape:
     """Return the shape of the book as it is; `tables` are those wanted, by their names there."""
     rows = await connection.fetch(sql("shape"), tables)
-    return {row["what"]: row["fact"] for row in rows}
+    return {row["what"]: flat(row["fact"]) for row in rows}
+
+
+def flat(fact: str) -> str:
+    """Return a definition in which `(a AND b) AND c` is `a AND b AND c`, and OR likewise.
+
+    PostgreSQL keeps such brackets from BETWEEN, and loses them where it reads its own text again: a
+    book that pg_dump has written is the same book.
+    """
+    opened: list[list[_Part]] = [[]]
+    for word in _WORDS.findall(fact):
+        if word == "(":
+            opened.append([])
+        elif word == ")" and len(opened) > 1:
+            inner = opened.pop()
+            opened[-1].append(inner)
+        else:
+            opened[-1].append(word)
+    if len(opened) > 1:
+        return fact  # brackets that do not match: no definition that we know
+    return _joined(opened[0])
+
+
+_WORDS = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[()]|\w+|\s+|[^\w\s()'"]+|['"]""")
+_Part = str | list[Any]
+_CHAINS = ("AND", "OR")
+
+
+def _joined(parts: list[_Part]) -> str:
+    """Write the parts of one pair of brackets; of a chain of ANDs alone, or of ORs, without the
+    brackets around links that are such chains themselves."""
+    chain = _chain(parts)
+    text = ""
+    for at, part in enumerate(parts):
+        if isinstance(part, str):
+            text += part
+            continue
+        is_link = _is_end(parts[:at], chain, -1) and _is_end(parts[at + 1 :], chain, 0)
+        inner = _joined(part)
+        text += inner if chain and is_link and _chain(part) == chain else f"({inner})"
+    return text
+
+
+def _chain(parts: list[_Part]) -> str | None:
+    """Return the one word of _CHAINS that stands between these parts; None where it is not one."""
+    found = {part for part in parts if part in _CHAINS}
+    return str(found.pop()) if len(found) == 1 else None
+
+
+def _is_end(beside: list[_Part], chain: str | None, near: int) -> bool:
+    """Whether a link of the chain ends here: beside it is nothing, or the chain's word."""
+    words = [part for part in beside if not (isinstance(part, str) and part.isspace())]
+    return not words or words[near] == chain
 
 
 @cache
