@@ -15,6 +15,19 @@ SECONDS_MAX = 10
 """How long a server may take to accept a connection."""
 
 
+ALWAYS = {
+    # A batch must see what was committed while it waited for its locks. In a snapshot from before,
+    # it would write lines that are there already, and customers would be set apart for it.
+    "default_transaction_isolation": "read committed",
+    # How values and definitions are written as text, which we read or compare.
+    "DateStyle": "ISO",
+    "bytea_output": "hex",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+}
+"""Set in every session, whatever the server, the database or the login has as its default."""
+
+
 class NotLetIn(Exception):
     """PostgreSQL answers, but one side does not accept the other: a certificate, a password, a
     role. The message says which; trying again does not help."""
@@ -55,9 +68,8 @@ async def connect(
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise NotLetIn(f"{error}; look at the login and password of the database URL") from None
     try:
-        wanted = {**(settings or {}), **({"role": role} if role else {})}
-        if wanted:
-            await set_session(connection, wanted)
+        role_too = {"role": role} if role else {}
+        await set_session(connection, {**ALWAYS, **(settings or {}), **role_too})
     except BaseException:
         connection.terminate()
         raise

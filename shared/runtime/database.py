@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
 
 def nobodys(error: BaseException) -> bool:
     """Whether an error says that the book or our rights are not what this release needs."""
-    if isinstance(error, BookDiffers):
-        return True
+    if isinstance(error, BookDiffers | asyncpg.SequenceGeneratorLimitExceededError):
+        return True  # a sequence at its end is of class 22, and refuses every row
     return isinstance(error, asyncpg.PostgresError) and not isinstance(error, PASSING + OF_DATA)
 
 

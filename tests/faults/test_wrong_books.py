@@ -71,6 +71,10 @@ WRONG: dict[str, tuple[str, str | None]] = {
         CREATE TRIGGER no BEFORE INSERT ON book.line EXECUTE FUNCTION public.no()""",
         "DROP TRIGGER no ON book.line",
     ),
+    "sequence at its end": (
+        "SELECT setval('book.line_position_seq', 9223372036854775807)",
+        "SELECT setval('book.line_position_seq', 1000)",
+    ),
     "rights revoked": (
         "REVOKE INSERT ON book.line FROM rollforward_writer",
         "GRANT INSERT ON book.line TO rollforward_writer",
