@@ -135,6 +135,23 @@ async def test_a_book_that_was_dumped_and_put_back_fits(
         await connection.execute("DROP DATABASE put_back WITH (FORCE)")
 
 
+async def test_indexes_may_be_made_anew_under_workers(
+    connection: asyncpg.Connection, database: str
+) -> None:
+    reader, other = await asyncpg.connect(database), await asyncpg.connect(database)
+    async with reader.transaction(isolation="repeatable_read"):
+        await reader.fetch("SELECT FROM book.line")  # REINDEX waits for it
+        for table in ("line", "run"):
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await other.execute("SET statement_timeout = '2s'")
+                await other.execute(f"REINDEX TABLE CONCURRENTLY book.{table}")
+    left = await connection.fetch("SELECT relname FROM pg_class WHERE relname LIKE '%\\_ccnew'")
+    assert {"line_pkey_ccnew", "run_period_claimed_ccnew"} <= {row["relname"] for row in left}
+    assert await expect_fit(connection) == []
+    await reader.close()
+    await other.close()
+
+
 @pytest.mark.parametrize(
     ("fact", "said"),
     [

@@ -19,6 +19,8 @@ from shared.ledger.postgres.statements import sql
 
 CONTRACT = ".contract."
 """A migration with this in its name takes away what releases before it need."""
+REINDEXING = re.compile(r"^unique index \S+_cc(new|old)\d* of ")
+"""The second index that REINDEX CONCURRENTLY has while it works, and leaves where it is ended."""
 WIDER = {"smallint": ("integer", "bigint"), "integer": ("bigint",)}
 
 
@@ -164,7 +166,7 @@ def _differing(found: Shape) -> Iterator[str]:
         elif there != fact and not _widened(fact, there):
             yield f"{name} {_is_not(name, there, fact)}"
     for name in sorted(found.keys() - wanted().keys()):
-        if not name.startswith(("column ", "function ")):
+        if not name.startswith(("column ", "function ")) and not REINDEXING.search(name):
             yield f"{name} is not known to this release: {found[name]}"
     yield from _must_be_given(found)
 
