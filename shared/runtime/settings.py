@@ -178,7 +178,7 @@ def _bootstrap(text: str | None) -> str | None:
     servers = [server.strip() for server in text.split(",")]
     for server in servers:
         host, _, port = server.rpartition(":")
-        if not host or "/" in host or not (port.isascii() and port.isdigit()):
+        if not _is_host(host) or "/" in host or not _is_port(port):
             raise SettingsError(f"ROLLFORWARD_KAFKA: {server!r} is not host:port")
     return ",".join(servers)
 
@@ -195,6 +195,7 @@ def _database_url(text: str | None, password_file: str | None) -> str | None:
         usable = url.scheme in _DATABASE_SCHEMES and url.hostname and (url.port or 1) > 0
         # asyncpg would take what stands behind the first @ for the host, a password's end too.
         usable = usable and url.netloc.count("@") <= 1 and "%" not in url.netloc.split("@")[-1]
+        usable = usable and all(map(_is_host, str(url.hostname).split(",")))
     except ValueError:  # the port is not a number
         usable = False
     if not usable:
@@ -211,6 +212,18 @@ def _database_url(text: str | None, password_file: str | None) -> str | None:
         user, address = url.netloc.rsplit("@", 1)
         url = url._replace(netloc=f"{user.removesuffix(':')}:{password}@{address}")
     return url._replace(scheme="postgresql").geturl()
+
+
+def _is_host(text: str) -> bool:
+    """Whether a name can be looked up at all: no empty part, none of more than 63 characters."""
+    try:
+        return bool(text.strip().encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65535
 
 
 def _check_options(query: str) -> None:

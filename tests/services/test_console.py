@@ -107,6 +107,9 @@ def test_a_broker_that_is_away_is_exit_code_3() -> None:
     [
         ("ROLLFORWARD_ZONE", "Asia/Dacca-on-Sea"),
         ("ROLLFORWARD_KAFKA", "no-port"),
+        ("ROLLFORWARD_KAFKA", "127.0.0.1:99999"),
+        ("ROLLFORWARD_KAFKA", "kafka..example:9092"),
+        ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@db..example/b"),
         ("ROLLFORWARD_DATABASE_URL", "mysql://x"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslmode=verify_full"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?ssl=require"),
