@@ -141,9 +141,9 @@ async def test_indexes_may_be_made_anew_under_workers(
     reader, other = await asyncpg.connect(database), await asyncpg.connect(database)
     async with reader.transaction(isolation="repeatable_read"):
         await reader.fetch("SELECT FROM book.line")  # REINDEX waits for it
+        await other.execute("SET statement_timeout = '2s'")
         for table in ("line", "run"):
             with pytest.raises(asyncpg.QueryCanceledError):
-                await other.execute("SET statement_timeout = '2s'")
                 await other.execute(f"REINDEX TABLE CONCURRENTLY book.{table}")
     left = await connection.fetch("SELECT relname FROM pg_class WHERE relname LIKE '%\\_ccnew'")
     assert {"line_pkey_ccnew", "run_period_claimed_ccnew"} <= {row["relname"] for row in left}
