@@ -61,7 +61,7 @@ def fault_in(rules: Recorded, rows: Rows, plain: Plain) -> Fault | None:
     checking.commands(rows.commands)
     checking.lines(rows.lines)
     _, suspects = checking.done()
-    return suspects[0].checked.fault if suspects else None
+    return suspects[0].fault if suspects else None
 
 
 def rows_of(rules: Recorded, customer_id: str) -> Rows:

@@ -46,6 +46,10 @@ def fault_of(kept: Kept, common: Common, slack: timedelta = NO_SLACK) -> Fault |
     return audit.end(kept.opened, kept.excused)
 
 
-def is_explained(kept: Kept, common: Common, slack: timedelta) -> bool:
-    """Whether a clock that was set back by so much explains what is a fault by the instants."""
-    return bool(slack) and fault_of(kept, common, slack) is None
+def judged_again(found: Fault, kept: Kept, common: Common, slack: timedelta) -> Fault | None:
+    """Return what is still a fault where instants may be wrong by `slack`: the later of the two,
+    for what comes before it is right in some order."""
+    if not slack:
+        return found
+    again = fault_of(kept, common, slack)
+    return again if again is None or again.seq > found.seq else found

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
-from shared.ledger.audit.customer import Common, Kept, fault_of, is_explained
+from shared.ledger.audit.customer import Common, Kept, fault_of, judged_again
 from shared.ledger.audit.fault import Fault
 from shared.ledger.audit.outcomes import ticks_fault
 from shared.ledger.errors import PolicyError, Unreadable
@@ -45,15 +45,16 @@ class Checked(NamedTuple):
     fault: Fault | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ground:
     """What every range is checked against; `fault` is what is wrong with the fleet's own rows,
-    ticks and policy versions. `plain` remembers forms from one range to the next."""
+    ticks and policy versions. `plain` and `slack` are kept from one range to the next."""
 
     zone: ZoneInfo
     common: Common
     plain: Plain
     fault: Fault | None
+    slack: timedelta | None = None
 
 
 async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Ground:
@@ -168,18 +169,23 @@ async def check(
     await _copy(connection, sql("verify_commands"), span, checking.commands)
     await _copy(connection, sql("verify_lines"), span, checking.lines)
     checked, suspects = checking.done()
-    slack = await _slack(connection) if suspects else NO_SLACK
-    for found, kept in suspects:
-        if kept is None or not is_explained(kept, ground.common, slack):
-            return found
+    for read, found, kept in suspects:
+        fault: Fault | None = found
+        if kept is not None:
+            slack = await _slack(connection, ground)
+            fault = judged_again(found, kept, ground.common, slack)
+        if fault is not None:
+            return read._replace(fault=fault)
     return checked
 
 
-async def _slack(connection: asyncpg.Connection) -> timedelta:
+async def _slack(connection: asyncpg.Connection, ground: Ground) -> timedelta:
     """Return by how much instants may contradict the order in which rows were written: twice what
-    the book shows, for no row was written at the very moment that a clock was set back."""
-    back: timedelta | None = await connection.fetchval(sql("verify_clock"))
-    return 2 * (back or NO_SLACK)
+    the book shows, for no row was written at the very moment that a clock was set back. It reads
+    the whole book, so a process asks once, and only where something looks wrong."""
+    if ground.slack is None:
+        ground.slack = 2 * (await connection.fetchval(sql("verify_clock")) or NO_SLACK)
+    return ground.slack
 
 
 async def _copy(
@@ -201,10 +207,11 @@ async def _copy(
 
 
 class Suspect(NamedTuple):
-    """A fault, with what was read before that customer. The rows are given where a clock that was
+    """A fault, and what was read before that customer. The rows are given where a clock that was
     set back may explain it."""
 
-    checked: Checked
+    read: Checked
+    fault: Fault
     kept: Kept | None
 
 
@@ -302,4 +309,4 @@ class Checking:
         return Asked(command, row["outcome"], row["reason"], row["recorded_at"])
 
     def _found(self, fault: Fault, kept: Kept | None = None) -> None:
-        self._suspects.append(Suspect(self._checked._replace(fault=fault), kept))
+        self._suspects.append(Suspect(self._checked, fault, kept))
