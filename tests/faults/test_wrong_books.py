@@ -57,8 +57,8 @@ WRONG: dict[str, tuple[str, str | None]] = {
         "ALTER TABLE book.line DROP CONSTRAINT small",
     ),
     "default dropped": (
-        "ALTER TABLE book.line ALTER xid DROP DEFAULT",
-        "ALTER TABLE book.line ALTER xid SET DEFAULT pg_current_xact_id()",
+        "ALTER TABLE book.notice ALTER status DROP DEFAULT",
+        "ALTER TABLE book.notice ALTER status SET DEFAULT 'requested'",
     ),
     "identity dropped": (
         "ALTER TABLE book.command ALTER position DROP IDENTITY",
