@@ -56,10 +56,6 @@ WRONG: dict[str, tuple[str, str | None]] = {
         "ALTER TABLE book.line ADD CONSTRAINT small CHECK (paid < 1) NOT VALID",
         "ALTER TABLE book.line DROP CONSTRAINT small",
     ),
-    "default dropped": (
-        "ALTER TABLE book.notice ALTER status DROP DEFAULT",
-        "ALTER TABLE book.notice ALTER status SET DEFAULT 'requested'",
-    ),
     "identity dropped": (
         "ALTER TABLE book.command ALTER position DROP IDENTITY",
         """ALTER TABLE book.command ALTER position ADD GENERATED ALWAYS AS IDENTITY;
