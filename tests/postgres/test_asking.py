@@ -74,10 +74,10 @@ async def test_refusals_of_somebody_unknown_fail_and_those_of_a_customer_may_be_
 
 
 INSTANT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?([+-]\d\d:?\d\d|Z| UTC)"
-QUARANTINED = "INSERT INTO book.quarantine (customer_id, reason, since) VALUES ('x', 'why', now())"
+QUARANTINED = "INSERT INTO book.quarantine VALUES ('x', 'why', now(), 0)"
 NOTICE = (
-    "INSERT INTO book.notice (notice_id, customer_id, kind, period, amount, text, segments)"
-    " VALUES ('due/rahim/2026-01', 'rahim', 'due', '2026-01', 1, 'Pay', 1)"
+    "INSERT INTO book.notice (notice_id, customer_id, kind, period, amount, text, segments,"
+    " bucket) VALUES ('due/rahim/2026-01', 'rahim', 'due', '2026-01', 1, 'Pay', 1, 0)"
 )
 
 

@@ -49,7 +49,7 @@ async def test_a_reader_waits_for_the_writer_whose_lines_bear_an_earlier_instant
     await books.play(signup("rahim", "2026-01-01"))
     writing = books.connection.transaction()
     await writing.start()
-    await lock_buckets(books.connection, [bucket_of(customer_id, 12)])
+    await lock_buckets(books.connection, [bucket_of(customer_id, 96)])
     if customer_id == "karim":
         await books.play(signup("karim", "2026-01-01"))
     await books.play(pay("p-1", customer_id, 30_000, "2026-01-02"))
@@ -70,7 +70,7 @@ async def test_a_reader_who_lingers_holds_up_no_writer(
         await _asked(other, "rahim")
         async with books.connection.transaction():
             await asyncio.wait_for(
-                lock_buckets(books.connection, [bucket_of("rahim", 12)]), timeout=QUIET_SECONDS
+                lock_buckets(books.connection, [bucket_of("rahim", 96)]), timeout=QUIET_SECONDS
             )
 
 
@@ -78,7 +78,7 @@ async def test_a_reader_waits_for_no_writer_who_came_later_and_for_no_dump(
     books: Booked, other: asyncpg.Connection, database: str
 ) -> None:
     await books.play(signup("rahim", "2026-01-01"))
-    bucket = bucket_of("rahim", 12)
+    bucket = bucket_of("rahim", 96)
     first, second = [await asyncpg.connect(database) for _ in range(2)]
     writing = first.transaction()
     await writing.start()
@@ -122,7 +122,7 @@ async def test_no_search_path_lets_a_reader_pass_a_writer(
     )
     await other.execute("SET ROLE rollforward_reader; SET search_path = blind, pg_catalog")
     async with books.connection.transaction():
-        await lock_buckets(books.connection, [bucket_of("rahim", 12)])
+        await lock_buckets(books.connection, [bucket_of("rahim", 96)])
         reading = asyncio.create_task(_asked(other, "rahim"))
         await _waits(books.connection, other.get_server_pid())
 
