@@ -45,6 +45,7 @@ def payments_of(book: Aged) -> list[str]:
 
 
 HOT: dict[str, Parameters] = {
+    "set_back": lambda b: (),
     # A batch and a bill page.
     "accounts": lambda b: tuple(events(b, False)),
     "accounts: with contacts": lambda b: tuple(events(b, True)),
@@ -154,7 +155,7 @@ NOT_HOT = {
     "it sets a session or a server up": (
         "allow_login be_patient close_other_databases copied_session make_buckets"
         " migrations_applied"
-        " session shape unguarded waits_for"
+        " rights session shape unguarded waits_for"
     ),
     "it only takes a lock, or is part of no plan": (
         "lock_every_bucket lock_migrations lock_policy lock_seal"

@@ -27,7 +27,7 @@ class Waiting(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """A table or function that lacks a guard, and which."""
+    """What is not guarded (a table, function, role), and what is wrong with it."""
 
     table: str
     lacks: str
@@ -54,6 +54,19 @@ async def waits_for(connection: asyncpg.Connection, server_pid: int) -> Waiting:
 async def unguarded(connection: asyncpg.Connection, tables: Collection[str]) -> list[Hole]:
     """Return what keeps these tables from being append-only; empty when all is well."""
     return [Hole(*row) for row in await connection.fetch(sql("unguarded"), tables)]
+
+
+async def rights(
+    connection: asyncpg.Connection, tables: Collection[str], append_only: Collection[str]
+) -> list[Hole]:
+    """Return by which owner, membership or right the guards could be lifted or writers held up, and
+    which locks are missing; empty when all is well. `tables` are named as in shape.json."""
+    return [Hole(*row) for row in await connection.fetch(sql("rights"), tables, append_only)]
+
+
+async def set_back(connection: asyncpg.Connection) -> list[Hole]:
+    """Return the sequences that would give a position a second time; empty when all is well."""
+    return [Hole(*row) for row in await connection.fetch(sql("set_back"))]
 
 
 async def gauges(connection: asyncpg.Connection) -> Gauges:

@@ -647,6 +647,7 @@ GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
     book.entitlement
     TO rollforward_writer;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO rollforward_writer;
 GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;
 GRANT INSERT, UPDATE, DELETE ON
     book.parked, book.quarantine, book.payment_reference, book.outgoing

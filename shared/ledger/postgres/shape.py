@@ -1,4 +1,4 @@
-"""Whether a book is one that this release works on: its migrations, tables and functions.
+"""Whether a book is one that this release works on: its migrations, tables, functions and rights.
 
 What is wanted stands in `shape.json`: what `sql/shape.sql` reads of a freshly migrated book. A test
 compares the two, and writes the file anew where it is asked to.
@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.ledger.postgres.health import unguarded
+from shared.ledger.postgres.health import rights, set_back, unguarded
 from shared.ledger.postgres.migrate import steps
 from shared.ledger.postgres.statements import sql
 
@@ -21,6 +21,10 @@ CONTRACT = ".contract."
 """A migration with this in its name takes away what releases before it need."""
 REINDEXING = re.compile(r"^unique index \S+_cc(new|old)\d* of ")
 """The second index that REINDEX CONCURRENTLY has while it works, and leaves where it is ended."""
+LOST_LOCK = re.compile(r"book_lock\.(bucket|telling)_\d+ is missing$")
+"""A lock of a bucket, which `rollforward migrate` makes anew."""
+ADDED = ("column ", "function ", "sequence ")
+"""Kinds of things that do no harm where somebody has added one."""
 WIDER = {"smallint": ("integer", "bigint"), "integer": ("bigint",)}
 
 
@@ -144,17 +148,28 @@ async def expect_fit(connection: asyncpg.Connection) -> list[str]:
     somebody changed by hand is nobody's data.
     """
     ahead = await expect_migrated(connection)
-    found = await shape_of(connection, [each for each in wanted() if each.startswith("table ")])
+    tables = [each for each in wanted() if each.startswith("table ")]
+    found = await shape_of(connection, tables)
     wrong = [*_lacking(found)] if ahead else [*_differing(found)]
     if not wrong:
-        holes = await unguarded(connection, append_only())
+        holes = [
+            *await rights(connection, tables, append_only()),  # causes first
+            *await unguarded(connection, append_only()),
+            *await set_back(connection),
+        ]
         wrong = [f"{hole.table} {hole.lacks}" for hole in holes]
     if wrong:
         raise BookDiffers(
             f"the book was changed by hand: {_listed(wrong)}. That is nobody's data: nobody is set"
-            " apart for it. Put it back as shared/ledger/postgres/schema.sql has it"
+            f" apart for it. {_advice(wrong)}"
         )
     return ahead
+
+
+def _advice(wrong: Collection[str]) -> str:
+    if all(LOST_LOCK.match(each) for each in wrong):
+        return "Run `rollforward migrate`, which makes them"
+    return "Put it back as shared/ledger/postgres/schema.sql has it"
 
 
 def _differing(found: Shape) -> Iterator[str]:
@@ -166,7 +181,7 @@ def _differing(found: Shape) -> Iterator[str]:
         elif there != fact and not _widened(fact, there):
             yield f"{name} {_is_not(name, there, fact)}"
     for name in sorted(found.keys() - wanted().keys()):
-        if not name.startswith(("column ", "function ")) and not REINDEXING.search(name):
+        if not name.startswith(ADDED) and not REINDEXING.search(name):
             yield f"{name} is not known to this release: {found[name]}"
     yield from _must_be_given(found)
 
@@ -183,6 +198,8 @@ def _lacking(found: Shape) -> Iterator[str]:
                 yield f"{name} {_is_not(name, there, fact)}"
             elif _required(there) and not _required(fact):
                 yield f"{name} must be given by now: it is {there}"
+        elif name.startswith("sequence ") and there and there != fact:
+            yield f"{name} {_is_not(name, there, fact)}"
     yield from _must_be_given(found)
 
 

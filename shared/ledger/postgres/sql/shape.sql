@@ -1,4 +1,4 @@
--- What the tables and functions of schema book are, one fact a row, to compare with shape.json. `$1`
+-- What the tables, sequences and functions of schema book are, one fact a row, to compare with shape.json. `$1`
 -- are the tables that count, as `table book.line`; null: all. Schemas are left out of definitions:
 -- whether they are there depends on the session's search_path. Plain indexes are not facts: without
 -- one the book is slow, and not wrong.
@@ -67,6 +67,22 @@ WITH facts AS (
     JOIN pg_class ON pg_class.oid = ev_class
     WHERE relnamespace = to_regnamespace('book') AND relkind IN ('r', 'p')
     UNION ALL
+    -- Positions are an order: a sequence that counts down, starts anew at its end, or gives each
+    -- session numbers in advance breaks it. One of a table that does not count does not count either.
+    SELECT owner.relname::text, 'sequence', 'book.' || pg_class.relname,
+        concat_ws(' ',
+            format_type(seqtypid, NULL), 'INCREMENT', seqincrement, 'MINVALUE', seqmin,
+            'MAXVALUE', seqmax, 'CACHE', seqcache,
+            CASE WHEN seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END,
+            CASE pg_class.relpersistence WHEN 'u' THEN 'UNLOGGED' END
+        )
+    FROM pg_sequence
+    JOIN pg_class ON pg_class.oid = seqrelid
+    LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid
+        AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+    LEFT JOIN pg_class AS owner ON owner.oid = refobjid
+    WHERE pg_class.relnamespace = to_regnamespace('book')
+    UNION ALL
     SELECT NULL, 'function', 'book.' || proname || '(' || pg_get_function_identity_arguments(oid) || ')',
         encode(sha256(convert_to(pg_get_functiondef(oid), 'UTF8')), 'hex')
     FROM pg_proc
@@ -76,5 +92,6 @@ SELECT kind || ' ' || name AS what, regexp_replace(fact, '\m(book|pg_catalog)\.'
 FROM facts
 WHERE $1::text[] IS NULL OR "table" IS NULL OR 'table book.' || "table" = ANY($1)
 ORDER BY array_position(
-    ARRAY['table', 'column', 'constraint', 'unique index', 'trigger', 'rule', 'function'], kind
+    ARRAY['table', 'column', 'constraint', 'unique index', 'trigger', 'rule', 'sequence',
+        'function'], kind
 ), name COLLATE "C";
