@@ -25,11 +25,13 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     A file with a fault, or an empty one, is refused as a whole: every fault is named with its line,
     and the exit code is 1. A file that takes away a tax or a member of staff is refused too, unless
     --remove confirms it. Applying the latest version again makes no new version. Existing bills
-    keep the version that they name.
+    keep the version that they name. On a book that was restored and stands still it says which
+    published lines came of a version of this number.
     """
     from shared.ledger.errors import PolicyError
     from shared.ledger.policy.file import parse_new
     from shared.ledger.postgres import reports
+    from shared.operator.lost_policies import named_after_restore
     from shared.schemas.topics import RECHECKS
 
     source = _text(file)
@@ -39,8 +41,9 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
         for fault in str(error).splitlines():
             click.echo(f"{file.name}:{fault}", err=True)
         raise Problem(f"{file.name} is refused; no policy was changed") from error
+    servers = find(data)
     try:
-        applied = ask(find(data), lambda book: reports.apply_policy(book, source, RECHECKS, remove))
+        applied = ask(servers, lambda book: reports.apply_policy(book, source, RECHECKS, remove))
     except reports.TakesAway as error:
         for words in error.words:
             click.echo(f"would change: {words}", err=True)
@@ -57,6 +60,10 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     else:
         result = "applied: another wording with the same meaning"
     click.echo(f"policy version {applied.version} {result}")
+    if applied.new and servers.kafka_address is not None:
+        named = ask(servers, lambda book: named_after_restore(book, servers.kafka, applied.version))
+        if named:
+            progress(named)
 
 
 def _text(file: Path) -> str:

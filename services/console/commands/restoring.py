@@ -1,8 +1,11 @@
 """After a restore: `restored` opens a new incarnation, `notices` lists texts and releases them."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -17,7 +20,7 @@ from services.console.finding import (
 from services.console.problems import Problem
 from services.console.values import Seconds
 from shared.ledger.sentences import counted
-from shared.operator.printing import plain, print_json, print_table, progress
+from shared.operator.printing import plain, print_json, print_table, progress, shown
 
 if TYPE_CHECKING:
     from shared.runtime.restored import Found
@@ -59,10 +62,12 @@ def restored(
     Where Kafka is not ahead it is 1 too. Nothing is changed then. Safe to repeat.
     """
     from shared.ledger.postgres import incarnations
-    from shared.operator.lost_policies import lost_policies
+    from shared.operator.lost_policies import applied_again, lost_policies, named_since
     from shared.operator.restored import compared
 
     servers = find(data)
+
+    again: dict[int, datetime] = {}
 
     async def question(connection: Any) -> "tuple[Found, int, bool, bool]":
         found = await compared(connection, servers.kafka)
@@ -74,18 +79,21 @@ def restored(
             number, reason = at_least or number, "opened by a person; Kafka is not ahead"
         else:
             return found, found.incarnation, False, bool(found.late) or held
-        lost = None if without_policies else await lost_policies(connection, servers.kafka)
-        if lost is not None:
-            raise Problem(str(lost))
+        if not without_policies:
+            named = await named_since(connection, servers.kafka)
+            if (lost := await lost_policies(connection, named)) is not None:
+                raise Problem(str(lost))
+            again.update(await applied_again(connection, named))
         opened = await incarnations.open_next(connection, number, reason)
         return found, number, opened, not opened
 
-    found, number, opened, already = ask(servers, question)
+    (found, number, opened, already), zone = ask_in_zone(servers, question)
     if not opened and not already:
         raise Problem(
             "the book is not behind Kafka: no committed offset is ahead of its positions. Nothing "
             "was changed. If Kafka was lost too, add --anyway"
         )
+    _compare_prices(again, zone)
     if as_json:
         counts = {**found.late, **found.ahead}
         print_json(
@@ -109,6 +117,14 @@ def restored(
         "next: `rollforward settle`, `rollforward verify`; then `rollforward notices --status "
         "held`, and `rollforward notices release` or `discard`"
     )
+
+
+def _compare_prices(again: Mapping[int, datetime], zone: ZoneInfo) -> None:
+    for version, applied_at in again.items():
+        progress(
+            f"prices of version {version} come from the file applied at {shown(applied_at, zone)},"
+            f" compare with the lost one: `rollforward policy show --version {version}`"
+        )
 
 
 # Texts --------------------------------------------------------------------------------------
