@@ -31,6 +31,15 @@ class Away(Problem):
     exit_code = UNREACHABLE
 
 
+def unknown(customer: str, parked: int) -> Problem:
+    """Return the problem that a customer has not signed up; `parked` commands of theirs wait."""
+    words = f"customer {customer} is not known"
+    if parked:
+        waits = "command of theirs waits" if parked == 1 else "commands of theirs wait"
+        words += f"; {parked} {waits} for a signup: `rollforward parked {customer}`"
+    return Problem(words)
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn an expected error into a `Problem` with its exit code; a bug keeps its traceback."""

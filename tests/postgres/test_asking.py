@@ -73,6 +73,52 @@ async def test_refusals_of_somebody_unknown_fail_and_those_of_a_customer_may_be_
     assert (none.exit_code, none.stdout) == (0, "nothing was refused\n")
 
 
+async def test_who_has_only_parked_commands_is_told_where_they_are(
+    kept: Kept, database: str
+) -> None:
+    await kept.tell(payment("p-1", "jamal", "5.00", "2026-02-01"))
+    of_jamal = [
+        ("statement", "jamal"),
+        ("explain", "jamal", "2026-01"),
+        ("refusals", "jamal"),
+    ]
+
+    one = [await ask(database, *command) for command in of_jamal]
+    await kept.tell(payment("p-2", "jamal", "5.00", "2026-02-01"))
+    two = await ask(database, "statement", "jamal")
+
+    for each in one:
+        assert (each.exit_code, each.stdout) == (1, "")
+        assert each.stderr == (
+            "rollforward: customer jamal is not known; 1 command of theirs waits for a signup:"
+            " `rollforward parked jamal`\n"
+        )
+    assert "2 commands of theirs wait for a signup" in two.stderr
+    assert (await ask(database, "parked", "jamal")).exit_code == 0
+
+
+async def test_what_is_parked_of_somebody_unknown_fails_and_of_a_customer_may_be_none(
+    kept: Kept, database: str
+) -> None:
+    unknown = await ask(database, "parked", "nobody")
+    none = await ask(database, "parked", "rahim")
+
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert unknown.stderr == "rollforward: customer nobody is not known\n"
+    assert (none.exit_code, none.stdout) == (0, "nothing is parked\n")
+
+
+async def test_more_refusals_than_are_listed_are_mentioned(kept: Kept, database: str) -> None:
+    await kept.tell(
+        adjustment("a-1", "rahim", "5.00", "2026-01"),
+        adjustment("a-2", "rahim", "5.00", "2026-01"),
+    )
+
+    assert (await ask(database, "refusals", "--limit", "1")).stderr == (
+        "there are more: see --limit\n"
+    )
+
+
 INSTANT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?([+-]\d\d:?\d\d|Z| UTC)"
 QUARANTINED = "INSERT INTO book.quarantine VALUES ('x', 'why', now(), 0)"
 NOTICE = (

@@ -54,7 +54,7 @@ async def test_refusals_are_listed_newest_first_and_what_is_left_out_is_said(
     assert [row["command_id"] for row in rows] == [f"adjustment/a-{n}" for n in (2, 1, 0)]
     assert [row["reason"] for row in rows] == ["not_permitted"] * 3
     assert json.loads(short.stdout) == rows[:2]
-    assert "there are more than these 2" in short.stderr
+    assert short.stderr == "there are more: see --limit\n"
 
 
 def _adjusted(adjustment_id: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
         plain = await at.runs(
             "publish", "-", "--wait", *PATIENT, stdin=json.dumps(_adjusted("a-1"))
         )
-        nothing = await at.says("publish", "-", "--wait", stdin="")
+        nothing = await at.runs("publish", "-", "--wait", stdin="")
 
     assert [each["outcome"] for each in json.loads(done)["outcomes"]] == ["accepted"]
     assert mixed.exit_code == 1
@@ -175,7 +175,8 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
     assert plain.exit_code == 1
     assert "refused" in plain.stdout
     assert "Refused: adjustment/a-1 of rahim: the policy does not permit this" in plain.stderr
-    assert nothing.startswith("published 0 events")
+    assert (nothing.exit_code, nothing.stdout[:18]) == (0, "published 0 events")
+    assert nothing.stderr == "stdin holds no event; nothing was sent\n"
 
 
 async def test_what_is_sent_and_not_judged_in_time_is_exit_code_3(

@@ -45,7 +45,8 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
     servers = find(data)
     sending = Sending(business_zone(servers)) if wait else None
     lines = _rewindable(file)
-    _expect_routable(getattr(file, "name", "stdin"), lines)
+    name = getattr(file, "name", "stdin")
+    _expect_routable(name, lines)
     lines.seek(0)
     counter = Counter("events sent")
     messages = ((number, message) for number, message, _ in _messages(lines) if message is not None)
@@ -55,6 +56,8 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
         noted = sending.noted(messages)
         count = asyncio.run(send(servers.kafka, noted, counter, sending.places))
     counter.done()
+    if count == 0:
+        progress(f"{name} holds no event; nothing was sent")
     if sending is not None:
         print_outcomes(sending, servers, timeout, as_json)
     elif as_json:

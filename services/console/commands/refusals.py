@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from services.console.finding import ask_in_zone, data_option, find, json_option
-from services.console.problems import Problem
+from services.console.problems import unknown
 from shared.ledger.sentences import sentence
 from shared.operator.printing import plain, print_json, progress, shown
 
@@ -36,7 +36,7 @@ def refusals(customer: str | None, limit: int, data: Path | None, as_json: bool)
     async def question(connection: Any) -> list[Any]:
         found = await reports.refusals(connection, customer, limit + 1)
         if not found and customer and await reports.customer(connection, customer) is None:
-            raise Problem(f"customer {customer} is not known")
+            raise unknown(customer, len(await reports.parked(connection, customer)))
         return found
 
     found, zone = ask_in_zone(find(data), question)
@@ -48,7 +48,7 @@ def refusals(customer: str | None, limit: int, data: Path | None, as_json: bool)
     else:
         click.echo("nothing was refused")
     if len(found) > limit:
-        progress(f"there are more than these {limit}: see --limit")
+        progress("there are more: see --limit")
 
 
 def _explained(row: dict[str, Any]) -> dict[str, Any]:

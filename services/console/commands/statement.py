@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from services.console.finding import ask_in_zone, data_option, find, json_option
-from services.console.problems import Problem
+from services.console.problems import Problem, unknown
 from services.console.values import Instant
 from shared.operator.printing import plain, print_json
 from shared.operator.statements import heading, print_statement
@@ -26,15 +26,16 @@ def statement(customer: str, as_of: datetime | None, data: Path | None, as_json:
     """
     from shared.ledger.postgres import reports
 
-    async def question(connection: Any) -> tuple[Any, list[Any]]:
+    async def question(connection: Any) -> tuple[Any, ...]:
         return (
             await reports.customer(connection, customer),
             await reports.statement(connection, customer, as_of),
+            await reports.parked(connection, customer),
         )
 
-    (who, periods), zone = ask_in_zone(find(data), question)
+    (who, periods, parked), zone = ask_in_zone(find(data), question)
     if who is None:
-        raise Problem(f"customer {customer} is not known")
+        raise unknown(customer, len(parked))
     if as_json:
         print_json(plain(periods))
         return
@@ -71,9 +72,10 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
             await reports.lines_of(connection, customer),
             await reports.accepted_of(connection, customer),
             await reports.policies(connection),
+            await reports.parked(connection, customer),
         )
 
-    (lines, accepted, policies), zone = ask_in_zone(find(data), question)
+    (lines, accepted, policies, parked), zone = ask_in_zone(find(data), question)
     try:
         commands = [
             Accepted(command_of(kind, content, zone), recorded_at)  # type: ignore[arg-type]
@@ -83,7 +85,7 @@ def explain(customer: str, period: str, data: Path | None, as_json: bool) -> Non
     except Exception as error:  # pure code: any error comes of this customer's rows
         raise Tampered(f"a row of {customer} in the book", error) from error
     if not commands:
-        raise Problem(f"customer {customer} is not known")
+        raise unknown(customer, len(parked))
     if not steps:
         labels = ", ".join(sorted({line.period for line in lines})) or "none yet"
         raise Problem(f"customer {customer} has no period {period}; there are: {labels}")
