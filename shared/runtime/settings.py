@@ -5,6 +5,7 @@ settings without changing its own environment.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -227,7 +228,11 @@ def _is_port(text: str) -> bool:
 
 
 def _check_options(query: str) -> None:
-    for name, value in parse_qsl(query, keep_blank_values=True):
+    options = parse_qsl(query, keep_blank_values=True)
+    for name, count in Counter(name for name, _ in options).items():
+        if count > 1:
+            raise SettingsError(f"ROLLFORWARD_DATABASE_URL: {name!r} is given {count} times")
+    for name, value in options:
         if name == "sslmode":
             if value not in _SSL_MODES:
                 raise SettingsError(

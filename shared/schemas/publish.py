@@ -64,6 +64,8 @@ def binary(
 
 def route(event_type: Any, data: Any) -> tuple[str, bytes]:
     """Return the topic that carries a type and the key that its data names."""
+    if event_type is None:
+        raise Malformed("type: is missing")
     if not isinstance(event_type, str) or event_type not in MODELS:
         raise Malformed(f"type: {event_type!r} is not known")
     field = MODELS[event_type].key_field

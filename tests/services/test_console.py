@@ -12,9 +12,11 @@ from benches import proving
 from services.console.main import main
 from services.console.values import Day
 from services.workers import worker_command
+from shared.embedded import fleet as fleets
 from shared.embedded.fleet import Fleet, Roles
 from shared.operator.printing import table
 
+DATABASE = "ROLLFORWARD_DATABASE_URL"
 NOWHERE = {
     "ROLLFORWARD_KAFKA": "",
     "ROLLFORWARD_DATABASE_URL": "",
@@ -113,6 +115,10 @@ def test_a_broker_that_is_away_is_exit_code_3() -> None:
         ("ROLLFORWARD_DATABASE_URL", "mysql://x"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslmode=verify_full"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?ssl=require"),
+        (
+            "ROLLFORWARD_DATABASE_URL",
+            "postgresql://u:very-secret@h/b?sslmode=disable&sslmode=verify-full",
+        ),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very@secret@h/b"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h%00/b"),
         ("ROLLFORWARD_DATABASE_URL", "postgresql://u:very-secret@h/b?sslrootcert=/no/such.pem"),
@@ -124,6 +130,57 @@ def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:
     assert result.exit_code == 2
     assert name in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_option_of_the_database_that_is_given_twice_is_named() -> None:
+    twice = "postgresql://u@h/b?sslmode=disable&sslmode=verify-full"
+
+    assert "'sslmode' is given 2 times" in run("settle", env={**AWAY, DATABASE: twice}).stderr
+
+
+def test_a_worker_that_there_is_not_is_refused_with_the_names_that_there_are() -> None:
+    result = run("worker", "foo", env=AWAY)
+
+    assert result.exit_code == 2
+    assert "Invalid value for 'NAME': 'foo' is not one of 'coordinator'" in result.stderr
+    assert "worker [OPTIONS] NAME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "starting Kafka, PostgreSQL and the workers ...\n"),
+        ({DATABASE: AWAY[DATABASE]}, "starting Kafka and the workers ...\n"),
+        ({name: AWAY[name] for name in ("ROLLFORWARD_KAFKA", DATABASE)}, "starting the workers"),
+    ],
+)
+def test_up_says_at_once_what_it_starts(
+    settings: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_fleet(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fleets, "Fleet", no_fleet)
+
+    result = run("up", "--data", str(tmp_path), env=NOWHERE | settings)
+
+    assert result.stdout == ""
+    assert result.stderr.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "no JSON", "[" * 100_000, '{"sealed_at": "tomorrow"}', b"\xff"]
+)
+def test_what_is_no_seal_is_exit_code_2(text: str | bytes, tmp_path: Path) -> None:
+    file = tmp_path / "seal.json"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    result = run("verify", "--seal", str(file), env=AWAY)
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"rollforward: {file} is not a seal: give a file that `rollforward seal --out` wrote\n"
+    )
 
 
 def test_a_folder_without_a_fleet_says_how_to_start_one(tmp_path: Path) -> None:

@@ -227,7 +227,8 @@ async def test_a_seal_that_was_kept_names_the_customer_who_was_dropped(
     async with clerk(kafka, database) as at:
         await at.publishes(SIGNED_UP)
         await at.publishes(PAID)
-        await at.says("seal", "--out", seal, "--heads", heads)
+        made = await at.runs("seal", "--out", seal, "--heads", heads)
+        assert made.stderr == f"seal 1 is in {seal}, its heads in {heads}\n"
         await at.says("verify", "--seal", seal, "--heads", heads)
         rehearsed = await at.says("rehearse", "--as-of", "2026-02-01")
         connection = await asyncpg.connect(database)

@@ -51,9 +51,10 @@ def demo(customers: int) -> None:
 def up(data: Path | None, copies: dict[str, int]) -> None:
     """Run broker, database and all workers until interrupted (Ctrl-C).
 
-    When all is ready it prints one line and writes DIR/connection.json. A worker that dies is
-    started again. Where ROLLFORWARD_KAFKA or ROLLFORWARD_DATABASE_URL is set, that server is used
-    instead of an embedded one. All data stays in DIR.
+    It says on stderr what it starts. When all is ready it prints one line and writes
+    DIR/connection.json. A worker that dies is started again. Where ROLLFORWARD_KAFKA or
+    ROLLFORWARD_DATABASE_URL is set, that server is used instead of an embedded one. All data stays
+    in DIR.
     """
     settings = Settings.from_environment()
     folder = data or settings.data
@@ -63,6 +64,7 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
         folder.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"{folder} cannot be used: {error.strerror}") from error
+    progress(f"starting {_what_starts(settings)} ...")
     from shared.embedded.fleet import Fleet, run_until_interrupted
     from shared.embedded.preparing import prepare
 
@@ -71,6 +73,12 @@ def up(data: Path | None, copies: dict[str, int]) -> None:
         folder, workers, prepare=prepare(settings), command=worker_command, settings=settings
     )
     asyncio.run(run_until_interrupted(fleet, click.echo))
+
+
+def _what_starts(settings: Settings) -> str:
+    servers = {"Kafka": settings.kafka, "PostgreSQL": settings.database_url}
+    ours = [name for name, address in servers.items() if not address]
+    return f"{', '.join(ours)} and the workers" if ours else "the workers"
 
 
 def _copies(given: str) -> tuple[str, int]:
@@ -92,9 +100,9 @@ def migrate(data: Path | None) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(WORKERS))
+@click.argument("name", type=click.Choice(WORKERS), metavar="NAME")
 def worker(name: str) -> None:
-    """Run one worker until SIGTERM or Ctrl-C.
+    """Run one worker until SIGTERM or Ctrl-C: coordinator, generator, collector, notifier or relay.
 
     Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL are the
     servers; ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.

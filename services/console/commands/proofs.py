@@ -12,9 +12,9 @@ import click
 
 from services.console.finding import ask, data_option, expect_whole, find, json_option
 from services.console.output import OUTPUT, whole
-from services.console.problems import Problem
+from services.console.problems import Misconfigured, Problem
 from shared.ledger.sentences import counted
-from shared.operator.printing import Counter, print_json
+from shared.operator.printing import Counter, print_json, progress
 
 if TYPE_CHECKING:
     from shared.ledger.audit.seal import Seal
@@ -83,7 +83,7 @@ def verify(
 
 def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None, Heads | None]":
     """Read the stored seal, and the listing that goes with it."""
-    from shared.ledger.audit.seal import read_seal
+    from shared.ledger.audit.seal import NoSeal, read_seal
 
     if sealed is None:
         if heads is not None:
@@ -91,6 +91,10 @@ def _kept(sealed: IO[str] | None, heads: IO[bytes] | None) -> "tuple[Seal | None
         return None, None
     try:
         kept = read_seal(sealed.read())
+    except (NoSeal, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"{sealed.name} is not a seal: give a file that `rollforward seal --out` wrote"
+        ) from error
     except ValueError as error:
         raise Problem(f"{sealed.name}: {error}") from error
     if heads is None:
@@ -150,3 +154,5 @@ def seal(out: Path, heads: Path | None, data: Path | None) -> None:
         write = files.enter_context(whole(heads)).write if heads else None
         made = ask(servers, lambda connection: sealing.seal(connection, write))
         sealed.write((json.dumps(as_json(made), indent=2) + "\n").encode())
+    if str(out) != "-":
+        progress(f"seal {made.number} is in {out}" + (f", its heads in {heads}" if heads else ""))

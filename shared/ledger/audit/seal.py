@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 
 from shared.ledger.line import GENESIS
 
+
+class NoSeal(ValueError):
+    """A text that is no seal at all."""
+
+
 NEW, ALL = "new", "all"
 """What a seal covers up to its reach: what came since the seal before it, or everything."""
 
@@ -96,7 +101,7 @@ def as_json(seal: Seal) -> dict[str, Any]:
 
 
 def read_seal(text: str) -> Seal:
-    """Read a seal from its document; ValueError when it is not a seal, or was changed."""
+    """Read a seal from its document; NoSeal when it is none, ValueError when it was changed."""
     try:
         document = json.loads(text)
         document["sealed_at"] = datetime.fromisoformat(document["sealed_at"])
@@ -104,8 +109,8 @@ def read_seal(text: str) -> Seal:
             document[name] = bytes.fromhex(document[name])
         seal = Seal(*(document[name] for name in Seal._fields))
         fits = hash_of(seal) == seal.hash
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a seal: {error!r}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise NoSeal(f"not a seal: {error!r}") from error
     if not fits:
         raise ValueError(f"seal {seal.number} was changed: its hash does not fit its fields")
     return seal
