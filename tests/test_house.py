@@ -279,6 +279,19 @@ def test_every_room_has_a_readme() -> None:
     assert without == [], "services/README.md speaks for the small services"
 
 
+@pytest.mark.parametrize(
+    "folder", ["deploy", "tests", "tests/support", "tests/bus", "tests/postgres"]
+)
+def test_a_readme_names_the_files_of_its_folder(folder: str) -> None:
+    """Of a folder of tests that has none, the tests' own names the helpers."""
+    own = ROOT / folder / "README.md"
+    readme = (own if own.exists() else ROOT / "tests" / "README.md").read_text("utf-8")
+    names = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
+    if not own.exists():
+        names = {name for name in names if not name.startswith("test_")}
+    assert {name for name in names - {"README.md", "__init__.py"} if name not in readme} == set()
+
+
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_a_module_says_its_duty(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
