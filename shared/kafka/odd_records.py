@@ -40,13 +40,13 @@ async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[A
     """Hand a message to a producer; the future is done when the broker has acknowledged it."""
     topic, key, value, headers = message
     sent: asyncio.Future[Any]
-    small = _size(message) <= PLAIN_BYTES_MAX
-    if small and all(name.isascii() or _is_utf8(name) for name, _ in headers):
+    if not is_odd(message):
         sent = await producer.send(topic, value=value, key=key, headers=headers)
         return sent
     partitions = len(await producer.partitions_for(topic))
     number = partition_of(key or b"", partitions)
-    batch = _AnyBuilder(PLAIN_BYTES_MAX, PLAIN if small else ZSTD)
+    large = _size(message) > PLAIN_BYTES_MAX
+    batch = _AnyBuilder(PLAIN_BYTES_MAX, ZSTD if large else PLAIN)
     named = [(_Name(name), content) for name, content in headers]
     batch.append(timestamp=None, key=key, value=value, headers=named)
     batch.close()
@@ -54,10 +54,20 @@ async def send(producer: AIOKafkaProducer, message: Message) -> asyncio.Future[A
     return sent
 
 
+def is_odd(message: Message) -> bool:
+    """Return whether the client's own way cannot send this message."""
+    for name, _ in message.headers:
+        if not name.isascii() and not _is_utf8(name):
+            return True
+    return _size(message) > PLAIN_BYTES_MAX
+
+
 def _size(message: Message) -> int:
     _, key, value, headers = message
-    named = sum(len(name) + len(content or b"") for name, content in headers)
-    return len(key or b"") + len(value or b"") + named
+    size = len(key or b"") + len(value or b"")
+    for name, content in headers:
+        size += len(name) + len(content or b"")
+    return size
 
 
 def _is_utf8(name: str) -> bool:

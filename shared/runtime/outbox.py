@@ -11,7 +11,6 @@ from aiokafka import ConsumerRecord
 from shared.ledger.arrival import Arrival
 from shared.ledger.commands import Command, Ticked
 from shared.ledger.fold import Seen
-from shared.ledger.money import decimal
 from shared.ledger.postgres.outgoing import Next, NextLine, NextNotice, NextRow, Row
 from shared.ledger.reasons import Reason
 from shared.ledger.sentences import sentence
@@ -19,8 +18,6 @@ from shared.schemas.dead_letters import dead_letter_headers
 from shared.schemas.envelope import Message
 from shared.schemas.outbound import (
     CommandRefused,
-    EntitlementChanged,
-    NotificationRequested,
     command_refused,
     entitlement_changed,
     line_appended,
@@ -46,25 +43,15 @@ def message_of(row: Next) -> Message:
     if isinstance(row, NextRow):
         return message(row.row)
     if isinstance(row, NextNotice):
-        notice = NotificationRequested(
-            notice_id=row.notice_id,
-            customer_id=row.customer_id,
-            phone=row.phone,
-            language=row.language,  # type: ignore[arg-type]
-            kind=row.kind,  # type: ignore[arg-type]
-            period=row.period,
-            amount=decimal(row.amount),
-            text=row.text,
-            segments=row.segments,
-        )
-        return notification_requested(notice, row.requested_at, row.incarnation)
-    entitlement = EntitlementChanged(
-        customer_id=row.customer_id,
-        expires_on=row.expires_on,
-        status=row.status,  # type: ignore[arg-type]
-        seq=row.seq,
-    )
-    return entitlement_changed(entitlement, row.changed_at, row.incarnation)
+        return notification_requested(
+            row.notice_id, row.customer_id, row.phone, row.language, row.kind, row.period,
+            row.amount, row.text, row.segments,
+            requested_at=row.requested_at, incarnation=row.incarnation,
+        )  # fmt: skip
+    return entitlement_changed(
+        row.customer_id, row.expires_on, row.status, row.seq,
+        changed_at=row.changed_at, incarnation=row.incarnation,
+    )  # fmt: skip
 
 
 def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:

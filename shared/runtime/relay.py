@@ -17,7 +17,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.kafka import clients, odd_records
+from shared.kafka import batches, clients
 from shared.ledger.postgres import outgoing
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff, pause
@@ -174,11 +174,7 @@ async def _rows(
 
 
 async def _send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
-    """Send messages in order, and return when Kafka has them all."""
-    futures = [await odd_records.send(producer, message) for message in messages]
-    if futures:
-        await producer.flush()
-    for future in futures:
-        future.result()
+    """Send messages, each partition's in order, and return when Kafka has them all."""
+    await batches.send_all(producer, messages)
     for topic, count in Counter(message.topic for message in messages).items():
         metrics.RELAY_PUBLISHED.labels(topic).inc(count)

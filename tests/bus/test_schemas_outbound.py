@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.ledger.line import Line
+from shared.ledger.money import decimal, minor
 from shared.schemas.dead_letters import DeadLetter, dead_letter_headers, read_dead_letter
+from shared.schemas.envelope import envelope, instant
 from shared.schemas.outbound import (
     CommandRefused,
     EntitlementChanged,
@@ -23,6 +25,7 @@ from shared.schemas.outbound import (
 from tests.bus.schema_samples import GOLDEN
 
 AT = datetime(2026, 1, 31, 18, 5, 0, 123456, tzinfo=UTC)
+MONEY = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
 
 
 def bill(actor: str | None = None, reason: str | None = 'said "so"') -> Line:
@@ -43,16 +46,17 @@ def refusal(**changes: Any) -> CommandRefused:
 
 
 def test_each_outbound_event_is_encoded_as_its_sample() -> None:
-    told = {
-        kind: json.loads(GOLDEN[kind]["binary"]["value"])
+    notice, entitlement = (
+        json.loads(GOLDEN[kind]["binary"]["value"])
         for kind in (NotificationRequested.type, EntitlementChanged.type)
-    }
-    entitlement = {**told[EntitlementChanged.type], "expires_on": date(2026, 2, 11)}
+    )
+    notice["amount"] = minor(notice["amount"])
+    entitlement["expires_on"] = date(2026, 2, 11)
     sent = [
         line_appended(bill(), 1),
         command_refused(refusal(), "c-1", '{"customer_id":"c-1"}', AT),
-        notification_requested(NotificationRequested(**told[NotificationRequested.type]), AT, 1),
-        entitlement_changed(EntitlementChanged(**entitlement), AT, 1),
+        notification_requested(**notice, requested_at=AT, incarnation=1),
+        entitlement_changed(**entitlement, changed_at=AT, incarnation=1),
     ]
 
     for message in sent:
@@ -63,11 +67,88 @@ def test_each_outbound_event_is_encoded_as_its_sample() -> None:
         assert message.value.decode() == golden["binary"]["value"]
 
 
-@given(actor=st.none() | st.text(), reason=st.none() | st.text())
-def test_a_line_is_json_whatever_its_texts_hold(actor: str | None, reason: str | None) -> None:
-    told = LineAppended.model_validate_json(line_appended(bill(actor, reason), 1).value)
+TEXTS = st.text() | st.sampled_from(['"', "\\", "\0\x1f\x7f\n\r\t\b\f", "\u2028/<&>", "আপনার 𝄞"])
+IDS = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
+AMOUNTS = st.integers(-(10**14), 10**14)
+DAYS = st.dates(date(2000, 1, 1), date(2199, 12, 31))
+INSTANTS = st.datetimes(timezones=st.just(UTC), min_value=AT.replace(tzinfo=None))
+COUNTS = st.integers(0, 2**31)
 
-    assert (told.actor, told.reason) == (actor, reason)
+
+@given(
+    amounts=st.lists(AMOUNTS, min_size=6, max_size=6),
+    days=st.lists(DAYS, min_size=3, max_size=3),
+    customer_id=IDS,
+    texts=st.lists(st.none() | TEXTS, min_size=3, max_size=3),
+    at=INSTANTS,
+)
+def test_a_line_is_written_as_its_model_writes_it_whatever_it_holds(
+    amounts: list[int],
+    days: list[date],
+    customer_id: str,
+    texts: list[str | None],
+    at: datetime,
+) -> None:
+    dated = ("coverage_from", "coverage_to", "effective_on")
+    changed: dict[str, Any] = {
+        **dict(zip([name for name in MONEY if name != "billed"], amounts, strict=True)),
+        **dict(zip(dated, days, strict=True)),
+        **dict(zip(("actor", "reason", "reverses"), texts, strict=True)),
+    }
+    line = bill()._replace(**changed, customer_id=customer_id, recorded_at=at)
+    fields = {name: getattr(line, name) for name in LineAppended.model_fields}
+    written = {name: decimal(fields[name]) for name in MONEY}
+    model = LineAppended(**{**fields, **written, "hash": line.hash.hex()})
+
+    message = line_appended(line, 7)
+
+    # The model leaves out the decimals of a whole second: they are always written.
+    told = model.model_dump_json().replace(
+        json.dumps(model.model_dump(mode="json")["recorded_at"]), json.dumps(instant(at))
+    )
+    assert message.value.decode() == told
+    assert message.key.decode() == customer_id
+    assert message.headers == envelope(LineAppended.type, f"{customer_id}/2", at, 7)
+
+
+@given(
+    phone=TEXTS,
+    language=st.sampled_from(["en", "bn"]),
+    kind=st.sampled_from(["due", "receipt", "correction"]),
+    customer_id=IDS,
+    amount=AMOUNTS,
+    text=TEXTS,
+    segments=COUNTS,
+)
+def test_a_notice_is_written_as_its_model_writes_it_whatever_it_holds(
+    customer_id: str, amount: int, **others: Any
+) -> None:
+    fields = {"notice_id": f"due/{customer_id}/2026-02", "customer_id": customer_id, **others}
+    fields["period"] = "2026-02"
+    model = NotificationRequested(**fields, amount=decimal(amount))
+
+    message = notification_requested(**fields, amount=amount, requested_at=AT, incarnation=3)
+
+    assert message.value.decode() == model.model_dump_json()
+    assert message.key.decode() == customer_id
+    assert message.headers == envelope(model.type, fields["notice_id"], AT, 3)
+
+
+@given(
+    customer_id=IDS,
+    expires_on=st.none() | DAYS,
+    status=st.sampled_from(["active", "suspended", "left"]),
+    seq=COUNTS,
+)
+def test_an_entitlement_is_written_as_its_model_writes_it(customer_id: str, **others: Any) -> None:
+    model = EntitlementChanged(customer_id=customer_id, **others)
+
+    message = entitlement_changed(customer_id, **others, changed_at=AT, incarnation=3)
+
+    assert message.value.decode() == model.model_dump_json()
+    assert message.key.decode() == customer_id
+    ce_id = f"entitlement/{customer_id}/{model.seq}"
+    assert message.headers == envelope(model.type, ce_id, AT, 3)
 
 
 def test_amounts_below_zero_keep_their_sign() -> None:

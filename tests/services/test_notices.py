@@ -5,6 +5,9 @@ from datetime import date
 from typing import Any
 
 import pytest
+import smsutil
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.notifier.notices import (
     amount_to_pay,
@@ -12,6 +15,7 @@ from services.notifier.notices import (
     notices,
 )
 from services.notifier.texts import MONTHS, TEXTS, segments, written
+from shared.ledger.money import decimal
 from shared.ledger.postgres.notices import Entitlement, Facts
 
 BILLED = Facts(
@@ -172,6 +176,24 @@ def test_every_text_names_amount_and_customer_and_fits_two_segments(
     assert text.isascii() == (language == "en")
 
 
+@given(
+    language=st.sampled_from(sorted(TEXTS)),
+    what=st.sampled_from(sorted(set(TEXTS["en"]) - {"signature"})),
+    customer_id=st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True),
+    period=st.from_regex(r"20[0-9]{2}-(0[1-9]|1[0-2])", fullmatch=True),
+    amount=st.integers(0, 10**14),
+)
+def test_a_text_is_what_its_template_says(
+    language: str, what: str, customer_id: str, period: str, amount: int
+) -> None:
+    year, month = period.split("-")
+    name = f"{MONTHS[language][int(month) - 1]} {year}"
+    said = TEXTS[language][what].format(month=name, amount=decimal(amount))
+    signed = TEXTS[language]["signature"].format(text=said, customer_id=customer_id)
+
+    assert written(language, what, customer_id, period, amount) == signed
+
+
 def test_the_languages_have_the_same_texts() -> None:
     assert TEXTS["en"].keys() == TEXTS["bn"].keys()
     assert [len(MONTHS[language]) for language in ("en", "bn")] == [12, 12]
@@ -193,6 +215,16 @@ def test_the_languages_have_the_same_texts() -> None:
 )
 def test_segments_are_counted_as_the_network_does(text: str, count: int) -> None:
     assert segments(text) == count
+
+
+LETTERS = st.text("aé\n€{^ক𝄞", min_size=1, max_size=8)
+
+
+@given(pieces=st.lists(st.tuples(LETTERS, st.integers(1, 90)), max_size=4))
+def test_segments_are_counted_as_the_library_counts_them(pieces: list[tuple[str, int]]) -> None:
+    text = "".join(piece * count for piece, count in pieces)
+
+    assert segments(text) == len(smsutil.split(text).parts)
 
 
 # Entitlements --------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ before or after one of them. What it had open is cut, as when a process is kille
 rolls back what was not committed, and nothing of the worker is left but what others keep.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from shared.schemas.envelope import Message
 from shared.schemas.topics import TOPICS
 
 ASKS = ("execute", "executemany", "fetch", "fetchrow", "fetchval", "copy_records_to_table")
+BATCH_RECORDS = 3
 ONE_PARTITION = {topic.name for topic in TOPICS if topic.partitions == 1}
 
 
@@ -126,8 +128,7 @@ class Log(NamedTuple):
 
     def append(self, message: Message | tuple[Any, ...]) -> None:
         topic, key, value, headers = message
-        count = 1 if topic in ONE_PARTITION or topic.endswith(".dlq") else self.partitions
-        number = 0 if key is None else bucket_of(key.decode(), count)
+        number = self.partition_of(topic, key)
         partition = TopicPartition(topic, number)
         records = self.records.setdefault(partition, [])
         records.append(
@@ -135,6 +136,12 @@ class Log(NamedTuple):
                 topic, number, len(records), 0, 0, key, value, None, 0, 0, tuple(headers)
             )
         )
+
+    def partition_count(self, topic: str) -> int:
+        return 1 if topic in ONE_PARTITION or topic.endswith(".dlq") else self.partitions
+
+    def partition_of(self, topic: str, key: bytes | None) -> int:
+        return 0 if key is None else bucket_of(key.decode(), self.partition_count(topic))
 
     def of(self, topic: str) -> dict[int, list[ConsumerRecord]]:
         return {p.partition: kept for p, kept in self.records.items() if p.topic == topic}
@@ -221,23 +228,44 @@ class Asker:
         return {each: len(self._log.records.get(TopicPartition(*each), [])) for each in partitions}
 
 
+class Batch(list[tuple[bytes | None, bytes | None, Any]]):
+    """Records for one partition; more than a few make it full, so that there are several."""
+
+    def append(self, *, timestamp: int, key: Any, value: Any, headers: Any) -> Any:  # type: ignore[override]
+        if len(self) == BATCH_RECORDS:
+            return None
+        super().append((key, value, headers))
+        return timestamp
+
+    def close(self) -> None: ...
+
+
 class Producer:
     """Writes to a log as aiokafka's does."""
 
     def __init__(self, log: Log, steps: Steps) -> None:
         self._log, self._steps = log, steps
 
-    async def send(self, topic: str, value: Any, key: Any, headers: Any) -> "Producer":
+    async def send(self, topic: str, value: Any, key: Any, headers: Any) -> asyncio.Future[None]:
+        return await self._append(topic, [(key, value, headers)])
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        return set(range(self._log.partition_count(topic)))
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, partition: int) -> asyncio.Future[None]:
+        for key, *_ in batch:
+            assert self._log.partition_of(topic, key) == partition
+        return await self._append(topic, batch)
+
+    async def _append(self, topic: str, records: Sequence[Any]) -> asyncio.Future[None]:
         async def append() -> None:
-            self._log.append((topic, key, value, headers))
+            for record in records:
+                self._log.append((topic, *record))
 
         await self._steps.take(f"send to {topic}", append)
-        return self
-
-    async def flush(self) -> None:
-        async def nothing() -> None: ...
-
-        await self._steps.take("flush", nothing)
-
-    def result(self) -> None:
-        """A record sent is a record kept."""
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        kept.set_result(None)  # a record sent is a record kept
+        return kept
