@@ -167,6 +167,10 @@ RELAY_PUBLISHED = Counter(
     "Records published. Flat while billing_relay_lag_rows grows: the relay is stuck.",
     ["topic"],
 )
+RELAY_YIELDS = Gauge(
+    "billing_relay_yields",
+    "1 while the relay goes slowly so that the bills of a run go first: for 20 s at most.",
+)
 NOTICES = Counter(
     "billing_notices_total",
     "Notices made, by kind. None after a run: look at the notifier.",

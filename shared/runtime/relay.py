@@ -36,7 +36,13 @@ BUCKETS_MAX = 48
 """What a pass takes of a stream's buckets; the others are another relay's, or the next pass's."""
 BYTES_MAX = 16 << 20
 """A read of rows ends with the one that brings it to this: a dead letter may be a megabyte."""
-IDLE_SECONDS = 0.02
+IDLE_SECONDS, IDLE_SECONDS_MAX = 0.02, 0.1
+"""The pause while nothing waits; it grows to the longer one once that has been so for a second."""
+BUSY_SECONDS = 1.0
+YIELD_SECONDS_MAX = 20.0
+"""How long the bills of a run go first, from its start on."""
+YIELD_ROWS, YIELD_PAUSE_SECONDS = 96, 0.1
+"""What a pass takes of a stream while they do, about, and the pause after it."""
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
 LEASE = "60s"
@@ -96,21 +102,34 @@ class Relay:
             self._health.good("kafka")
             await pause(self._stopping, 0.5)
         watched = -WATCH_SECONDS
+        idle, published, yields = IDLE_SECONDS, time.monotonic(), False
         while not self._stopping.is_set():
             if time.monotonic() - watched > WATCH_SECONDS:
                 await self._watch(connection, producer)
                 watched = time.monotonic()
             with self._stuck.watched("batch", connection):
-                rows = await self._pass(connection, producer)
+                rows = await self._pass(connection, producer, YIELD_ROWS if yields else ROWS_MAX)
+                yields = bool(rows) and await outgoing.bills_first(connection, YIELD_SECONDS_MAX)
+            metrics.RELAY_YIELDS.set(yields)
             # Not before: a broker that answers may still not take what waits.
             wait.reset()
             self._health.good("kafka")
             self._health.good("database")
-            if not rows:  # nothing waits, or another relay has it
-                await pause(self._stopping, IDLE_SECONDS)
+            if rows:
+                idle, published = IDLE_SECONDS, time.monotonic()
+                if yields:
+                    await pause(self._stopping, YIELD_PAUSE_SECONDS)
+                continue
+            # Nothing waits, or another relay has it.
+            await pause(self._stopping, idle)
+            if time.monotonic() - published > BUSY_SECONDS:
+                idle = min(idle * 1.5, IDLE_SECONDS_MAX)
 
-    async def _pass(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        """Publish the next rows of buckets in which some wait; return how many.
+    async def _pass(
+        self, connection: asyncpg.Connection, producer: AIOKafkaProducer, rows_max: int = ROWS_MAX
+    ) -> int:
+        """Publish the next rows of buckets in which some wait, of each stream about `rows_max`;
+        return how many.
 
         Cursors, rows, Kafka's answer and the cursors' move are one transaction, so of several
         relays each takes other buckets, and goes on where the one before ended.
@@ -120,7 +139,7 @@ class Relay:
             return 0
         async with connection.transaction():
             cursors = await outgoing.take(connection, self._turn(waiting), LEASE)
-            rows = await _rows(connection, cursors)
+            rows = await _rows(connection, cursors, rows_max)
             await _send(producer, [message_of(row) for of in rows.values() for row in of])
             await outgoing.move(connection, cursors, rows)
         return sum(map(len, rows.values()))
@@ -150,11 +169,13 @@ class Relay:
 
 
 async def _rows(
-    connection: asyncpg.Connection, cursors: outgoing.Cursors
+    connection: asyncpg.Connection, cursors: outgoing.Cursors, rows_max: int
 ) -> dict[str, Sequence[outgoing.Next]]:
-    """Return the next rows of each stream of which cursors were taken."""
+    """Return the next rows of each stream of which cursors were taken, about `rows_max` of each.
+    Messages are few and always go at full speed."""
     buckets = Counter(stream for stream, _ in cursors)
-    share = {stream: max(1, ROWS_MAX // count) for stream, count in buckets.items()}
+    most = {stream: ROWS_MAX if stream == outgoing.OUTGOING else rows_max for stream in buckets}
+    share = {stream: max(1, most[stream] // count) for stream, count in buckets.items()}
     rows: dict[str, Sequence[outgoing.Next]] = {}
     if share.get(outgoing.LINE):
         rows[outgoing.LINE] = await outgoing.next_lines(connection, cursors, share[outgoing.LINE])

@@ -93,3 +93,29 @@ async def test_a_line_in_a_wrong_bucket_is_refused(kept: Kept) -> None:
                 f" (jsonb_populate_record(line, jsonb_build_object({pairs}))).* FROM book.line"
                 " WHERE customer_id = 'rahim') AS wrong"
             )
+
+
+@pytest.mark.parametrize(
+    ("ages", "first"),
+    [
+        ((), False),
+        (("1 second",), True),
+        (("30 seconds",), False),
+        (("1 second", "30 seconds"), False),
+        (("-1 hour",), False),
+    ],
+    ids=["no run", "a young run", "an old run", "a young run behind an old one", "a clock ahead"],
+)
+async def test_bills_go_first_while_no_open_run_is_old(
+    kept: Kept, ages: tuple[str, ...], first: bool
+) -> None:
+    add = """
+    INSERT INTO book.run (tick_id, period, as_of, trigger, started_at, finished_at)
+    SELECT $1, '2026-01', '2026-01-01', 'nightly',
+        clock_timestamp() - $2::text::interval, CASE WHEN $3 THEN now() END
+    """
+    await kept.connection.execute(add, "finished", "2 seconds", True)
+    for age in ages:
+        await kept.connection.execute(add, age, age, False)
+
+    assert await outgoing.bills_first(kept.connection, 20.0) is first

@@ -95,6 +95,7 @@ HOT: dict[str, Parameters] = {
     "positions_of": lambda b: ("generator", SIGNUPS),
     "which_book": lambda b: (),
     # The relay.
+    "relay_bills_first": lambda b: (20.0,),
     "relay_entitlements": lambda b: ([b.bucket], [0], 2),
     "relay_forget": lambda b: ([b.bucket], [0], [9]),
     "relay_lease": lambda b: ("60s",),

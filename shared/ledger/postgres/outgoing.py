@@ -103,6 +103,12 @@ async def waiting(connection: asyncpg.Connection) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in await connection.fetch(sql("relay_waiting"))]
 
 
+async def bills_first(connection: asyncpg.Connection, seconds_max: float) -> bool:
+    """Return whether a run is open and none that is began more than `seconds_max` ago: until then
+    what is published leaves the machine to its bills."""
+    return bool(await connection.fetchval(sql("relay_bills_first"), seconds_max))
+
+
 async def take(
     connection: asyncpg.Connection, wanted: Sequence[tuple[str, int]], lease: str
 ) -> dict[tuple[str, int], int]:
