@@ -95,6 +95,16 @@ UPDATE book.relay SET position = coalesce((
 """All notices but the last few of each bucket are published."""
 
 
+CHECKED = """
+UPDATE book.checked SET
+    read_at = now(),
+    line_position = (
+        SELECT position FROM book.relay WHERE stream = 'line' AND relay.bucket = checked.bucket
+    )
+"""
+"""The hourly check has read all that is published."""
+
+
 @dataclass
 class Aged:
     """A book, and customers and lines of it for the parameters of statements."""
@@ -118,6 +128,7 @@ async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> 
     history = History(customers, Shape(periods, 90), world, ZoneInfo(ZONE), buckets)
     await history.write(connection)
     await baselines.mark_published(connection)
+    await connection.execute(CHECKED)
     await history.write_month(connection, WAITING)
     for statement in OTHERS:
         await connection.execute(statement)

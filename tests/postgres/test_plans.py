@@ -15,10 +15,11 @@ import pytest
 import pytest_asyncio
 
 import shared.ledger.postgres
-from benches.events import LAST
+from benches.events import LAST, customer_id
 from shared.embedded import Postgres
 from shared.schemas.topics import PAYMENTS, SIGNUPS
 from tests.conftest import named
+from tests.postgres.booked import bucket
 from tests.postgres.planned import Aged, Cost, aged, cost
 
 SMALL, LARGE, OLD = (400, 24), (3200, 24), (400, 72)
@@ -32,6 +33,8 @@ GROWING = {
 SHARE, ROWS, BUFFERS = 1.2, 10, 30
 """The limit for a larger book: this factor, and so many rows or buffers more."""
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+BUCKET = bucket(customer_id(0))
+"""A bucket in which each book has the same customers with new lines."""
 Parameters = Callable[[Aged], tuple[Any, ...]]
 
 
@@ -116,6 +119,10 @@ HOT: dict[str, Parameters] = {
     "payment_amounts": lambda b: tuple(zip(*b.paid, strict=True)),
     "send_held": lambda b: (*events(b, "requested", 1, "text", 1, "+8801711000001", "en"), 1),
     "upsert_entitlements": lambda b: tuple(events(b, date(2026, 3, 1), "active", 9, 1, 1)),
+    # The hourly check: what is new.
+    "check_bucket": lambda b: (BUCKET, False),
+    "check_turn": lambda b: (24,),
+    "checked": lambda b: (3600,),
     # Waiting for outcomes, and what is asked of one customer.
     "accepted_of": lambda b: (b.one,),
     "customer": lambda b: (b.one,),
@@ -131,12 +138,12 @@ HOT: dict[str, Parameters] = {
     "unquarantine": lambda b: (b.one,),
 }  # fmt: skip
 """Statement -> its parameters; what follows a colon tells two uses of one statement apart."""
-A_WHOLE_HISTORY = {"accepted_of", "lines_of", "statement", "statement_as_of"}
+A_WHOLE_HISTORY = {"accepted_of", "check_bucket", "lines_of", "statement", "statement_as_of"}
 """These give a row or more for each period, so they cost more on an old book."""
 
 NOT_HOT = {
     "the whole book is asked for": (
-        "counts ledger ledger_hashed ledger_in_sheets ledger_journal reconciliation"
+        "counts ledger ledger_hashed ledger_in_sheets ledger_journal"
         " seal_policies totals verify_accounts verify_commands verify_counts verify_lines"
         " verify_clock verify_policies verify_ranges verify_references verify_stuck verify_ticks"
     ),
