@@ -15,6 +15,10 @@ from shared.runtime.database import Database
 log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS, RECONCILE_AGAIN_SECONDS = 3600.0, 60.0
+TURN_CHECKS = 24
+"""In how many hourly checks the whole book is read again."""
+LATELY_SECONDS = 26 * 3600
+"""A turn, and time for its checks themselves."""
 
 
 class Watch:
@@ -40,21 +44,31 @@ class Watch:
         metrics.RUN_LAST_SUCCESS.set(gauges.last_success or 0)
 
     async def _keep_reconciling(self) -> None:
-        """Read the figures that must be 0 at the start and then every hour, because that reads the
-        whole book; after a failure again in a minute."""
+        """Check the book at the start and then every hour; after a failure again in a minute."""
         while not self._stopping.is_set():
             done = await self.reconcile()
             await pause(self._stopping, RECONCILE_SECONDS if done else RECONCILE_AGAIN_SECONDS)
 
     async def reconcile(self) -> bool:
-        """Set the metrics from report.reconciliation; return False when it cannot be read."""
+        """Check what report.reconciliation says of customers with new lines and of some buckets
+        whole, and set the metrics; return False when the book cannot be read to the end."""
+        began = time.monotonic()
         try:
             async with self._database.connection() as connection:
-                figures = await health.reconciliation(connection, RECONCILE_SECONDS)
+                for bucket, whole in await health.turn(connection, TURN_CHECKS):
+                    await health.check(connection, bucket, whole, RECONCILE_SECONDS)
+                    self._set(await health.checked(connection, LATELY_SECONDS))
         except WAITS as away:
             log.warning("the reconciliation waits: %s", trouble.told(away))
             return False
-        for figure, difference in figures.items():
-            metrics.RECONCILIATION.labels(figure).set(difference)
+        metrics.RECONCILIATION_SECONDS.set(time.monotonic() - began)
         metrics.RECONCILIATION_LAST_SUCCESS.set(time.time())
         return True
+
+    def _set(self, checked: health.Checked) -> None:
+        """Set what is found after each bucket: a later one may fail, or take long."""
+        for figure, difference in checked.figures.items():
+            metrics.RECONCILIATION.labels(figure).set(difference)
+        metrics.RECONCILIATION_REACH.set(checked.reach)
+        if checked.read_at is not None:
+            metrics.RECONCILIATION_WHOLE.set(checked.read_at)

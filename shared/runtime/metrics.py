@@ -183,12 +183,29 @@ RESTORED = Gauge(
 )
 RECONCILIATION = Gauge(
     "billing_reconciliation_difference",
-    "Figures of report.reconciliation. Any but 0: stop, run rollforward verify, call an auditor.",
+    "Figures of report.reconciliation, as far as the hourly check has read: customers with new "
+    "lines within the hour, everyone within a day. One that differs stays until that customer is "
+    "read again and found right. Any but 0: stop, run rollforward verify, call an auditor.",
     ["figure"],
 )
 RECONCILIATION_LAST_SUCCESS = FleetGauge(
     "billing_reconciliation_last_success_timestamp_seconds",
-    "When those figures were last read. Older than some hours: it is unknown whether they are "
-    "0; the coordinator's log says why they cannot be read.",
+    "When the hourly check last read all new lines. Older than some hours: it is unknown whether "
+    "the figures are 0; the coordinator's log says why they cannot be read.",
+)
+RECONCILIATION_WHOLE = FleetGauge(
+    "billing_reconciliation_whole_timestamp_seconds",
+    "Every customer was checked since then. Older than two days: a change in old lines stays "
+    "unseen; does the coordinator run all day?",
+)
+RECONCILIATION_REACH = FleetGauge(
+    "billing_reconciliation_reach_ratio",
+    "Share of the book that was checked whole in the last 26 hours. Below 1 for a day: see "
+    "billing_reconciliation_whole_timestamp_seconds.",
+)
+RECONCILIATION_SECONDS = FleetGauge(
+    "billing_reconciliation_seconds",
+    "How long the last hourly check took. Near 3600: the database is too slow for the book; "
+    "compare with billing_batch_seconds.",
 )
 READY = Gauge("billing_ready", "1 when /readyz is 200. 0: read the causes there.")

@@ -95,6 +95,16 @@ UPDATE book.relay SET position = coalesce((
 """All notices but the last few of each bucket are published."""
 
 
+CHECKED = """
+UPDATE book.checked SET
+    read_at = now(),
+    line_position = (
+        SELECT position FROM book.relay WHERE stream = 'line' AND relay.bucket = checked.bucket
+    )
+"""
+"""The hourly check has read all that is published."""
+
+
 @dataclass
 class Aged:
     """A book, and customers and lines of it for the parameters of statements."""
@@ -108,6 +118,8 @@ class Aged:
     """The last lines of `some`: customer, seq, hash."""
     paid: list[tuple[str, int]]
     """The lines of the last payments of some of `some`."""
+    spans: list[list[int]]
+    """Positions before and after the newest lines, then outcomes, then conflicting duplicates."""
 
 
 async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> Aged:
@@ -118,7 +130,10 @@ async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> 
     history = History(customers, Shape(periods, 90), world, ZoneInfo(ZONE), buckets)
     await history.write(connection)
     await baselines.mark_published(connection)
+    await connection.execute(CHECKED)
+    before = await connection.fetchrow(sql("seal_cursor"))
     await history.write_month(connection, WAITING)
+    after = await connection.fetchrow(sql("seal_cursor"))
     for statement in OTHERS:
         await connection.execute(statement)
     await runs.add(connection, [runs.NewRun("tick-1", LAST, date(2026, 1, 1), "nightly")])
@@ -139,6 +154,7 @@ async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> 
         buckets(some[3]),
         [(one, of[-1].seq, of[-1].hash) for one, of in lines.items()],
         [(one, of[-1].seq) for one, of in lines.items() if of[-1].kind == "payment"],
+        [row[at] for at in (1, 2, 3) for row in (before, after)],
     )
 
 

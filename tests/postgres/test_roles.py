@@ -42,6 +42,8 @@ TABLES = (
     "notice",
     "entitlement",
     "seal",
+    "checked",
+    "difference",
 )
 APPEND_ONLY = {
     "line": "paid",

@@ -213,6 +213,9 @@ async def test_the_reconciliation_says_when_it_could_last_be_read_and_not_when_i
     assert await own.reconcile()
     done = shown.get()
     assert time.time() - 600 < done <= time.time()
+    assert time.time() - 600 < metrics.RECONCILIATION_WHOLE._value.get() <= done
+    assert metrics.RECONCILIATION_REACH._value.get() == 1
+    assert 0 < metrics.RECONCILIATION_SECONDS._value.get() < 600
     assert REGISTRY.get_sample_value(
         "billing_reconciliation_last_success_timestamp_seconds"
     ) == pytest.approx(done)

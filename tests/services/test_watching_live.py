@@ -24,6 +24,9 @@ NAMED = (
     "billing_parked ",
     "billing_dead_letters_total{",
     "billing_reconciliation_difference{",
+    "billing_reconciliation_whole_timestamp_seconds ",
+    "billing_reconciliation_reach_ratio ",
+    "billing_reconciliation_seconds ",
     "billing_consumer_lag_records{",
 )
 

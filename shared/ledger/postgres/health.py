@@ -42,6 +42,16 @@ class Gauges(NamedTuple):
     last_success: float | None
 
 
+class Checked(NamedTuple):
+    """What the check of report.reconciliation has found: the figures that must be 0, by name;
+    when the bucket was read whole that was so longest ago, in Unix seconds (None: not all were);
+    and the share of buckets, 0 to 1, that were lately read whole."""
+
+    figures: dict[str, int]
+    read_at: float | None
+    reach: float
+
+
 async def which_book(connection: asyncpg.Connection) -> WhichBook:
     return WhichBook(*await connection.fetchrow(sql("which_book")))
 
@@ -73,6 +83,18 @@ async def gauges(connection: asyncpg.Connection) -> Gauges:
     return Gauges(*await connection.fetchrow(sql("watch")))
 
 
-async def reconciliation(connection: asyncpg.Connection, timeout: float) -> dict[str, int]:
-    """Return the figures that must be 0, by name. It reads the whole book: `timeout` in seconds."""
-    return dict(await connection.fetchrow(sql("reconciliation"), timeout=timeout))
+async def turn(connection: asyncpg.Connection, checks: int) -> list[tuple[int, bool]]:
+    """Return every bucket, and whether it is to be read whole now, so that `checks` calls read the
+    whole book."""
+    return [(row[0], row[1]) for row in await connection.fetch(sql("check_turn"), checks)]
+
+
+async def check(connection: asyncpg.Connection, bucket: int, whole: bool, timeout: float) -> None:
+    """Read a bucket's customers, all or those with new lines, and keep what differs; `timeout` in
+    seconds. What was found before stays until that customer is read again."""
+    await connection.execute(sql("check_bucket"), bucket, whole, timeout=timeout)
+
+
+async def checked(connection: asyncpg.Connection, lately_seconds: int) -> Checked:
+    read_at, reach, *figures = (row := await connection.fetchrow(sql("checked"), lately_seconds))
+    return Checked(dict(zip(list(row.keys())[2:], figures, strict=True)), read_at, reach)

@@ -410,7 +410,8 @@ FROM (
 GROUP BY customer_id, island, state;
 
 -- What must be nothing -------------------------------------------------------------------------
--- Each view names the culprits; `report.reconciliation` counts them.
+-- Each view names the culprits; `report.reconciliation` counts them. All of them part the book by
+-- customer_id, so that the hourly check can read one customer alone (check_bucket.sql).
 
 -- Lines out of step: a gap in seq or revision, an amount that does not add up, and last lines
 -- that do not open with what the period before them closed.
@@ -645,7 +646,7 @@ GRANT INSERT ON
     TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
-    book.entitlement
+    book.entitlement, book.checked, book.difference
     TO rollforward_writer;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO rollforward_writer;
 GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;

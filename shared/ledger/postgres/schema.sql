@@ -318,6 +318,26 @@ CREATE TABLE book.entitlement (
 CREATE INDEX entitlement_outbox ON book.entitlement (bucket, position);
 CREATE SEQUENCE book.entitlement_position AS bigint OWNED BY book.entitlement.position;
 
+-- How far the hourly check of report.reconciliation has come in each bucket. The customers of all
+-- lines up to `line_position` were checked; at `read_at`, null: never yet, every customer was.
+CREATE TABLE book.checked (
+    bucket smallint PRIMARY KEY,
+    line_position bigint NOT NULL DEFAULT 0,
+    read_at timestamptz
+);
+
+-- What that check has found: the figures of one customer, as they were when the customer was last
+-- read. All are 0 where a customer was found right again.
+CREATE TABLE book.difference (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    bucket smallint NOT NULL,
+    broken_chains bigint NOT NULL,
+    uncovered_days bigint NOT NULL,
+    missing_months bigint NOT NULL,
+    double_bills bigint NOT NULL,
+    hash_breaks bigint NOT NULL
+);
+
 -- Locks ----------------------------------------------------------------------------------------
 
 -- What one transaction at a time may do has a table here, empty and without columns, whose EXCLUSIVE
@@ -338,7 +358,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Makes what is missing of the locks and the relay's cursors of the fleet's buckets.
+-- Makes what is missing of the locks, the relay's cursors and the marks of the hourly check of the
+-- fleet's buckets.
 CREATE FUNCTION book.make_buckets() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text;
@@ -359,6 +380,11 @@ BEGIN
     FROM book.fleet
     CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
     CROSS JOIN unnest(ARRAY['line', 'outgoing', 'notice', 'entitlement']) AS stream
+    ON CONFLICT DO NOTHING;
+    INSERT INTO book.checked (bucket)
+    SELECT bucket
+    FROM book.fleet
+    CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
     ON CONFLICT DO NOTHING;
 END $$;
 

@@ -1,2 +1,2 @@
--- Makes what is missing of the locks and cursors of the fleet's buckets.
+-- Makes what is missing of the locks, cursors and marks of the fleet's buckets.
 SELECT book.make_buckets();

@@ -3,7 +3,8 @@
 -- bucket (element bucket + 1) what lies behind one position, up to another: of lines $1 and $2, of
 -- outcomes $3 and $4, of conflicting duplicates $5 and $6. Ticks, which are nobody's, come last. The
 -- form of an outcome is that of a line: a field a row, UTF-8; the event's two fields only where they
--- are known.
+-- are known. Without OFFSET 0 the planner would join the buckets with the whole tables; so it seeks
+-- in the index once a bucket.
 SELECT customer_id, head.seq, encode(head.hash, 'hex') AS hash, outcomes.count, outcomes.digest
 FROM (
     SELECT DISTINCT ON (line.customer_id) line.customer_id, line.seq, line.hash
@@ -12,6 +13,7 @@ FROM (
         SELECT line.customer_id, line.seq, line.hash FROM book.line
         WHERE line.bucket = span.place - 1
             AND line.position > span.after AND line.position <= span.upto
+        OFFSET 0
     ) AS line
     ORDER BY line.customer_id, line.seq DESC
 ) AS head
@@ -40,6 +42,7 @@ FULL JOIN (
             FROM book.command
             WHERE command.bucket = span.place - 1
                 AND command.position > span.after AND command.position <= span.upto
+            OFFSET 0
         ) AS command
         UNION ALL
         SELECT true, conflict.*
@@ -51,6 +54,7 @@ FULL JOIN (
             FROM book.conflict
             WHERE conflict.bucket = span.place - 1
                 AND conflict.position > span.after AND conflict.position <= span.upto
+            OFFSET 0
         ) AS conflict
     ) AS judged
     GROUP BY customer_id

@@ -1,0 +1,25 @@
+-- What the hourly check has found so far, and how old that is: the bucket that was read whole longest
+-- ago, in Unix seconds (null: not every bucket was), and the share of buckets that were read whole in
+-- the last $1 seconds.
+SELECT
+    oldest.read_at,
+    oldest.reach,
+    found.*
+FROM (
+    SELECT
+        CASE WHEN bool_and(read_at IS NOT NULL) THEN
+            extract(epoch FROM min(read_at))::float8
+        END AS read_at,
+        (count(*) FILTER (WHERE read_at > now() - make_interval(secs => $1::integer)))::float8
+            / count(*) AS reach
+    FROM book.checked
+) AS oldest
+CROSS JOIN (
+    SELECT
+        coalesce(sum(broken_chains), 0)::bigint AS broken_chains,
+        coalesce(sum(uncovered_days), 0)::bigint AS uncovered_days,
+        coalesce(sum(missing_months), 0)::bigint AS missing_months,
+        coalesce(sum(double_bills), 0)::bigint AS double_bills,
+        coalesce(sum(hash_breaks), 0)::bigint AS hash_breaks
+    FROM book.difference
+) AS found;

@@ -1,2 +1,0 @@
--- Figures that must be 0.
-SELECT * FROM report.reconciliation;
