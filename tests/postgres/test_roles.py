@@ -42,6 +42,7 @@ TABLES = (
     "notice",
     "entitlement",
     "seal",
+    "terms",
 )
 APPEND_ONLY = {
     "line": "paid",
@@ -49,6 +50,7 @@ APPEND_ONLY = {
     "conflict": "content",
     "policy": "source",
     "seal": "lines",
+    "terms": "content",
 }
 Denied = asyncpg.InsufficientPrivilegeError
 
