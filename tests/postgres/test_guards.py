@@ -22,6 +22,7 @@ COLUMNS = {
     "policy": "source",
     "seal": "lines",
     "incarnation": "number",
+    "terms": "content",
 }
 TABLES = tuple(COLUMNS)
 CHANGES = (

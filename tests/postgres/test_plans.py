@@ -4,6 +4,7 @@ Every statement of `sql/` is in one of two tables: `HOT`, with parameters, or `N
 reason why it is not measured. A new statement has to be added to one of them.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -59,7 +60,10 @@ HOT: dict[str, Parameters] = {
     "advance_positions": lambda b: ("generator", [SIGNUPS], [3], [0], [7], [None]),
     "bill_page": lambda b: (b.bucket, "", 96, 10),
     "bill_page: further on": lambda b: (b.bucket, b.one, 96, 10),
-    "change_accounts": lambda b: tuple(events(b, "{}", "{}", None)),
+    "change_accounts": lambda b: tuple(events(b, 1, "{}", None)),
+    "terms": lambda b: ([1, 2],),
+    "terms_ids": lambda b: (['{"vip": []}', '{"vip": {}}'],),
+    "add_terms": lambda b: (['{"vip": []}', '{"vip": {}}'],),
     "changes_due": lambda b: (b.bucket, b.bucket + 8, date(2026, 3, 1)),
     "free_references": lambda b: (["bkash"] * len(b.some), b.some),
     "hold_references": lambda b: (["nagad"] * len(b.some), b.some, payments_of(b)),
@@ -218,6 +222,27 @@ async def test_a_statement_of_every_day_costs_the_same_on_a_larger_and_on_an_old
     assert dearer(large, small) == [], large.plan
     if statement not in A_WHOLE_HISTORY:
         assert dearer(old, small) == [], old.plan
+
+
+async def test_a_bill_page_reads_accounts_by_their_index_alone(books: Books) -> None:
+    _, large, _ = books
+
+    found = await cost(large, "bill_page", HOT["bill_page"](large))
+
+    (line,) = [each for each in found.plan.splitlines() if "Relation Name: account;" in each]
+    assert "Index Only Scan" in line
+    assert "Index Name: account_bucket" in line
+
+
+@pytest.mark.parametrize("name", ["accounts", "bill_page", "notice_facts"])
+async def test_the_lines_of_no_customer_are_sorted_to_find_the_last_ones(
+    name: str, books: Books
+) -> None:
+    for book in books:
+        found = await cost(book, name, HOT[name](book))
+
+        times = [int(each) for each in re.findall(r"Sort; .* rows, (\d+) times", found.plan)]
+        assert max(times, default=0) <= 1, found.plan
 
 
 def dearer(more: Cost, less: Cost) -> list[str]:

@@ -44,6 +44,7 @@ TABLES = (
     "seal",
     "checked",
     "difference",
+    "terms",
 )
 APPEND_ONLY = {
     "line": "paid",
@@ -51,6 +52,7 @@ APPEND_ONLY = {
     "conflict": "content",
     "policy": "source",
     "seal": "lines",
+    "terms": "content",
 }
 Denied = asyncpg.InsufficientPrivilegeError
 

@@ -47,7 +47,7 @@ class Sealed(NamedTuple):
     heads: bytes
 
     async def tampered(self, *statements: str) -> None:
-        for table in ("line", "command", "conflict", "policy", "seal"):
+        for table in ("line", "command", "conflict", "policy", "seal", "terms"):
             await self.connection.execute(f"ALTER TABLE book.{table} DISABLE TRIGGER USER")
         for statement in statements:
             await self.connection.execute(statement)
@@ -177,6 +177,22 @@ SWAP = [
             ["UPDATE book.account SET opening_due = 5 WHERE customer_id = 'salma'"],
             "opening_due is 0.05, expected 0.00",
             id="change-an-account",
+        ),
+        pytest.param(
+            [
+                """
+                UPDATE book.terms
+                SET content = made.content,
+                    digest = sha256(convert_to(made.content::text, 'UTF8'))
+                FROM (
+                    SELECT terms_id, jsonb_set(content, '{vip,0,1}', 'true') AS content
+                    FROM book.terms
+                ) AS made
+                WHERE made.terms_id = terms.terms_id
+                """
+            ],
+            "customer karim, line 0: vip",
+            id="change-terms",
         ),
         pytest.param(
             [

@@ -17,7 +17,20 @@ from shared.schemas.topics import LEDGER, RECHECKS
 from tests.postgres.kept import Event, Kept, payment, signup
 
 CUSTOMERS = ("karim", "rahim", "salma")
-HURT = "UPDATE book.account SET terms = {} WHERE customer_id = 'rahim'"
+HURT = """
+WITH hurt AS (
+    INSERT INTO book.terms (digest, content)
+    SELECT sha256(convert_to(content::text, 'UTF8')), content
+    FROM book.account
+    JOIN book.terms AS agreed (terms_id, digest, terms) USING (terms_id)
+    CROSS JOIN LATERAL (SELECT ({})::jsonb) AS made (content)
+    WHERE customer_id = 'rahim'
+    RETURNING terms_id
+)
+UPDATE book.account SET terms_id = hurt.terms_id FROM hurt WHERE customer_id = 'rahim'
+"""
+"""Gives rahim other terms, made of `terms`, those they have."""
+NO_SUCH_TERMS = "UPDATE book.account SET terms_id = 0 WHERE customer_id = 'rahim'"
 TERMS = {
     "nothing": "'{}'",
     "another-shape": """'{"package": "home"}'""",
@@ -30,7 +43,8 @@ TERMS = {
     "a-day-that-is-none": """jsonb_set(terms, '{vip,0,0}', '"31 January"')""",
     "no-entry": """jsonb_set(terms, '{status}', '[]')""",
 }
-BY_TERMS = pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
+HURTING = {name: HURT.format(made) for name, made in TERMS.items()} | {"no-row": NO_SUCH_TERMS}
+BY_TERMS = pytest.mark.parametrize("hurting", HURTING.values(), ids=HURTING.keys())
 
 
 @pytest.fixture
@@ -64,10 +78,11 @@ async def parked(connection: asyncpg.Connection) -> list[tuple[str, str]]:
 
 @BY_TERMS
 async def test_a_run_goes_on_without_who_cannot_be_read_and_shows_it(
-    kept: Kept, connection: asyncpg.Connection, database: str, terms: str
+    kept: Kept, connection: asyncpg.Connection, database: str, hurting: str
 ) -> None:
-    whole = await connection.fetchval("SELECT terms FROM book.account WHERE customer_id = 'rahim'")
-    await connection.execute(HURT.format(terms))
+    agreed = "SELECT terms_id FROM book.account WHERE customer_id = 'rahim'"
+    whole = await connection.fetchval(agreed)
+    await connection.execute(hurting)
 
     await kept.tick("2026-02-01")
 
@@ -77,7 +92,8 @@ async def test_a_run_goes_on_without_who_cannot_be_read_and_shows_it(
     assert (await quarantined(connection)).keys() == {"rahim"}
 
     (still,) = await retry(database, ["rahim"])
-    await connection.execute(HURT.format("$1"), whole)
+    mend = "UPDATE book.account SET terms_id = $1 WHERE customer_id = 'rahim'"
+    await connection.execute(mend, whole)
     (released,) = await retry(database, ["rahim"])
 
     assert (still.result, released.result) == ("still quarantined", "released")
@@ -89,7 +105,7 @@ async def test_a_run_goes_on_without_who_cannot_be_read_and_shows_it(
 async def test_a_batch_goes_on_without_who_cannot_be_read(
     kept: Kept, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute(HURT.format(TERMS["nothing"]))
+    await connection.execute(HURTING["nothing"])
 
     await kept.tell(*(payment(f"p-{each}", each, "5.00", "2026-01-20") for each in CUSTOMERS))
 
@@ -151,7 +167,7 @@ async def test_a_parked_command_that_cannot_be_read_stops_the_customer_it_waits_
 async def test_a_planned_change_that_cannot_be_read_holds_no_page_up(
     kept: Kept, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute(HURT.format(TERMS["nothing"]))
+    await connection.execute(HURTING["nothing"])
     await connection.execute("UPDATE book.account SET next_change_on = '2026-01-20'")
 
     await kept.tick("2026-02-01")
@@ -164,7 +180,7 @@ async def test_a_planned_change_that_cannot_be_read_holds_no_page_up(
 async def test_a_rehearsal_names_who_cannot_be_read(
     kept: Kept, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute(HURT.format(TERMS["nothing"]))
+    await connection.execute(HURTING["nothing"])
 
     found = await rehearse(connection, date(2026, 2, 1), None, lambda seen: None)
 
@@ -177,7 +193,11 @@ async def test_a_rehearsal_names_who_cannot_be_read(
     ("statement", "named"),
     [
         (
-            HURT.format(TERMS["a-price-as-text"]),
+            HURTING["a-price-as-text"],
+            "customer rahim, line 0: the row of the account is terms of the account cannot be read",
+        ),
+        (
+            NO_SUCH_TERMS,
             "customer rahim, line 0: the row of the account is terms of the account cannot be read",
         ),
         (
@@ -197,7 +217,7 @@ async def test_a_rehearsal_names_who_cannot_be_read(
             "customer -, line 0: the content of tick/2026-02-01 is []",
         ),
     ],
-    ids=["terms", "contact", "content", "type", "tick"],
+    ids=["terms", "no-terms", "contact", "content", "type", "tick"],
 )
 async def test_verify_names_what_cannot_be_read(
     kept: Kept, connection: asyncpg.Connection, database: str, statement: str, named: str
@@ -214,9 +234,9 @@ async def test_verify_names_what_cannot_be_read(
 @BY_TERMS
 @pytest.mark.parametrize("topic", [LEDGER, RECHECKS])
 async def test_who_cannot_be_told_of_waits_for_a_person_and_others_are_told(
-    kept: Kept, connection: asyncpg.Connection, topic: str, terms: str
+    kept: Kept, connection: asyncpg.Connection, topic: str, hurting: str
 ) -> None:
-    await connection.execute(HURT.format(terms))
+    await connection.execute(hurting)
     await connection.execute("DELETE FROM book.outgoing")
     notifier = Notifier(lambda _: 0)
 

@@ -11,13 +11,19 @@ from shared.ledger.errors import Unreadable
 from shared.ledger.line import Line
 from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.postgres.statements import sql
-from shared.ledger.postgres.stored import read_contact, read_terms
+from shared.ledger.postgres.stored import read_contact
+from shared.ledger.postgres.terms import terms_of
 from shared.ledger.posting import Posting
 from shared.ledger.reach import Reach
+from shared.ledger.terms import Terms
 
 LINE_WIDTH = len(Line._fields)
 ACCOUNT_WIDTH = 9
 """How many columns of accounts.sql come before those of the line."""
+TERMS_AT = 4
+"""Place of the terms' id in accounts.sql."""
+PAGE_TERMS_AT = 5
+"""Place of the terms' id in bill_page.sql."""
 
 Broken = dict[str, Exception]
 """Why the rows of a customer cannot be read, by customer: they are set apart, others go on."""
@@ -31,10 +37,14 @@ async def accounts(
     loaded: dict[str, Account] = {}
     broken: Broken = {}
     contacts = [wanted.contact for wanted in reaches.values()]
-    for row in await connection.fetch(sql("accounts"), list(reaches), contacts):
+    rows = await connection.fetch(sql("accounts"), list(reaches), contacts)
+    known, unread = await terms_of(connection, {row[TERMS_AT] for row in rows})
+    for row in rows:
         customer_id = row[0]
         try:
-            loaded[customer_id] = _account(row, reaches[customer_id].contact)
+            if row[TERMS_AT] in unread:
+                raise unread[row[TERMS_AT]]
+            loaded[customer_id] = _account(row, known[row[TERMS_AT]], reaches[customer_id].contact)
         except Unreadable as error:
             broken[customer_id] = error
     await _load_periods(connection, loaded, broken, reaches)
@@ -42,9 +52,9 @@ async def accounts(
     return loaded, broken
 
 
-def _account(row: asyncpg.Record, with_contact: bool) -> Account:
+def _account(row: asyncpg.Record, terms: Terms, with_contact: bool) -> Account:
     """Return an account with its last period, where it has one."""
-    customer_id, joined_on, bill_from, opening_due, terms, contact, seq, tip, recorded_at = row[
+    customer_id, joined_on, bill_from, opening_due, _, contact, seq, tip, recorded_at = row[
         :ACCOUNT_WIDTH
     ]
     account = Account(
@@ -52,7 +62,7 @@ def _account(row: asyncpg.Record, with_contact: bool) -> Account:
         joined_on,
         bill_from,
         opening_due,
-        read_terms(terms),
+        terms,
         read_contact(contact) if with_contact else None,
     )
     if seq is not None:
@@ -147,16 +157,15 @@ async def bill_page(
     `end_bucket` (excluded), `count` at most."""
     page = Page({}, {}, {}, {})
     rows = await connection.fetch(sql("bill_page"), bucket, after, end_bucket, count)
+    known, unread = await terms_of(connection, {row[PAGE_TERMS_AT] for row in rows})
     for of, customer_id, joined, bill_from, opening, terms, seq, tip, recorded, *head, why in rows:
         page.buckets[customer_id] = of
         if why is not None:
             page.quarantined[customer_id] = why
-        try:
-            known = read_terms(terms)
-        except Unreadable as error:
-            page.broken[customer_id] = error
+        if terms in unread:
+            page.broken[customer_id] = unread[terms]
             continue
-        account = Account(customer_id, joined, bill_from, opening, known, None)
+        account = Account(customer_id, joined, bill_from, opening, known[terms], None)
         if seq:
             account.closed, account.postings = Head(*head), None
             account.seq, account.hash, account.recorded_at = seq, tip, recorded

@@ -60,21 +60,23 @@ SELECT DISTINCT ON (customer_id, period) *
 FROM book.line
 ORDER BY customer_id DESC, period DESC, revision DESC;
 
--- Each customer today: the terms in force on the business date, the last period, what is open.
+-- Each customer today: the terms in force on the business date, the last period, what is open. The last
+-- period is that of the newest line or a later one: asked so, PostgreSQL takes it from the index on
+-- periods, where it might otherwise sort all lines of each customer.
 CREATE VIEW book.customer AS
 SELECT
     account.customer_id,
     book.value_on(account.contact -> 'name', today.day) #>> '{}' AS name,
     book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
     book.value_on(account.contact -> 'language', today.day) #>> '{}' AS language,
-    book.value_on(account.terms -> 'mode', today.day) #>> '{}' AS mode,
-    book.value_on(account.terms -> 'cycle', today.day) ->> 0 AS cycle_kind,
-    (book.value_on(account.terms -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
-    book.value_on(account.terms -> 'vip', today.day)::boolean AS vip,
-    book.value_on(account.terms -> 'shown', today.day) #>> '{}' AS status,
+    book.value_on(terms.content -> 'mode', today.day) #>> '{}' AS mode,
+    book.value_on(terms.content -> 'cycle', today.day) ->> 0 AS cycle_kind,
+    (book.value_on(terms.content -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
+    book.value_on(terms.content -> 'vip', today.day)::boolean AS vip,
+    book.value_on(terms.content -> 'shown', today.day) #>> '{}' AS status,
     coalesce(last.due, account.opening_due) AS due,
     coalesce(last.coverage_to, account.bill_from) AS billed_through,
-    CASE WHEN NOT book.value_on(account.terms -> 'vip', today.day)::boolean THEN
+    CASE WHEN NOT book.value_on(terms.content -> 'vip', today.day)::boolean THEN
         CASE
             WHEN last.due <= 0 THEN last.coverage_to
             WHEN last.due <= last.billed THEN last.coverage_from
@@ -87,7 +89,14 @@ SELECT
     last.bill_seq,
     account.bucket
 FROM book.account
+LEFT JOIN book.terms USING (terms_id)
 CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
+LEFT JOIN LATERAL (
+    SELECT line.period FROM book.line
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+    ORDER BY line.seq DESC
+    LIMIT 1
+) AS newest ON true
 LEFT JOIN LATERAL (
     SELECT
         line.period,
@@ -99,6 +108,7 @@ LEFT JOIN LATERAL (
         line.bill_seq
     FROM book.line
     WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+        AND line.period >= newest.period
     ORDER BY line.period DESC, line.revision DESC
     LIMIT 1
 ) AS last ON true;
@@ -246,7 +256,7 @@ FROM (
             bill.billed,
             head.bill_seq > 0 AND NOT head.standing AS cancelled,
             book.value_on(
-                account.terms -> 'mode', (SELECT business_date FROM book.fleet)
+                terms.content -> 'mode', (SELECT business_date FROM book.fleet)
             ) #>> '{}' AS mode,
             last_value(head.due) OVER whole AS due_total,
             greatest(-account.opening_due, 0)
@@ -256,6 +266,7 @@ FROM (
                 - greatest(bill.billed, 0) AS settled_before
         FROM book.head
         JOIN book.account USING (customer_id, bucket)
+        LEFT JOIN book.terms USING (terms_id)
         CROSS JOIN LATERAL (SELECT head.charge - head.discount + head.vat AS billed) AS bill
         WINDOW
             whole AS (
@@ -369,6 +380,7 @@ SELECT
         ELSE span.state
     END AS state
 FROM book.account
+JOIN book.terms USING (terms_id)
 CROSS JOIN LATERAL (
     SELECT
         head.coverage_from AS day_from,
@@ -388,7 +400,7 @@ CROSS JOIN LATERAL (
         coalesce((entry ->> 0)::date, '-infinity') AS day_from,
         coalesce(lead((entry ->> 0)::date) OVER (ORDER BY place), 'infinity') AS day_to,
         entry ->> 1 AS status
-    FROM jsonb_array_elements(account.terms -> 'status') WITH ORDINALITY AS e (entry, place)
+    FROM jsonb_array_elements(terms.content -> 'status') WITH ORDINALITY AS e (entry, place)
 ) AS era
 WHERE greatest(span.day_from, era.day_from) < least(span.day_to, era.day_to);
 
@@ -552,13 +564,14 @@ SELECT
     book.month_number(run.as_of) - book.month_number(customer.billed_through) + 1 AS months
 FROM book.customer
 JOIN book.account USING (customer_id, bucket)
+JOIN book.terms USING (terms_id)
 JOIN (SELECT max(as_of) AS as_of FROM book.run WHERE finished_at IS NOT NULL) AS run
     ON customer.billed_through <= run.as_of
 WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = customer.customer_id)
     AND (
-        book.value_on(account.terms -> 'status', customer.billed_through) #>> '{}' <> 'left'
+        book.value_on(terms.content -> 'status', customer.billed_through) #>> '{}' <> 'left'
         OR EXISTS (
-            SELECT FROM jsonb_array_elements(account.terms -> 'status') AS entry
+            SELECT FROM jsonb_array_elements(terms.content -> 'status') AS entry
             WHERE (entry ->> 0)::date > customer.billed_through AND entry ->> 1 <> 'left'
         )
     );
@@ -642,7 +655,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
 GRANT INSERT ON
-    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation
+    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation, book.terms
     TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,

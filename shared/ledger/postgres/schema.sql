@@ -43,18 +43,30 @@ CREATE TABLE book.policy (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- A customer: what the signup said, and the dated terms since. Money is not here.
+-- Terms that customers have or had, append-only: a row for all who agreed to the same, known by a digest,
+-- SHA-256 of the text of `content`. A change gives a customer another row.
+CREATE TABLE book.terms (
+    terms_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    digest bytea NOT NULL UNIQUE,
+    content jsonb NOT NULL,
+    CONSTRAINT terms_digest CHECK (digest = sha256(convert_to(content::text, 'UTF8')))
+);
+
+-- A customer: what the signup said, and the dated terms since. Money is not here. `terms_id` is no
+-- foreign key: each signup would lock the row of terms that most others share. A bill run reads
+-- accounts by the index `account_bucket` alone, so all that it needs is in there.
 CREATE TABLE book.account (
     customer_id text COLLATE "C" PRIMARY KEY,
     bucket smallint NOT NULL,
     joined_on date NOT NULL,
     bill_from date NOT NULL CHECK (bill_from >= joined_on),
     opening_due bigint NOT NULL,
-    terms jsonb NOT NULL,
+    terms_id bigint NOT NULL,
     contact jsonb NOT NULL,
     next_change_on date
 );
-CREATE INDEX account_bucket ON book.account (bucket, customer_id);
+CREATE INDEX account_bucket ON book.account (bucket, customer_id)
+    INCLUDE (joined_on, bill_from, opening_due, terms_id);
 CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
     WHERE next_change_on IS NOT NULL;
 
@@ -411,6 +423,10 @@ BEGIN
         USING ERRCODE = 'insufficient_privilege', HINT = 'Append a correction instead.';
 END $$;
 
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.terms
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.terms
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.line
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.line
@@ -495,6 +511,8 @@ END $$;
 CREATE TRIGGER chain_holds AFTER INSERT ON book.line REFERENCING NEW TABLE AS appended
     FOR EACH STATEMENT EXECUTE FUNCTION book.check_chain();
 
+ALTER TABLE book.terms ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.terms ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER chain_holds;

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def read_terms(text: str) -> Terms:
-    """Return the terms of an account's row; Unreadable when they are none."""
+    """Return terms from the text of their row; Unreadable when they are none."""
     return _read("terms", decode, text)
 
 

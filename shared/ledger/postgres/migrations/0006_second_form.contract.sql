@@ -67,6 +67,7 @@ ALTER TABLE book.fleet
 -- What is written anew ----------------------------------------------------------------------------
 
 CREATE SCHEMA book_before;
+ALTER TABLE book.account SET SCHEMA book_before;
 ALTER TABLE book.incarnation SET SCHEMA book_before;
 ALTER TABLE book.line SET SCHEMA book_before;
 ALTER TABLE book.command SET SCHEMA book_before;
@@ -75,9 +76,6 @@ ALTER TABLE book.parked SET SCHEMA book_before;
 ALTER TABLE book.page SET SCHEMA book_before;
 ALTER TABLE book.outgoing SET SCHEMA book_before;
 ALTER TABLE book.relay SET SCHEMA book_before;
-
-UPDATE book.account SET bucket = book.bucket_of(convert_to(customer_id, 'UTF8'), fleet.buckets)
-FROM book.fleet;
 
 CREATE TABLE book.incarnation (
     number integer PRIMARY KEY CHECK (number > 1),
@@ -93,6 +91,42 @@ SELECT
         WHERE line.xid < incarnation.xid
     )
 FROM book_before.incarnation;
+
+CREATE TABLE book.terms (
+    terms_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    digest bytea NOT NULL UNIQUE,
+    content jsonb NOT NULL,
+    CONSTRAINT terms_digest CHECK (digest = sha256(convert_to(content::text, 'UTF8')))
+);
+INSERT INTO book.terms (digest, content)
+SELECT sha256(convert_to(terms::text, 'UTF8')) AS digest, terms
+FROM (SELECT DISTINCT terms FROM book_before.account) AS agreed
+ORDER BY digest;
+
+CREATE TABLE book.account (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    bucket smallint NOT NULL,
+    joined_on date NOT NULL,
+    bill_from date NOT NULL CHECK (bill_from >= joined_on),
+    opening_due bigint NOT NULL,
+    terms_id bigint NOT NULL,
+    contact jsonb NOT NULL,
+    next_change_on date
+);
+INSERT INTO book.account (
+    customer_id, bucket, joined_on, bill_from, opening_due, terms_id, contact, next_change_on
+)
+SELECT
+    account.customer_id,
+    book.bucket_of(convert_to(account.customer_id, 'UTF8'), (SELECT buckets FROM book.fleet)),
+    account.joined_on, account.bill_from, account.opening_due, terms.terms_id, account.contact,
+    account.next_change_on
+FROM book_before.account
+JOIN book.terms ON terms.content = account.terms;
+CREATE INDEX account_bucket ON book.account (bucket, customer_id)
+    INCLUDE (joined_on, bill_from, opening_due, terms_id);
+CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
+    WHERE next_change_on IS NOT NULL;
 
 CREATE TABLE book.line (
     customer_id text COLLATE "C" NOT NULL,
@@ -353,6 +387,23 @@ CREATE SEQUENCE book.entitlement_position AS bigint;
 ALTER SEQUENCE book.entitlement_position OWNER TO rollforward_owner;
 ALTER SEQUENCE book.entitlement_position OWNED BY book.entitlement.position;
 
+-- The hourly check ------------------------------------------------------------------------------
+
+CREATE TABLE book.checked (
+    bucket smallint PRIMARY KEY,
+    line_position bigint NOT NULL DEFAULT 0,
+    read_at timestamptz
+);
+CREATE TABLE book.difference (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    bucket smallint NOT NULL,
+    broken_chains bigint NOT NULL,
+    uncovered_days bigint NOT NULL,
+    missing_months bigint NOT NULL,
+    double_bills bigint NOT NULL,
+    hash_breaks bigint NOT NULL
+);
+
 -- Locks and cursors ------------------------------------------------------------------------------
 
 DROP TABLE book_lock.relay;
@@ -378,6 +429,11 @@ BEGIN
     FROM book.fleet
     CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
     CROSS JOIN unnest(ARRAY['line', 'outgoing', 'notice', 'entitlement']) AS stream
+    ON CONFLICT DO NOTHING;
+    INSERT INTO book.checked (bucket)
+    SELECT bucket
+    FROM book.fleet
+    CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
     ON CONFLICT DO NOTHING;
 END $$;
 SELECT book.make_buckets();
@@ -452,8 +508,9 @@ ALTER TABLE book.policy DROP COLUMN xid;
 -- What was there before ---------------------------------------------------------------------------
 
 DROP TABLE
-    book_before.incarnation, book_before.line, book_before.command, book_before.conflict,
-    book_before.parked, book_before.page, book_before.outgoing, book_before.relay;
+    book_before.account, book_before.incarnation, book_before.line, book_before.command,
+    book_before.conflict, book_before.parked, book_before.page, book_before.outgoing,
+    book_before.relay;
 DROP SCHEMA book_before;
 DROP FUNCTION book.bucket_of(bytea, integer);
 
@@ -516,6 +573,12 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.terms
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.terms
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+ALTER TABLE book.terms ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.terms ENABLE ALWAYS TRIGGER append_only_truncate;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.line
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.line
@@ -606,21 +669,23 @@ SELECT DISTINCT ON (customer_id, period) *
 FROM book.line
 ORDER BY customer_id DESC, period DESC, revision DESC;
 
--- Each customer today: the terms in force on the business date, the last period, what is open.
+-- Each customer today: the terms in force on the business date, the last period, what is open. The last
+-- period is that of the newest line or a later one: asked so, PostgreSQL takes it from the index on
+-- periods, where it might otherwise sort all lines of each customer.
 CREATE VIEW book.customer AS
 SELECT
     account.customer_id,
     book.value_on(account.contact -> 'name', today.day) #>> '{}' AS name,
     book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
     book.value_on(account.contact -> 'language', today.day) #>> '{}' AS language,
-    book.value_on(account.terms -> 'mode', today.day) #>> '{}' AS mode,
-    book.value_on(account.terms -> 'cycle', today.day) ->> 0 AS cycle_kind,
-    (book.value_on(account.terms -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
-    book.value_on(account.terms -> 'vip', today.day)::boolean AS vip,
-    book.value_on(account.terms -> 'shown', today.day) #>> '{}' AS status,
+    book.value_on(terms.content -> 'mode', today.day) #>> '{}' AS mode,
+    book.value_on(terms.content -> 'cycle', today.day) ->> 0 AS cycle_kind,
+    (book.value_on(terms.content -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
+    book.value_on(terms.content -> 'vip', today.day)::boolean AS vip,
+    book.value_on(terms.content -> 'shown', today.day) #>> '{}' AS status,
     coalesce(last.due, account.opening_due) AS due,
     coalesce(last.coverage_to, account.bill_from) AS billed_through,
-    CASE WHEN NOT book.value_on(account.terms -> 'vip', today.day)::boolean THEN
+    CASE WHEN NOT book.value_on(terms.content -> 'vip', today.day)::boolean THEN
         CASE
             WHEN last.due <= 0 THEN last.coverage_to
             WHEN last.due <= last.billed THEN last.coverage_from
@@ -633,7 +698,14 @@ SELECT
     last.bill_seq,
     account.bucket
 FROM book.account
+LEFT JOIN book.terms USING (terms_id)
 CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
+LEFT JOIN LATERAL (
+    SELECT line.period FROM book.line
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+    ORDER BY line.seq DESC
+    LIMIT 1
+) AS newest ON true
 LEFT JOIN LATERAL (
     SELECT
         line.period,
@@ -645,6 +717,7 @@ LEFT JOIN LATERAL (
         line.bill_seq
     FROM book.line
     WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+        AND line.period >= newest.period
     ORDER BY line.period DESC, line.revision DESC
     LIMIT 1
 ) AS last ON true;
@@ -792,7 +865,7 @@ FROM (
             bill.billed,
             head.bill_seq > 0 AND NOT head.standing AS cancelled,
             book.value_on(
-                account.terms -> 'mode', (SELECT business_date FROM book.fleet)
+                terms.content -> 'mode', (SELECT business_date FROM book.fleet)
             ) #>> '{}' AS mode,
             last_value(head.due) OVER whole AS due_total,
             greatest(-account.opening_due, 0)
@@ -802,6 +875,7 @@ FROM (
                 - greatest(bill.billed, 0) AS settled_before
         FROM book.head
         JOIN book.account USING (customer_id, bucket)
+        LEFT JOIN book.terms USING (terms_id)
         CROSS JOIN LATERAL (SELECT head.charge - head.discount + head.vat AS billed) AS bill
         WINDOW
             whole AS (
@@ -915,6 +989,7 @@ SELECT
         ELSE span.state
     END AS state
 FROM book.account
+JOIN book.terms USING (terms_id)
 CROSS JOIN LATERAL (
     SELECT
         head.coverage_from AS day_from,
@@ -934,7 +1009,7 @@ CROSS JOIN LATERAL (
         coalesce((entry ->> 0)::date, '-infinity') AS day_from,
         coalesce(lead((entry ->> 0)::date) OVER (ORDER BY place), 'infinity') AS day_to,
         entry ->> 1 AS status
-    FROM jsonb_array_elements(account.terms -> 'status') WITH ORDINALITY AS e (entry, place)
+    FROM jsonb_array_elements(terms.content -> 'status') WITH ORDINALITY AS e (entry, place)
 ) AS era
 WHERE greatest(span.day_from, era.day_from) < least(span.day_to, era.day_to);
 
@@ -956,7 +1031,8 @@ FROM (
 GROUP BY customer_id, island, state;
 
 -- What must be nothing -------------------------------------------------------------------------
--- Each view names the culprits; `report.reconciliation` counts them.
+-- Each view names the culprits; `report.reconciliation` counts them. All of them part the book by
+-- customer_id, so that the hourly check can read one customer alone (check_bucket.sql).
 
 -- Lines out of step: a gap in seq or revision, an amount that does not add up, and last lines
 -- that do not open with what the period before them closed.
@@ -1097,13 +1173,14 @@ SELECT
     book.month_number(run.as_of) - book.month_number(customer.billed_through) + 1 AS months
 FROM book.customer
 JOIN book.account USING (customer_id, bucket)
+JOIN book.terms USING (terms_id)
 JOIN (SELECT max(as_of) AS as_of FROM book.run WHERE finished_at IS NOT NULL) AS run
     ON customer.billed_through <= run.as_of
 WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = customer.customer_id)
     AND (
-        book.value_on(account.terms -> 'status', customer.billed_through) #>> '{}' <> 'left'
+        book.value_on(terms.content -> 'status', customer.billed_through) #>> '{}' <> 'left'
         OR EXISTS (
-            SELECT FROM jsonb_array_elements(account.terms -> 'status') AS entry
+            SELECT FROM jsonb_array_elements(terms.content -> 'status') AS entry
             WHERE (entry ->> 0)::date > customer.billed_through AND entry ->> 1 <> 'left'
         )
     );
@@ -1187,11 +1264,11 @@ GRANT EXECUTE ON FUNCTION
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
 GRANT INSERT ON
-    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation
+    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation, book.terms
     TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
-    book.entitlement
+    book.entitlement, book.checked, book.difference
     TO rollforward_writer;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO rollforward_writer;
 GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;

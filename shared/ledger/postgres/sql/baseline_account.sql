@@ -1,2 +1,2 @@
 -- One customer, locked as a job locks the row it works on.
-SELECT terms FROM book.account WHERE customer_id = $1 FOR NO KEY UPDATE;
+SELECT contact FROM book.account WHERE customer_id = $1 FOR NO KEY UPDATE;

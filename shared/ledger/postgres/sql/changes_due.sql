@@ -1,3 +1,5 @@
 -- Customers of buckets [$1, $2) whose shown terms change by themselves on or before a day.
-SELECT customer_id, terms FROM book.account
+SELECT account.customer_id, terms.content AS terms
+FROM book.account
+JOIN book.terms USING (terms_id)
 WHERE bucket >= $1 AND bucket < $2 AND next_change_on <= $3;

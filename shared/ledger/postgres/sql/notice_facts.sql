@@ -6,9 +6,9 @@ SELECT
     account.customer_id,
     book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
     book.value_on(account.contact -> 'language', today.day) #>> '{}' AS language,
-    book.value_on(account.terms -> 'mode', today.day) #>> '{}' AS mode,
-    book.value_on(account.terms -> 'shown', today.day) #>> '{}' AS status,
-    CASE WHEN NOT book.value_on(account.terms -> 'vip', today.day)::boolean THEN
+    book.value_on(terms.content -> 'mode', today.day) #>> '{}' AS mode,
+    book.value_on(terms.content -> 'shown', today.day) #>> '{}' AS status,
+    CASE WHEN NOT book.value_on(terms.content -> 'vip', today.day)::boolean THEN
         CASE
             WHEN last.due <= 0 THEN last.coverage_to
             WHEN last.due <= last.billed THEN last.coverage_from
@@ -36,6 +36,7 @@ SELECT
     entitlement.seq AS told_seq,
     entitlement.incarnation AS told_incarnation
 FROM book.account
+LEFT JOIN book.terms USING (terms_id)
 CROSS JOIN (
     SELECT
         (SELECT business_date FROM book.fleet) AS day,
