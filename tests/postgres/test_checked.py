@@ -26,10 +26,14 @@ FAULTS = (
     "UPDATE book.line SET bucket = (bucket + 1) % 96 WHERE ctid = $1",
     "DELETE FROM book.line WHERE ctid = $1",
     "DELETE FROM book.line WHERE customer_id = (SELECT customer_id FROM book.line WHERE ctid = $1)",
-    "DELETE FROM book.account USING book.line"
-    " WHERE line.ctid = $1 AND account.customer_id = line.customer_id",
-    "UPDATE book.account SET bill_from = bill_from + 1 FROM book.line"
-    " WHERE line.ctid = $1 AND account.customer_id = line.customer_id",
+    (
+        "DELETE FROM book.account USING book.line"
+        " WHERE line.ctid = $1 AND account.customer_id = line.customer_id"
+    ),
+    (
+        "UPDATE book.account SET bill_from = bill_from + 1 FROM book.line"
+        " WHERE line.ctid = $1 AND account.customer_id = line.customer_id"
+    ),
 )
 """Each breaks the line that it is given, or its customer."""
 FORGED = "UPDATE book.line SET policy_version = 9 WHERE customer_id = 'rahim' AND seq = 1"
@@ -144,7 +148,8 @@ async def test_the_first_check_reads_every_bucket_and_a_turn_each_once(books: Bo
 
     assert sorted(read) == list(range(BUCKETS))
     again = await health.checked(books.connection, LATELY_SECONDS)
-    assert first.read_at is not None and again.read_at is not None
+    assert first.read_at is not None
+    assert again.read_at is not None
     assert again.read_at > first.read_at
     await books.connection.execute(
         "UPDATE book.checked SET read_at = read_at - interval '2 hours' WHERE bucket < 24"
