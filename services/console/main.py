@@ -11,7 +11,7 @@ import click
 from services.console.commands.bench import bench
 from services.console.commands.dead_letters import dlq
 from services.console.commands.export import export
-from services.console.commands.fleet import demo, migrate, settle, up, worker
+from services.console.commands.fleet import demo, migrate, partitions, settle, up, worker
 from services.console.commands.parked import parked
 from services.console.commands.policy import policy
 from services.console.commands.positions import positions
@@ -68,6 +68,7 @@ for command in (
     demo,
     up,
     migrate,
+    partitions,
     worker,
     policy,
     publish,

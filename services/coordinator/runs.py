@@ -117,7 +117,11 @@ class Runs:
 
     async def _send_page(self, tick_id: str, number: int) -> None:
         said = json.dumps({"tick_id": tick_id, "page": number}).encode()
-        await self._pages.send(key=str(number).encode(), value=said, partition=number)
+        key = str(number).encode()
+        try:
+            await self._pages.send(key=key, value=said, partition=number)
+        except AssertionError:  # the client has not seen the newest partitions yet
+            await self._pages.send(key=key, value=said)
 
     async def _heal(self) -> None:
         """Claim months for runs whose message was lost; send again pages that make no progress."""

@@ -24,5 +24,5 @@ def parts(context: Context) -> list[Part]:
     return [
         Loop(context.name, [TICKS], context.kafka, database, judge, context.health),
         runs,
-        LagWatch(context.kafka, settings.partitions, context.database(size=1)),
+        LagWatch(context.kafka, context.database(size=1)),
     ]

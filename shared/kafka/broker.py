@@ -1,11 +1,13 @@
 """Creates the topics on the broker, and checks those that exist."""
 
 import asyncio
+from collections.abc import Collection
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.kafka import clients
+from shared.kafka.topic_ids import describe
 from shared.kafka.topic_settings import REPLICAS, Remark, remarks, wanted
 from shared.schemas.topics import TOPICS
 
@@ -67,6 +69,25 @@ async def check_topics(kafka: str, partitions: int) -> list[Remark]:
     if refused:
         raise WrongTopics("; ".join(refused))
     return found
+
+
+async def add_partitions(kafka: str, topics: Collection[str], count: int) -> None:
+    """Give topics that have fewer so many partitions, and return when the broker shows them.
+
+    Raises OSError or KafkaError when the broker cannot be reached or refuses it.
+    """
+    admin = clients.admin(kafka)
+    try:
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(count) for topic in topics})
+        for _ in range(START_SECONDS_MAX * 10):
+            now = (await describe(admin._client, topics)).topics
+            if all(topic in now and len(now[topic].partitions) == count for topic in topics):
+                return
+            await asyncio.sleep(0.1)
+        raise KafkaError(f"the broker does not show {count} partitions of {sorted(topics)}")
+    finally:
+        await admin.close()
 
 
 async def _until_there(admin: AIOKafkaAdminClient) -> None:

@@ -19,6 +19,15 @@ def buckets_of(partitions: int) -> int:
     return partitions * -(-BUCKETS_MIN // partitions)
 
 
+def multiples(partitions: int, buckets: int) -> list[int]:
+    """Return how many partitions a fleet that has so many may get, its present count first."""
+    return [
+        count
+        for count in range(partitions, buckets + 1)
+        if count % partitions == 0 and buckets % count == 0
+    ]
+
+
 @lru_cache(maxsize=1 << 18)
 def bucket_of(customer_id: str, buckets: int) -> int:
     """Return the bucket of a customer, 0 .. buckets - 1."""

@@ -18,6 +18,10 @@ POLL_INTERVAL_MS = 3_600_000
 """Long, so that a worker that waits for its database keeps its partitions; zombies are fenced by
 positions."""
 
+METADATA_MS = 5_000
+"""How often members of a group and producers look at the topics, so that they notice new, deleted
+and larger ones soon."""
+
 
 def consumer(kafka: str, *topics: str, **options: Any) -> AIOKafkaConsumer:
     """Return a consumer that commits nothing by itself; `kafka` is host:port, commas between."""
@@ -35,13 +39,20 @@ def member(kafka: str, group: str, *topics: str, **options: Any) -> AIOKafkaCons
         session_timeout_ms=SESSION_SECONDS * 1000,
         heartbeat_interval_ms=SESSION_SECONDS * 200,
         max_poll_interval_ms=POLL_INTERVAL_MS,
+        metadata_max_age_ms=METADATA_MS,
         **options,
     )
 
 
 def producer(kafka: str, **options: Any) -> AIOKafkaProducer:
     """Return an idempotent producer whose records are acknowledged by every in-sync replica."""
-    return AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True, acks="all", **options)
+    return AIOKafkaProducer(
+        bootstrap_servers=kafka,
+        enable_idempotence=True,
+        acks="all",
+        metadata_max_age_ms=METADATA_MS,
+        **options,
+    )
 
 
 def admin(kafka: str, **options: Any) -> AIOKafkaAdminClient:

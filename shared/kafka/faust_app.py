@@ -5,7 +5,7 @@ from typing import Any
 import faust
 
 from shared.kafka import odd_records
-from shared.kafka.clients import SESSION_SECONDS
+from shared.kafka.clients import METADATA_MS, SESSION_SECONDS
 
 
 class _App(faust.App):
@@ -28,6 +28,7 @@ def faust_app(kafka: str, name: str, **options: Any) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        producer_metadata_max_age_ms=METADATA_MS,
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=SESSION_SECONDS / 5,
         **options,

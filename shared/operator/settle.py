@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import asyncpg
 
+from shared.kafka.asker import Asker
 from shared.ledger.postgres import fleet, settling
 from shared.ledger.postgres.settling import Look
 from shared.ledger.sentences import counted
@@ -18,7 +19,7 @@ from shared.operator.whereabouts import standing, whereabouts
 from shared.runtime import restored
 from shared.runtime.positions import CONSUMER_OF
 from shared.runtime.settings import SettingsError
-from shared.schemas.topics import INBOUND, LEDGER, RECHECKS
+from shared.schemas.topics import INBOUND, LEDGER, RECHECKS, TOPICS
 
 POLL_SECONDS = 0.02
 COMES_IN = tuple(topic.name for topic in INBOUND)
@@ -45,9 +46,13 @@ class StandsStill(NotSettled):
         self.missing = [reason]
 
 
-async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
+async def settle(
+    kafka: str, database_url: str, timeout: float = 60.0, partitions: int | None = None
+) -> None:
     """Return when the fleet has settled; raise NotSettled after `timeout` seconds.
 
+    Given `partitions`, a topic that has got so many already, and the book does not know it yet, is
+    not waited for: its consumer stands still until the book does.
     Raises StandsStill at once where the fleet waits for a person, Unreachable when a server cannot
     be reached, SettingsError when `migrate` has not been run.
     """
@@ -59,15 +64,27 @@ async def settle(kafka: str, database_url: str, timeout: float = 60.0) -> None:
             if found.stands_still:
                 raise StandsStill(restored.said(found))
 
+            left_out = set()
+            if partitions not in (None, await fleet.partitions(connection)):
+                left_out = await _with(partitions, asker)
+
             async def ends(topics: Iterable[str]) -> Ends:
                 """Return the ends of all partitions on the broker, which may be more than the
                 book's."""
-                return await asker.ends(await asker.partitions(topics))
+                return await asker.ends(await asker.partitions(set(topics) - left_out))
 
             async def still() -> list[str]:
-                return standing(await whereabouts(connection, asker))
+                found = await whereabouts(connection, asker)
+                return standing(each for each in found if each.topic not in left_out)
 
             await Settling(connection, ends, still).run(timeout)
+
+
+async def _with(partitions: int | None, asker: Asker) -> set[str]:
+    """Return the consumed topics of the fleet's count that have so many partitions."""
+    ours = [topic.name for topic in TOPICS if topic.name in CONSUMER_OF and not topic.partitions]
+    found = (await asker.cluster(ours)).topics
+    return {topic for topic, now in found.items() if len(now.partitions) == partitions}
 
 
 class Settling:

@@ -30,6 +30,8 @@ class Context:
         self.databases: list[Database] = []
         self.difference: BookDiffers | None = None
         self.differs = asyncio.Event()
+        self.partitions = settings.partitions
+        """How many partitions the fleet had at the last look at the book."""
         self.remarked: set[str] = set()
         """What was wrong with the topics at the last look."""
 

@@ -12,7 +12,7 @@ from shared.ledger.postgres.shape import BookDiffers, expect_fit
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff, pause
 from shared.runtime.context import Context
-from shared.runtime.database import PASSING
+from shared.runtime.database import PASSING, Database
 
 log = logging.getLogger(__name__)
 
@@ -31,26 +31,17 @@ async def unfit(context: Context, stopping: asyncio.Event) -> str | None:
 
 
 async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
-    """Return why a worker must not work on this book; None when it may. Waits for the database.
-
-    The partition count decides which lock protects a customer, and the zone when a day begins: two
-    workers that differ in them would write one customer at once, or bill on different days.
-    """
+    """Return why a worker must not work on this book; None when it may. Waits for the database."""
     settings, wait = context.settings, Backoff()
     database = context.database(size=1)
     while not stopping.is_set():
         try:
             async with database.connection() as connection:
                 known = await fleet.set_up(connection)
-            ours = settings.partitions, settings.zone.key, settings.buckets
             if known is None:
                 return "the book holds no fleet yet: run `rollforward migrate`"
-            if known != ours:
-                return (
-                    f"the fleet has {known.partitions} partitions in zone {known.zone},"
-                    f" this worker {settings.partitions} in {settings.zone.key}"
-                )
-            return None
+            context.partitions = known.partitions
+            return fleet.differs(known, settings.zone.key, settings.buckets)
         except BookDiffers as differs:
             return str(differs)
         except PASSING as away:
@@ -66,7 +57,7 @@ async def unfit_topics(context: Context, stopping: asyncio.Event) -> str | None:
     wait = Backoff()
     while not stopping.is_set():
         try:
-            found = await remarks(context.kafka, context.settings.partitions)
+            found = await remarks(context.kafka, context.partitions)
         except (KafkaError, OSError) as away:
             if trouble.lasting(away):
                 raise
@@ -86,13 +77,16 @@ async def keep_looking(context: Context, stopping: asyncio.Event) -> None:
 
     A server that is away ends nothing: the parts wait for it, and say so.
     """
+    database = context.database(size=1)
     await asyncio.gather(
-        _keep_looking_at_book(context, stopping), _keep_looking_at_topics(context, stopping)
+        _keep_looking_at_book(context, database, stopping),
+        _keep_looking_at_topics(context, database, stopping),
     )
 
 
-async def _keep_looking_at_book(context: Context, stopping: asyncio.Event) -> None:
-    database = context.database(size=1)
+async def _keep_looking_at_book(
+    context: Context, database: Database, stopping: asyncio.Event
+) -> None:
     while context.difference is None:
         await pause(stopping, BOOK_SECONDS)
         if stopping.is_set():
@@ -106,13 +100,17 @@ async def _keep_looking_at_book(context: Context, stopping: asyncio.Event) -> No
             log.info("%s: the book cannot be looked at: %s", context.name, trouble.told(away))
 
 
-async def _keep_looking_at_topics(context: Context, stopping: asyncio.Event) -> None:
+async def _keep_looking_at_topics(
+    context: Context, database: Database, stopping: asyncio.Event
+) -> None:
     while True:
         await pause(stopping, TOPICS_SECONDS)
         if stopping.is_set():
             return
         try:
-            show_topics(context, await remarks(context.kafka, context.settings.partitions))
+            async with database.connection() as connection:
+                context.partitions = await fleet.partitions(connection)
+            show_topics(context, await remarks(context.kafka, context.partitions))
         except Exception as away:
             log.info("%s: the topics cannot be looked at: %s", context.name, trouble.told(away))
 

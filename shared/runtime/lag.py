@@ -16,13 +16,13 @@ from aiokafka.errors import KafkaError
 
 from shared.kafka import clients
 from shared.kafka.clients import ANSWER_SECONDS_MAX
+from shared.kafka.topic_ids import describe
 from shared.ledger.postgres import positions
 from shared.runtime import metrics
 from shared.runtime.backoff import pause
 from shared.runtime.database import PASSING, Database
 from shared.runtime.metrics import WATCH_SECONDS
 from shared.runtime.positions import CONSUMER_OF
-from shared.schemas.topics import TOPICS
 
 FETCH_SECONDS_MAX = 1.0
 
@@ -32,15 +32,9 @@ log = logging.getLogger(__name__)
 class LagWatch:
     """A part of the coordinator; a spare coordinator reports the same figures."""
 
-    def __init__(self, kafka: str, partitions: int, database: Database) -> None:
+    def __init__(self, kafka: str, database: Database) -> None:
         self._kafka = kafka
         self._database = database
-        self._asked = [
-            TopicPartition(topic.name, number)
-            for topic in TOPICS
-            if topic.name in CONSUMER_OF
-            for number in range(topic.partition_count(partitions))
-        ]
         self._consumer: AIOKafkaConsumer | None = None
         self._ends: Mapping[TopicPartition, int] = {}
         self._positions: Mapping[TopicPartition, int] | None = None
@@ -81,7 +75,13 @@ class LagWatch:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 consumer = await self._connected()
-                self._ends = await consumer.end_offsets(self._asked)
+                there = (await describe(consumer._client, CONSUMER_OF)).topics
+                asked = [
+                    TopicPartition(topic, number)
+                    for topic, now in there.items()
+                    for number in now.partitions
+                ]
+                self._ends = await consumer.end_offsets(asked)
                 await self._date(consumer)
         except (TimeoutError, KafkaError, OSError) as away:
             log.debug("the broker does not answer, so the lag may be out of date: %s", away)

@@ -28,8 +28,6 @@ from shared.runtime.stuck import Stuck
 
 log = logging.getLogger(__name__)
 
-METADATA_MS = 5_000
-
 
 class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     """Consumes topics as one group and gives every batch to a handler.
@@ -99,7 +97,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 isolation_level="read_committed",
                 fetch_max_wait_ms=500,
                 max_partition_fetch_bytes=1 << 20,
-                metadata_max_age_ms=METADATA_MS,  # to notice new, deleted and larger topics soon
             )
             consumer.subscribe(self._topics, listener=self)
             try:

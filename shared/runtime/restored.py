@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.kafka import clients
-from shared.kafka.topic_ids import describe
+from shared.kafka.topic_ids import TopicNow, describe
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.health import WhichBook, which_book
 from shared.ledger.postgres.positions import TopicIds, furthest
@@ -192,13 +192,15 @@ class Restored:
 
 
 async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place, Committed]:
-    """Return what each consumer has committed."""
+    """Return what each consumer has committed, in partitions too that only the broker knows: the
+    book may have been restored to an hour before its partitions were multiplied."""
     admin = clients.admin(kafka, request_timeout_ms=clients.ANSWER_MS_MAX)
     try:
         await admin.start()
+        there = (await describe(admin._client, CONSUMER_OF)).topics
         answers = await asyncio.gather(
             *(
-                _of_group(admin, consumer, _partitions(consumer, partitions), seconds)
+                _of_group(admin, consumer, _partitions(consumer, partitions, there), seconds)
                 for consumer in sorted(set(CONSUMER_OF.values()))
             )
         )
@@ -207,12 +209,17 @@ async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place,
     return {place: told for answer in answers for place, told in answer.items()}
 
 
-def _partitions(consumer: str, partitions: int) -> list[TopicPartition]:
+def _partitions(
+    consumer: str, partitions: int, there: Mapping[str, TopicNow]
+) -> list[TopicPartition]:
     return [
         TopicPartition(topic.name, number)
         for topic in TOPICS
         if CONSUMER_OF.get(topic.name) == consumer
-        for number in range(topic.partition_count(partitions))
+        for number in {
+            *range(topic.partition_count(partitions)),
+            *(there[topic.name].partitions if topic.name in there else ()),
+        }
     ]
 
 

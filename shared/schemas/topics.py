@@ -1,7 +1,7 @@
 """The topics: their names, how many partitions each has, and which event types it carries.
 
-Topics are created once, with these counts, never by auto-creation: a customer's partition
-is also the bucket whose lock protects the customer's rows, so a count never changes later.
+Topics are created once, with these counts, never by auto-creation: a customer's partition is their
+bucket modulo the count. Only `rollforward partitions` changes it, for all topics together.
 """
 
 from typing import NamedTuple

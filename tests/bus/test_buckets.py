@@ -4,7 +4,7 @@ from aiokafka.partitioner import murmur2 as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.kafka.buckets import bucket_of, murmur2
+from shared.kafka.buckets import bucket_of, buckets_of, multiples, murmur2
 
 
 @given(st.binary(max_size=70))
@@ -19,3 +19,11 @@ def test_a_customer_keeps_their_bucket_for_ever() -> None:
         3,
         4,
     ]
+
+
+def test_partitions_can_be_multiplied_by_what_divides_the_buckets() -> None:
+    assert multiples(12, buckets_of(12)) == [12, 24, 48, 96]
+    assert multiples(5, buckets_of(5)) == [5, 10, 20, 25, 50, 100]
+    assert multiples(97, buckets_of(97)) == [97]
+    for count in multiples(12, 96):
+        assert buckets_of(count) == 96, "a setting of the new count means the same buckets"

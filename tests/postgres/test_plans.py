@@ -164,7 +164,7 @@ NOT_HOT = {
     "a person does it, rarely": (
         "add_incarnation add_policy add_seal adopt_positions halt_position hold_notices"
         " incarnations newest_known policy_of_version rehearse_latest relay_again"
-        " reset_positions seals verify_ground"
+        " reset_positions seals set_partitions verify_ground"
     ),
     "it sets a session or a server up": (
         "allow_login be_patient close_other_databases copied_session make_buckets"

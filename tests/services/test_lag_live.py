@@ -131,7 +131,7 @@ async def test_lag_rises_while_the_database_is_away(kafka: Kafka, database: str)
 
 def _watch(kafka: Kafka, url: str) -> tuple[LagWatch, Database]:
     book = Database(url, "lag", size=1)
-    return LagWatch(kafka.bootstrap, PARTITIONS, book), book
+    return LagWatch(kafka.bootstrap, book), book
 
 
 async def _end_sessions(database: str) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.workers import WORKERS, parts_of
 from shared.kafka import odd_records
 from shared.kafka.broker import create_topics
+from shared.kafka.topic_ids import describe
 from shared.runtime.context import Context, Part
 from shared.runtime.loop import Loop
 from shared.runtime.settings import Settings
@@ -80,8 +81,8 @@ class Live:
         )
         await consumer.start()
         try:
-            await consumer._client.force_metadata_update()
-            held = [p for t in topics for p in _partitions(consumer, t)]
+            there = (await describe(consumer._client, topics)).topics
+            held = [TopicPartition(t, n) for t in topics for n in there[t].partitions]
             consumer.assign(held)
             ends = await consumer.end_offsets(held)
             found: list[Any] = []
@@ -93,13 +94,6 @@ class Live:
             return found
         finally:
             await consumer.stop()
-
-
-def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
-    from aiokafka import TopicPartition
-
-    count = next(t for t in TOPICS if t.name == topic).partition_count(12)
-    return [TopicPartition(topic, number) for number in range(count)]
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The fleet itself: `demo`, `up`, `migrate`, `worker`, `settle`."""
+"""The fleet itself: `demo`, `up`, `migrate`, `partitions`, `worker`, `settle`."""
 
 import asyncio
 import time
@@ -10,9 +10,18 @@ from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Misconfigured, Problem
 from services.console.values import Seconds
 from services.workers import WORKERS, parts_of, worker_command
-from shared.ledger.sentences import sentence
+from shared.ledger.sentences import counted, sentence
 from shared.operator.printing import print_json, progress
 from shared.runtime.settings import Settings
+
+timeout_option = click.option(
+    "--timeout",
+    type=Seconds(),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="How many seconds to wait until the fleet has settled.",
+)
 
 
 @click.command()
@@ -100,12 +109,41 @@ def migrate(data: Path | None) -> None:
 
 
 @click.command()
+@click.argument("count", type=click.IntRange(min=1), metavar="N")
+@timeout_option
+@data_option
+@json_option
+def partitions(count: int, timeout: float, data: Path | None, as_json: bool) -> None:
+    """Multiply the partitions of a fleet: N for each topic that has the fleet's count.
+
+    N is a multiple of the present count, and divides the fleet's buckets. First it waits until the
+    fleet has settled. Running workers go on by themselves within seconds. Events of one customer
+    that are published in the very seconds of the switch may be applied in another order, so pause
+    the publishers, or choose a quiet time. Safe to repeat, also after it was killed.
+    """
+    from shared.operator.multiplying import multiply
+
+    servers = find(data)
+    done = asyncio.run(multiply(servers.kafka, servers.database, count, timeout))
+    if as_json:
+        print_json({"before": done.before, "partitions": done.now, "topics": done.topics})
+        return
+    if done.topics:
+        click.echo(f"{counted(len(done.topics), 'topic')} got more: {', '.join(done.topics)}")
+    if done.before == done.now:
+        click.echo(f"the fleet has {done.now} partitions already")
+    else:
+        click.echo(f"the fleet has {done.now} partitions, and had {done.before}")
+        progress("running workers go on by themselves within seconds")
+
+
+@click.command()
 @click.argument("name", type=click.Choice(WORKERS), metavar="NAME")
 def worker(name: str) -> None:
     """Run one worker until SIGTERM or Ctrl-C: coordinator, generator, collector, notifier or relay.
 
     Configured by the environment alone: ROLLFORWARD_KAFKA and ROLLFORWARD_DATABASE_URL are the
-    servers; ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS must be those the fleet was set up with.
+    servers; ROLLFORWARD_ZONE and ROLLFORWARD_PARTITIONS are those the fleet was set up with.
     """
     from shared.runtime.orphan import end_with_supervisor
     from shared.runtime.worker import run
@@ -116,14 +154,7 @@ def worker(name: str) -> None:
 
 
 @click.command()
-@click.option(
-    "--timeout",
-    type=Seconds(),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="How many seconds to wait.",
-)
+@timeout_option
 @data_option
 @json_option
 def settle(timeout: float, data: Path | None, as_json: bool) -> None:

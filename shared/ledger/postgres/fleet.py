@@ -35,6 +35,26 @@ async def partitions(connection: asyncpg.Connection) -> int:
     return int(await connection.fetchval(sql("fleet_setup")))
 
 
+def differs(known: SetUp, zone: str, buckets: int) -> str | None:
+    """Return how settings differ from what the fleet was set up with; None where they fit.
+
+    The zone decides when a day begins, and the buckets which lock protects a customer: two workers
+    that differ in them would bill on different days, or write one customer at once.
+    """
+    if (known.zone, known.buckets) == (zone, buckets):
+        return None
+    return (
+        f"the fleet has {known.buckets} buckets in zone {known.zone}, and these settings mean"
+        f" {buckets} in {zone}; see ROLLFORWARD_PARTITIONS (the fleet has {known.partitions}) and"
+        " ROLLFORWARD_ZONE"
+    )
+
+
+async def set_partitions(connection: asyncpg.Connection, count: int) -> None:
+    """Set how many partitions the topics have; they divide the buckets, or the book refuses."""
+    await connection.execute(sql("set_partitions"), count)
+
+
 async def state(connection: asyncpg.Connection) -> State:
     return State(*await connection.fetchrow(sql("incarnation")))
 

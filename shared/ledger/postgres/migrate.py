@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import asyncpg
 
+from shared.ledger.postgres.fleet import SetUp, differs, set_up
 from shared.ledger.postgres.locks import lock_migrations
 from shared.ledger.postgres.statements import sql
 
@@ -31,8 +32,9 @@ async def migrate(
 ) -> list[str]:
     """Bring a database up to date and return what was applied.
 
-    A new fleet keeps its partitions, zone and buckets from here on; ValueError when an existing
-    one was set up with others: they place what was already written.
+    A new fleet gets these partitions, zone and buckets. An existing one keeps its own: ValueError
+    when the zone or the buckets are others, because they place what was already written. Its
+    partitions may have been multiplied, so they are not compared.
     """
     try:
         applied, fleet = await _apply(connection, partitions, zone, buckets)
@@ -45,17 +47,14 @@ async def migrate(
             " applied, nothing has changed; end its transaction (pg_stat_activity shows it) and"
             " run `rollforward migrate` again"
         ) from error
-    if (fleet["partitions"], fleet["zone"]) != (partitions, zone):
-        raise ValueError(
-            f"this fleet has {fleet['partitions']} partitions in zone {fleet['zone']};"
-            f" {partitions} in {zone} was asked for"
-        )
+    if (difference := differs(fleet, zone, buckets)) is not None:
+        raise ValueError(difference)
     return applied
 
 
 async def _apply(
     connection: asyncpg.Connection, partitions: int, zone: str, buckets: int
-) -> tuple[list[str], asyncpg.Record]:
+) -> tuple[list[str], SetUp]:
     applied = []
     async with connection.transaction():
         known = await _known(connection)
@@ -76,7 +75,8 @@ async def _apply(
             buckets,
         )
         await connection.execute(sql("make_buckets"))
-        fleet = await connection.fetchrow("SELECT partitions, zone FROM book.fleet")
+        fleet = await set_up(connection)
+    assert fleet is not None
     return applied, fleet
 
 
