@@ -73,12 +73,14 @@ def kafka(server_folder: DataFolder, background: Background) -> Iterator[Kafka]:
 
 @pytest.fixture(scope="session")
 def template(postgres: Postgres, background: Background) -> str:
-    """The name of a migrated database that others are copied from."""
+    """The name of a migrated database that others are copied from. Its lines are parted into as
+    many partitions as ROLLFORWARD_TEST_LINE_PARTS says."""
 
     async def create() -> str:
         await _execute(postgres.admin_url, "CREATE DATABASE template_book")
         connection = await asyncpg.connect(named(postgres.admin_url, "template_book"))
-        await migrate(connection, PARTITIONS, ZONE, BUCKETS)
+        parts = os.environ.get("ROLLFORWARD_TEST_LINE_PARTS")
+        await migrate(connection, PARTITIONS, ZONE, BUCKETS, int(parts) if parts else None)
         await connection.close()
         return "template_book"
 

@@ -254,7 +254,7 @@ def test_a_statement_says_what_it_is_for_and_is_used(path: Path) -> None:
     text = path.read_text("utf-8")
     assert text.startswith("-- ")
     code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    if path.stem != "baseline_twin":
+    if path.stem not in ("baseline_twin", "part_lines"):  # the second is one DO block
         assert code.rstrip().rstrip(";").count(";") == 0, "one statement a file"
     used = re.compile(rf'sql\(\s*"{path.stem}"')
     readers = [*MODULES, *TESTS]

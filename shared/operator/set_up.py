@@ -10,8 +10,11 @@ from shared.operator.servers import database, no_kafka
 from shared.runtime.settings import Settings, SettingsError
 
 
-async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]:
-    """Bring the book and the topics up to date; return a line for each step.
+async def set_up(
+    kafka: str, database_url: str, settings: Settings, line_parts: int | None = None
+) -> list[str]:
+    """Bring the book and the topics up to date; return a line for each step. Given `line_parts`,
+    the lines of a new book are parted into so many partitions.
 
     The settings' partition count is that of a new fleet; an existing one has its own in the book.
     Raises Unreachable when a server is away, SettingsError when the fleet was set up with
@@ -20,7 +23,7 @@ async def set_up(kafka: str, database_url: str, settings: Settings) -> list[str]
     async with database(database_url, migrated=False) as connection:
         try:
             applied = await migrate(
-                connection, settings.partitions, settings.zone.key, settings.buckets
+                connection, settings.partitions, settings.zone.key, settings.buckets, line_parts
             )
         except ValueError as error:
             raise SettingsError(str(error)) from error

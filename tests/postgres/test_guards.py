@@ -149,6 +149,7 @@ async def test_an_unguarded_leaf_is_named(connection: asyncpg.Connection) -> Non
     await connection.execute("CREATE TABLE book.line_2025 () INHERITS (book.line)")
 
     assert await holes(connection) == [
+        ("book.line_2025", "lacks its check of the chain"),
         ("book.line_2025", "lacks its guard against TRUNCATE"),
         ("book.line_2025", "lacks its guard against UPDATE and DELETE"),
     ]

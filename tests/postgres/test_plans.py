@@ -167,9 +167,9 @@ NOT_HOT = {
         " reset_positions seals set_partitions verify_ground"
     ),
     "it sets a session or a server up": (
-        "allow_login be_patient close_other_databases copied_session make_buckets"
-        " migrations_applied"
-        " rights session shape unguarded waits_for"
+        "allow_login be_patient close_other_databases copied_session line_parts make_buckets"
+        " migrations_applied part_lines rights"
+        " session shape unguarded waits_for"
     ),
     "it only takes a lock, or is part of no plan": (
         "lock_every_bucket lock_migrations lock_policy lock_seal"

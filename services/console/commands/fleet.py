@@ -98,13 +98,20 @@ def _copies(given: str) -> tuple[str, int]:
 
 
 @click.command()
+@click.option(
+    "--line-parts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Part the lines of a new book into N partitions by bucket; N divides the buckets.",
+)
 @data_option
-def migrate(data: Path | None) -> None:
+def migrate(line_parts: int | None, data: Path | None) -> None:
     """Bring the database and the topics up to date. Safe to repeat."""
     from shared.operator.set_up import set_up
 
     servers = find(data)
-    for step in asyncio.run(set_up(servers.kafka, servers.database, servers.settings)):
+    steps = set_up(servers.kafka, servers.database, servers.settings, line_parts)
+    for step in asyncio.run(steps):
         click.echo(step)
 
 

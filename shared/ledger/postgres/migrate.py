@@ -10,6 +10,7 @@ import asyncpg
 
 from shared.ledger.postgres.fleet import SetUp, differs, set_up
 from shared.ledger.postgres.locks import lock_migrations
+from shared.ledger.postgres.parting import part_lines
 from shared.ledger.postgres.statements import sql
 
 PATIENCE = "5s"
@@ -28,9 +29,14 @@ def steps() -> list[tuple[str, str]]:
 
 
 async def migrate(
-    connection: asyncpg.Connection, partitions: int, zone: str, buckets: int
+    connection: asyncpg.Connection,
+    partitions: int,
+    zone: str,
+    buckets: int,
+    line_parts: int | None = None,
 ) -> list[str]:
-    """Bring a database up to date and return what was applied.
+    """Bring a database up to date and return what was applied. Given `line_parts`, the lines of a
+    new book are parted into so many partitions (`part_lines`).
 
     A new fleet gets these partitions, zone and buckets. An existing one keeps its own: ValueError
     when the zone or the buckets are others, because they place what was already written. Its
@@ -49,6 +55,11 @@ async def migrate(
         ) from error
     if (difference := differs(fleet, zone, buckets)) is not None:
         raise ValueError(difference)
+    if line_parts is not None:
+        async with connection.transaction():
+            await lock_migrations(connection)
+            if await part_lines(connection, line_parts):
+                applied.append(f"{line_parts} partitions of the lines")
     return applied
 
 

@@ -1,10 +1,19 @@
 -- Owners, memberships and rights by which somebody could lift the guards or hold up the writers, locks
 -- that are missing, and children of tables, whose rows would seem to be the table's. No row when all is
--- well. `$1` are the tables that count, as `table book.line`; `$2` which of them are append-only.
+-- well. `$1` are the tables that count, as `table book.line`; `$2` which of them are append-only. What
+-- holds for a table holds for its partitions.
 WITH ours AS (
     SELECT oid, 'book.' || relname AS name, relname, relowner, relacl
     FROM pg_class
     WHERE relnamespace = 'book'::regnamespace AND 'table book.' || relname = ANY($1::text[])
+    UNION ALL
+    SELECT part.oid, format('%s.%I', part.relnamespace::regnamespace, part.relname),
+        whole.relname, part.relowner, part.relacl
+    FROM pg_class AS whole
+    CROSS JOIN LATERAL pg_partition_tree(whole.oid) AS tree
+    JOIN pg_class AS part ON part.oid = tree.relid
+    WHERE whole.relnamespace = 'book'::regnamespace AND whole.relkind = 'p'
+        AND 'table book.' || whole.relname = ANY($1::text[]) AND tree.level > 0
 ),
 lock_table AS (
     SELECT 'book_lock.' || relname AS name, relname, relowner, relacl

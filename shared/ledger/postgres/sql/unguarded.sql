@@ -2,10 +2,10 @@
 -- or that workers may change; and guards that no longer refuse. No row when all is well. `$1` are the
 -- append-only tables of schema book.
 WITH RECURSIVE guarded AS (
-    SELECT oid FROM pg_class
+    SELECT oid, oid AS root FROM pg_class
     WHERE relnamespace = 'book'::regnamespace AND relname = ANY($1::text[])
     UNION
-    SELECT inhrelid FROM pg_inherits JOIN guarded ON guarded.oid = inhparent
+    SELECT inhrelid, root FROM pg_inherits JOIN guarded ON guarded.oid = inhparent
 ),
 -- Bits of tgtype: 1 each row, 2 before, 8 delete, 16 update, 32 truncate.
 guard AS (
@@ -34,13 +34,19 @@ CROSS JOIN LATERAL (
     SELECT 'may be changed by rollforward_writer'
     WHERE has_table_privilege('rollforward_writer', guarded.oid, 'UPDATE, DELETE, TRUNCATE')
         OR has_any_column_privilege('rollforward_writer', guarded.oid, 'UPDATE')
+    UNION ALL
+    SELECT 'lacks its check of the chain'
+    WHERE root = 'book.line'::regclass AND NOT EXISTS (
+        SELECT FROM guard
+        WHERE guard.oid = guarded.oid AND function = 'book.check_chain'::regproc
+    )
+    UNION ALL
+    -- Of the table itself the shape says so.
+    SELECT format('has the trigger %s, which is not ours', tgname) AS lacks
+    FROM pg_trigger
+    WHERE tgrelid = guarded.oid AND guarded.oid <> root AND NOT tgisinternal
+        AND tgfoid NOT IN ('book.refuse_change'::regproc, 'book.check_chain'::regproc)
 ) AS missing
-UNION ALL
-SELECT 'book.line', 'lacks its check of the chain'
-WHERE NOT EXISTS (
-    SELECT FROM guard
-    WHERE oid = 'book.line'::regclass AND function = 'book.check_chain'::regproc
-)
 UNION ALL
 SELECT 'book.refuse_change()', 'does not refuse'
 FROM pg_proc
