@@ -89,9 +89,9 @@ async def test_migrating_again_changes_nothing_and_another_setup_is_refused(data
     assert await migrate(connection, 12, "Asia/Dhaka", 96) == []
     assert await migrate(connection, 24, "Asia/Dhaka", 96) == [], "they may have been multiplied"
     assert await connection.fetchval("SELECT partitions FROM book.fleet") == 12
-    for zone, buckets in (("Asia/Dhaka", 100), ("Asia/Kolkata", 96)):
+    for zone, count, buckets in (("Asia/Dhaka", 20, 100), ("Asia/Kolkata", 12, 96)):
         with pytest.raises(ValueError, match="96 buckets in zone Asia/Dhaka"):
-            await migrate(connection, 12, zone, buckets)
+            await migrate(connection, count, zone, buckets)
 
     names = await connection.fetch("SELECT name FROM book.migration ORDER BY name")
     assert [row["name"] for row in names] == [name for name, _ in steps()]
