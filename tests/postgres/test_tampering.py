@@ -191,7 +191,7 @@ SWAP = [
                 WHERE made.terms_id = terms.terms_id
                 """
             ],
-            "customer karim, line 0: vip",
+            "customer karim, line 7: terms of the account is",
             id="change-terms",
         ),
         pytest.param(
