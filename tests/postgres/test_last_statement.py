@@ -16,6 +16,7 @@ from shared.runtime.judge import Judge
 from shared.runtime.loop import Loop
 from shared.schemas.publish import binary
 from shared.schemas.topics import PAYMENTS
+from tests.conftest import BUCKETS
 from tests.postgres.kept import Event, Kept, Record, cancellation, payment, signup
 
 AT = TopicPartition(PAYMENTS, 0)
@@ -89,8 +90,11 @@ async def test_a_payment_takes_few_round_trips(
     book: asyncpg.Connection, database: str, count: int, statements: int
 ) -> None:
     """The lock, the world, the accounts, and all that is written at once: where there is much of it
-    lines and outcomes are copied."""
+    lines and outcomes are copied. The terms are read once a connection."""
     counting: Any = Counting(book)
+    folding = Judge(ZoneInfo("Asia/Dhaka"), BUCKETS).folding
+    await folding.of_customer(counting, CUSTOMERS[0])
+    counting.asked.clear()
 
     await committer(database).apply(counting, {AT: records(count)})
 

@@ -115,11 +115,6 @@ CREATE TABLE book.line (
     CONSTRAINT line_covers_days CHECK (coverage_from < coverage_to)
 );
 CREATE INDEX line_outbox ON book.line (bucket, position);
--- The bucket follows from the customer. To the planner it must not seem to part a customer's lines,
--- or it would sort the few that it expects where the last one is the first of an index.
-ALTER TABLE book.line
-    ALTER COLUMN bucket SET STATISTICS 1,
-    ALTER COLUMN bucket SET (n_distinct = 1);
 CREATE INDEX line_posting ON book.line (customer_id, period)
     WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
 

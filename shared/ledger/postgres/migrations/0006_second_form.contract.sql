@@ -190,11 +190,6 @@ LEFT JOIN book.account ON account.customer_id = line.customer_id;
 CREATE INDEX line_outbox ON book.line (bucket, position);
 CREATE INDEX line_posting ON book.line (customer_id, period)
     WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
--- The bucket follows from the customer. To the planner it must not seem to part a customer's lines,
--- or it would sort the few that it expects where the last one is the first of an index.
-ALTER TABLE book.line
-    ALTER COLUMN bucket SET STATISTICS 1,
-    ALTER COLUMN bucket SET (n_distinct = 1);
 SELECT setval(
     pg_get_serial_sequence('book.line', 'position'),
     (SELECT coalesce(max(position), 0) + 1 FROM book.line), false
