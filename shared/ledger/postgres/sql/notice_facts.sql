@@ -1,7 +1,7 @@
 -- What a notice needs to know of customers as they are now, and the entitlement published last: what
--- book.customer says (a test compares the two), in a third of the time. The last period is sought
--- from that of the last line on: PostgreSQL expects one line of a customer in a bucket, and would
--- otherwise read all of them to sort them.
+-- book.customer says (a test compares the two), in a third of the time. The last lines are looked up
+-- without the bucket: PostgreSQL takes customer and bucket for independent, expects one line, and
+-- would then read all lines of a customer to sort them.
 SELECT
     account.customer_id,
     book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
@@ -25,7 +25,12 @@ SELECT
         WHERE line.customer_id = account.customer_id AND line.seq = last.bill_seq
             AND line.bucket = account.bucket
     ) END AS bill_command,
-    coalesce(newest.seq, 0) AS seq,
+    coalesce((
+        SELECT line.seq FROM book.line
+        WHERE line.customer_id = account.customer_id
+        ORDER BY line.seq DESC
+        LIMIT 1
+    ), 0) AS seq,
     entitlement.expires_on AS told_expires_on,
     entitlement.status AS told_status,
     entitlement.seq AS told_seq,
@@ -39,12 +44,6 @@ CROSS JOIN (
             AS grace_days
 ) AS today
 LEFT JOIN LATERAL (
-    SELECT line.seq, line.period FROM book.line
-    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
-    ORDER BY line.seq DESC
-    LIMIT 1
-) AS newest ON true
-LEFT JOIN LATERAL (
     SELECT
         line.seq,
         line.command_id,
@@ -56,8 +55,7 @@ LEFT JOIN LATERAL (
         line.standing,
         line.bill_seq
     FROM book.line
-    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
-        AND line.period >= newest.period
+    WHERE line.customer_id = account.customer_id
     ORDER BY line.period DESC, line.revision DESC
     LIMIT 1
 ) AS last ON true
