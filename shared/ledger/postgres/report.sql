@@ -1,13 +1,13 @@
--- What others read: schema `report`, the views of the contract (§6), and who may do what.
+-- Schema `report`, the views of the contract (§6) for readers outside; and all roles and grants.
 --
--- Applied after schema.sql. Amounts leave as numeric(18,2): `x * 0.01` is exact, a division
--- would not be. Views named `book.…` are steps on the way, in minor units, for ourselves.
--- Ranges of days are half open, [day_from, day_to), as everywhere.
+-- Applied after schema.sql. Amounts are shown as numeric(18,2): `x * 0.01` is exact, a division would
+-- not be. Views named `book.…` are internal steps, with amounts in minor units. Day ranges are half open,
+-- [day_from, day_to).
 
 -- Steps ----------------------------------------------------------------------------------------
 
--- What a timeline, [[day or null, value], ...], says on a day: the last entry begun by then.
--- Without a day (before the first tick) only what the signup said counts.
+-- Returns the value of a timeline, [[day or null, value], ...], on a day: the last entry that begins on or
+-- before it. If the day is null (before the first tick), only entries of the signup count.
 CREATE FUNCTION book.value_on(timeline jsonb, day date) RETURNS jsonb LANGUAGE sql STABLE
 RETURN jsonb_path_query_array(
     timeline,
@@ -15,13 +15,13 @@ RETURN jsonb_path_query_array(
     jsonb_build_object('day', to_char(day, 'YYYY-MM-DD'))
 ) -> -1;
 
--- Months on one line of integers, so that neighbours differ by one.
+-- Numbers the months, so that consecutive months differ by one.
 CREATE FUNCTION book.month_number(day date) RETURNS integer LANGUAGE sql IMMUTABLE
 RETURN (extract(year FROM day) * 12 + extract(month FROM day))::integer;
 
--- The first day of the oldest period not fully paid; null when all is paid. Money settles what
--- is oldest first, so what is open is the newest: the walk goes back from the last period and
--- stops where the total due is used up. What then remains is opening due, if there was one.
+-- Returns the first day of the oldest period that is not fully paid; null if all is paid. Payments settle
+-- the oldest bill first, so the newest bills are open. The loop goes back from the last period until the
+-- open bills add up to the total due. If a rest remains, it is opening due.
 CREATE FUNCTION book.open_from(customer text) RETURNS date LANGUAGE plpgsql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -53,16 +53,16 @@ BEGIN
     RETURN opened;
 END $$;
 
--- The latest line of each period. Read backwards, the index on (customer, period, revision)
--- gives it without a sort.
+-- The latest line of each period. A backward scan of the index on (customer, period, revision) gives it
+-- without a sort.
 CREATE VIEW book.head AS
 SELECT DISTINCT ON (customer_id, period) *
 FROM book.line
 ORDER BY customer_id DESC, period DESC, revision DESC;
 
--- Each customer today: the terms in force on the business date, the last period, what is open. The last
--- period is that of the newest line or a later one: asked so, PostgreSQL takes it from the index on
--- periods, where it might otherwise sort all lines of each customer.
+-- Each customer on the business date: the terms in force, the last period and the open amount. Only
+-- periods from that of the last line on are searched: PostgreSQL can then use the index on periods and
+-- does not sort all lines of each customer.
 CREATE VIEW book.customer AS
 SELECT
     account.customer_id,
@@ -158,12 +158,12 @@ SELECT
     standing
 FROM book.head;
 
--- The statement as it was known at an instant: the same answer for ever, once that instant is
--- past. A line bears the clock's time from under its writer's bucket lock (lock_buckets.sql), so
--- when those who hold it now have ended, every line up to now is to be seen. The reader takes no
--- lock, looks again until they have, and waits for nobody who comes later. A customer unknown yet
--- may be signing up in any bucket. What is read next needs a snapshot newer than the wait, and
--- that only READ COMMITTED gives.
+-- The statement as it was known at an instant. For a past instant the answer never changes. A line's
+-- `recorded_at` is read from the clock while its writer holds the bucket lock (lock_buckets.sql). So once
+-- all transactions that hold the lock now have ended, every line recorded up to now is visible. The
+-- function takes no lock: it polls until those transactions have ended, and does not wait for later ones.
+-- For an unknown customer it waits for all buckets, because the customer may be signing up in any. It
+-- must then read with a snapshot taken after the wait, which only READ COMMITTED gives.
 CREATE FUNCTION report.statement_as_of(customer_id text, as_of timestamptz)
 RETURNS SETOF report.statement LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -217,8 +217,8 @@ SELECT
     expires_on
 FROM book.customer;
 
--- Money settles the opening due first, then the bills oldest first, whatever the mode; the mode
--- only says what is asked for.
+-- Payments settle the opening due first, then the bills, oldest first. This does not depend on the mode,
+-- which only decides what the customer is asked to pay.
 CREATE VIEW report.invoice AS
 SELECT
     customer_id,
@@ -277,7 +277,7 @@ FROM (
     ) AS priced
 ) AS settling;
 
--- What became of what was asked ----------------------------------------------------------------
+-- Outcomes of commands -------------------------------------------------------------------------
 
 CREATE VIEW report.command AS
 SELECT
@@ -292,8 +292,7 @@ SELECT
     recorded_at
 FROM book.command;
 
--- What was asked and not done: refused commands, and conflicting duplicates, whose command id
--- keeps the outcome of its first coming.
+-- Refused commands, and conflicting duplicates, for whose command id the first outcome stands.
 CREATE VIEW report.refusal AS
 SELECT
     command_id,
@@ -367,8 +366,8 @@ FROM book.notice;
 
 -- Each day in exactly one state ----------------------------------------------------------------
 
--- Every stretch of days, cut where a period ends or the charged status changes: the periods,
--- and the days after them up to and including the business date.
+-- All days of each customer, divided where a period ends or the charged status changes: the periods, and
+-- the days after them up to and including the business date.
 CREATE VIEW book.stretch AS
 SELECT
     account.customer_id,
@@ -404,7 +403,7 @@ CROSS JOIN LATERAL (
 ) AS era
 WHERE greatest(span.day_from, era.day_from) < least(span.day_to, era.day_to);
 
--- Neighbours in the same state are one row.
+-- Stretches of book.stretch, with adjacent ones in the same state merged.
 CREATE VIEW report.coverage AS
 SELECT customer_id, min(day_from) AS day_from, max(day_to) AS day_to, state
 FROM (
@@ -421,12 +420,12 @@ FROM (
 ) AS counted
 GROUP BY customer_id, island, state;
 
--- What must be nothing -------------------------------------------------------------------------
--- Each view names the culprits; `report.reconciliation` counts them. All of them part the book by
--- customer_id, so that the hourly check can read one customer alone (check_bucket.sql).
+-- Faults: these views must be empty ------------------------------------------------------------
+-- Each view lists the faulty rows; `report.reconciliation` counts them. All partition by customer_id, so
+-- that the hourly check can read a single customer (check_bucket.sql).
 
--- Lines out of step: a gap in seq or revision, an amount that does not add up, and last lines
--- that do not open with what the period before them closed.
+-- Broken chains: a gap in seq or revision, amounts that do not add up, and latest lines of a period whose
+-- `previous_due` is not the due of the period before.
 CREATE VIEW book.broken_chain AS
 SELECT customer_id, seq
 FROM (
@@ -462,8 +461,8 @@ FROM (
 ) AS head
 WHERE previous_due IS DISTINCT FROM closed;
 
--- Lines whose hash is not that of their predecessor's hash and their own canonical form. The form
--- is that of shared/ledger/line.py, written a second time on purpose.
+-- Lines whose hash is not the hash over the previous line's hash and their own canonical form. The form
+-- is also written in shared/ledger/line.py; this second, independent version is intended.
 CREATE VIEW book.hash_break AS
 SELECT customer_id, seq
 FROM (
@@ -507,7 +506,7 @@ WHERE hash <> sha256(hash_before || convert_to(concat_ws(
     granted_vat
 ), 'UTF8'));
 
--- A bill laid on a standing one, and more than one standing bill that begins in a month.
+-- A bill on top of a standing one, and more than one standing bill that begins in the same month.
 CREATE VIEW book.double_bill AS
 SELECT customer_id, seq
 FROM (
@@ -533,7 +532,8 @@ FROM (
 ) AS bill
 WHERE place > 1;
 
--- Days and months between the periods of a customer that none of them has, or two have.
+-- Days and months, from a customer's `bill_from` to their last period, that no period covers or that two
+-- cover.
 CREATE VIEW book.gap AS
 SELECT customer_id, period, days, months
 FROM (
@@ -555,8 +555,8 @@ FROM (
 ) AS step
 WHERE days <> 0 OR months <> 0;
 
--- Days and months after a customer's last period that a run, now done, should have billed. Who
--- has left with no return known is not billed, and who is quarantined is shown there.
+-- Days and months after a customer's last period that a finished run should have billed. Customers who
+-- have left and have no known return are not billed; quarantined ones are in report.quarantine.
 CREATE VIEW book.behind AS
 SELECT
     customer.customer_id,
@@ -587,7 +587,7 @@ SELECT
     (SELECT count(*) FROM book.hash_break) AS hash_breaks;
 
 -- Roles ----------------------------------------------------------------------------------------
--- They belong to the whole server, the grants to this database.
+-- Roles belong to the whole server, grants to this database.
 
 DO $$
 DECLARE
@@ -612,7 +612,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Nothing here is owned by who installed it, and nothing is open to everyone.
+-- Moves ownership to rollforward_owner, and revokes all rights of PUBLIC.
 DO $$
 DECLARE
     object regclass;
@@ -642,8 +642,8 @@ END $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA book, report FROM PUBLIC;
 
--- The reader calls the functions inside the views too, and so may execute them; without the
--- use of schema `book` it cannot name them itself.
+-- The reader may execute the functions of schema `book`, because the views of `report` call them. It
+-- cannot call them directly, because it has no USAGE on schema `book`.
 GRANT USAGE ON SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforward_writer;
@@ -651,7 +651,8 @@ GRANT EXECUTE ON FUNCTION
     book.value_on(jsonb, date), book.month_number(date), book.open_from(text)
     TO rollforward_reader, rollforward_writer;
 
--- The writer appends. What is append-only it cannot change; what is not, only as workers do.
+-- The writer may only append to append-only tables; on the others it has only the rights that workers
+-- need.
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
 GRANT INSERT ON
@@ -670,8 +671,8 @@ GRANT EXECUTE ON FUNCTION book.lock(text[]) TO rollforward_writer;
 GRANT USAGE ON SCHEMA book_lock TO rollforward_writer;
 GRANT UPDATE ON ALL TABLES IN SCHEMA book_lock TO rollforward_writer;
 
--- All sessions share one table of locks. With advisory locks or large objects any login could fill
--- it, and nobody could lock anything; in this database they are for whom the superuser names.
+-- All sessions share one lock table. With advisory locks or large objects any login could fill it, and no
+-- session could then lock anything. So in this database only roles named by the superuser may use them.
 DO $$
 DECLARE
     routine regprocedure;

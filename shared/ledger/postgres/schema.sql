@@ -1,21 +1,22 @@
 -- Rollforward: the whole book on one page.
 --
--- Schema `book` is ours: amounts are bigint minor units, percentages parts per million,
--- days half open in the business zone. Schema `report` is what others read.
--- What must never happen is a constraint or a trigger here first, and a check in code second.
+-- Schema `book` is internal: amounts are bigint minor units, percentages are parts per million, day
+-- ranges are half open, in the business zone. Schema `report` is for readers outside.
+-- Whatever must never happen is prevented by a constraint or trigger here, and then by a check in code.
 
 CREATE SCHEMA book;
 CREATE SCHEMA report;
 
--- Which migrations led here.
+-- The migrations that were applied.
 CREATE TABLE book.migration (
     name text PRIMARY KEY,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The fleet as a whole: one row. The number of buckets is set once, for it places every customer,
--- by the hash of their id. It is a multiple of the partitions of Kafka's topics: a customer's
--- partition is their bucket modulo the partitions, so these can be multiplied later.
+-- The settings and state of the whole fleet: one row. The number of buckets never changes, because a
+-- customer's bucket is the hash of their id modulo that number. It is a multiple of the number of
+-- partitions of Kafka's topics: a customer's partition is their bucket modulo the partitions, so the
+-- partitions can be multiplied later.
 CREATE TABLE book.fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     partitions smallint NOT NULL CHECK (partitions > 0),
@@ -26,8 +27,8 @@ CREATE TABLE book.fleet (
     CONSTRAINT fleet_buckets CHECK (buckets % partitions = 0)
 );
 
--- When the book was restored to an earlier hour, append-only. A book that never was is
--- incarnation 1, without a row. Lines after `line_position` are of this incarnation, or a later one.
+-- One row per restore to an earlier state, append-only. A book that was never restored is incarnation 1
+-- and has no row. Lines after `line_position` belong to this incarnation or a later one.
 CREATE TABLE book.incarnation (
     number integer PRIMARY KEY CHECK (number > 1),
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -35,7 +36,7 @@ CREATE TABLE book.incarnation (
     line_position bigint NOT NULL
 );
 
--- Policy versions, append-only: `source` is the file as it was applied.
+-- Policy versions, append-only. `source` is the text of the applied file.
 CREATE TABLE book.policy (
     version integer PRIMARY KEY CHECK (version > 0),
     source text NOT NULL,
@@ -43,8 +44,9 @@ CREATE TABLE book.policy (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Terms that customers have or had, append-only: a row for all who agreed to the same, known by a digest,
--- SHA-256 of the text of `content`. A change gives a customer another row.
+-- Terms that customers have or had, append-only. Customers with equal terms share a row, which is found
+-- by `digest`, the SHA-256 of the text of `content`. If a customer's terms change, their account refers
+-- to another row.
 CREATE TABLE book.terms (
     terms_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     digest bytea NOT NULL UNIQUE,
@@ -52,9 +54,9 @@ CREATE TABLE book.terms (
     CONSTRAINT terms_digest CHECK (digest = sha256(convert_to(content::text, 'UTF8')))
 );
 
--- A customer: what the signup said, and the dated terms since. Money is not here. `terms_id` is no
--- foreign key: each signup would lock the row of terms that most others share. A bill run reads
--- accounts by the index `account_bucket` alone, so all that it needs is in there.
+-- Customers: the facts of the signup, their terms and contact; no amounts but the opening due.
+-- `terms_id` is not a foreign key: each signup would lock a row of terms that many customers share. A bill
+-- run reads accounts from the index `account_bucket` alone, so the index includes all columns it needs.
 CREATE TABLE book.account (
     customer_id text COLLATE "C" PRIMARY KEY,
     bucket smallint NOT NULL,
@@ -70,10 +72,10 @@ CREATE INDEX account_bucket ON book.account (bucket, customer_id)
 CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
     WHERE next_change_on IS NOT NULL;
 
--- The ledger, append-only: the totals of one period after one command. The columns up to
--- `hash` are the contract's; those up to `granted_vat` let a later command read a period from
--- its latest line alone. `position` is given under the lock of the customer's bucket, so in a
--- bucket it rises in the order of commits: relay and seals go by it.
+-- The ledger, append-only. A line has the totals of one period after one command. The columns up to
+-- `hash` are required by the contract; the next ones, up to `granted_vat`, let a later command read a
+-- period from its latest line alone. `position` is assigned while the customer's bucket is locked, so
+-- within a bucket it rises in commit order; the relay and seals rely on this.
 CREATE TABLE book.line (
     customer_id text COLLATE "C" NOT NULL,
     seq integer NOT NULL CHECK (seq > 0),
@@ -118,10 +120,10 @@ CREATE INDEX line_outbox ON book.line (bucket, position);
 CREATE INDEX line_posting ON book.line (customer_id, period)
     WHERE kind IN ('payment', 'discount', 'adjustment', 'refund', 'reversal');
 
--- The outcome of each command, append-only, for ever. `content` is what was asked, as
--- canonical JSON: a second coming is compared with it. `ce_id` and `ce_source` name the event
--- that brought it; null where it was judged before these columns were there. A tick is nobody's:
--- its bucket is that of its period, as if that were a customer.
+-- The outcome of each command, append-only. `content` is the command as canonical JSON: an event with
+-- the same command id is compared with it. `ce_id` and `ce_source` identify the event of the command; null
+-- if it was judged before these columns existed. A tick has no customer: its bucket is computed from its
+-- period as if that were a customer id.
 CREATE TABLE book.command (
     command_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C",
@@ -140,9 +142,9 @@ CREATE INDEX command_customer ON book.command (customer_id, position);
 CREATE INDEX command_order ON book.command (bucket, position);
 CREATE INDEX command_refused ON book.command (recorded_at) WHERE outcome = 'refused';
 
--- Conflicting duplicates, append-only: events whose command id had come before with other
--- content. The first outcome stands; what the later event said is kept here, once per event:
--- `digest` is SHA-256 over type, content, ce_id and ce_source.
+-- Conflicting duplicates, append-only: events whose command id was used before with other content. The
+-- first outcome stands. The later event is stored here, once however often it is delivered: `digest` is
+-- SHA-256 over type, content, ce_id and ce_source.
 CREATE TABLE book.conflict (
     command_id text COLLATE "C" NOT NULL,
     digest bytea NOT NULL CHECK (length(digest) = 32),
@@ -159,11 +161,11 @@ CREATE TABLE book.conflict (
 CREATE INDEX conflict_order ON book.conflict (bucket, position);
 CREATE INDEX conflict_recorded ON book.conflict (recorded_at);
 
--- Seals, append-only and chained. A seal reaches up to a position of lines, outcomes and conflicting
--- duplicates in each bucket (element bucket + 1), and up to the policy version `policies`. It covers
--- all up to there, or what came since the seal before it, and that seal: `cursor` says which of the
--- two, and the positions once more (a transaction id where it was made before buckets had
--- positions). What is counted is for people.
+-- Seals, append-only and chained. A seal covers lines, outcomes and conflicting duplicates up to a
+-- position in each bucket (element bucket + 1), and policy versions up to `policies`. It covers either
+-- everything up to there, or only what was added since the previous seal; its hash includes that seal's.
+-- `cursor` states which of the two, and repeats the positions (in seals made before buckets had
+-- positions it is a transaction id). The counts are informational; the roots already commit to them.
 CREATE TABLE book.seal (
     number integer PRIMARY KEY CHECK (number > 0),
     sealed_at timestamptz NOT NULL,
@@ -181,7 +183,7 @@ CREATE TABLE book.seal (
     conflicts_upto bigint[] NOT NULL
 );
 
--- Commands that came too early, in the order they came.
+-- Commands that cannot be judged yet, in the order of arrival.
 CREATE TABLE book.parked (
     command_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C" NOT NULL,
@@ -196,7 +198,8 @@ CREATE TABLE book.parked (
 );
 CREATE INDEX parked_customer ON book.parked (customer_id, position);
 
--- Customers that wait for a person: what comes for them is parked, runs go on without them.
+-- Customers set apart until a person resolves the problem. Their commands are parked, and runs do not
+-- bill them.
 CREATE TABLE book.quarantine (
     customer_id text COLLATE "C" PRIMARY KEY,
     reason text NOT NULL,
@@ -204,7 +207,7 @@ CREATE TABLE book.quarantine (
     bucket smallint NOT NULL
 );
 
--- Which live payment holds a reference. A cancelled payment frees its own.
+-- Which live payment holds a reference. Cancelling the payment frees it.
 CREATE TABLE book.payment_reference (
     method text NOT NULL,
     reference text NOT NULL,
@@ -212,24 +215,24 @@ CREATE TABLE book.payment_reference (
     PRIMARY KEY (method, reference)
 );
 
--- How far each consumer group has come; moves in the batch's own transaction, from the
--- offset that the batch started at, so that a zombie finds no row and must abort. A position
--- belongs to one topic of one cluster: a topic made anew under the name has another id. `halted`
--- says why a partition stands still where Kafka itself will not say it again later. `furthest` is
--- how far it was in this topic before a person moved it back; 0 where nobody did.
+-- The position of each consumer group. It moves in the batch's own transaction, and only from the offset
+-- at which the batch began: a zombie updates no row and must abort. A position belongs to one topic of one
+-- cluster; a topic that was deleted and made anew has another id. `halted` is why a partition waits for a
+-- person, stored because Kafka may not show the cause again. `furthest` is the highest offset that
+-- was reached in this topic before a person moved the position back; 0 if none did.
 CREATE TABLE book.position (
     consumer text NOT NULL,
     topic text NOT NULL,
     partition integer NOT NULL,
     next_offset bigint NOT NULL,
-    topic_id uuid, -- null: a broker without ids, or not read since the book keeps them
+    topic_id uuid, -- null: the broker has no ids, or not read since the book stores them
     cluster_id text,
     halted text,
     furthest bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (consumer, topic, partition)
 );
 
--- A run per accepted tick. Claiming is the first lock: one claimed run a month at a time.
+-- One run per accepted tick. A unique index allows one claimed, unfinished run per month.
 CREATE TABLE book.run (
     tick_id text COLLATE "C" PRIMARY KEY,
     period text COLLATE "C" NOT NULL,
@@ -243,8 +246,8 @@ CREATE UNIQUE INDEX run_period_claimed ON book.run (period)
     WHERE claimed_at IS NOT NULL AND finished_at IS NULL;
 CREATE INDEX run_unfinished ON book.run (started_at) WHERE finished_at IS NULL;
 
--- A run's pages: each bills some buckets, [first_bucket, end_bucket), in order. `at_bucket` and
--- `after` are how far a page has come.
+-- The pages of a run. Each bills the customers of buckets [first_bucket, end_bucket), in order.
+-- `at_bucket` and `after`, a customer id, are the place after which it continues.
 CREATE TABLE book.page (
     tick_id text COLLATE "C" NOT NULL REFERENCES book.run,
     number smallint NOT NULL,
@@ -261,9 +264,9 @@ CREATE TABLE book.page (
     PRIMARY KEY (tick_id, number)
 );
 
--- What else leaves: refusals, dead letters, rechecks. The relay publishes the rows of a bucket in
--- the order of `position`, given under the bucket's lock, and then deletes them; what must last is
--- elsewhere. The bucket is that of the key, as if it were a customer.
+-- The outbox of all other messages: refusals, dead letters, rechecks. The relay publishes the rows of a
+-- bucket in the order of `position`, which is assigned while the bucket is locked, and then deletes them;
+-- what must be kept is in other tables. The bucket is computed from the message key.
 CREATE TABLE book.outgoing (
     bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -274,7 +277,7 @@ CREATE TABLE book.outgoing (
     PRIMARY KEY (bucket, position)
 );
 
--- Where the relay has come to, per stream and bucket: all up to `position` is published.
+-- The relay's cursors, one per stream and bucket: all rows up to `position` were published.
 CREATE TABLE book.relay (
     stream text NOT NULL CHECK (stream IN ('line', 'outgoing', 'notice', 'entitlement')),
     bucket smallint NOT NULL,
@@ -282,10 +285,10 @@ CREATE TABLE book.relay (
     PRIMARY KEY (stream, bucket)
 );
 
--- What customers were told, and the outbox of it. The id comes from the command that is told of,
--- and so is the same whenever that command is applied. `held` ones wait for a person, after a
--- restore. `position` is given, under the bucket's `telling` lock, to what may be published; phone,
--- language and incarnation are those of that moment.
+-- Notices to customers, and their outbox. The id is derived from the command that caused the notice, so
+-- it is the same if a restored book applies the command again. After a restore, notices are `held` until
+-- a person releases them. When a notice may be published, it gets a `position`, under the bucket's
+-- `telling` lock, with the phone, language and incarnation of that moment.
 CREATE TABLE book.notice (
     notice_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C" NOT NULL,
@@ -309,9 +312,9 @@ CREATE INDEX notice_held ON book.notice (customer_id) WHERE status = 'held';
 CREATE INDEX notice_outbox ON book.notice (bucket, position) WHERE position IS NOT NULL;
 CREATE SEQUENCE book.notice_position AS bigint OWNED BY book.notice.position;
 
--- The entitlement last published of each customer, in which incarnation of the book, and the outbox
--- of it: `position` is given anew, under the bucket's `telling` lock, whenever it changes. Who
--- changes twice before the relay comes by is published once, as they are then.
+-- The newest entitlement of each customer, with the book's incarnation, and the outbox of entitlements:
+-- every change assigns a new `position`, under the bucket's `telling` lock. If an entitlement changes
+-- twice before the relay reads it, only the newer value is published.
 CREATE TABLE book.entitlement (
     customer_id text COLLATE "C" PRIMARY KEY,
     expires_on date,
@@ -325,16 +328,17 @@ CREATE TABLE book.entitlement (
 CREATE INDEX entitlement_outbox ON book.entitlement (bucket, position);
 CREATE SEQUENCE book.entitlement_position AS bigint OWNED BY book.entitlement.position;
 
--- How far the hourly check of report.reconciliation has come in each bucket. The customers of all
--- lines up to `line_position` were checked; at `read_at`, null: never yet, every customer was.
+-- The progress of the hourly check of report.reconciliation in each bucket. Customers with a line up to
+-- `line_position` were checked after that line was written. `read_at` is when all customers of the bucket
+-- were last checked; null: never.
 CREATE TABLE book.checked (
     bucket smallint PRIMARY KEY,
     line_position bigint NOT NULL DEFAULT 0,
     read_at timestamptz
 );
 
--- What that check has found: the figures of one customer, as they were when the customer was last
--- read. All are 0 where a customer was found right again.
+-- The results of that check, for customers in whom it found a fault: the figures as of the customer's
+-- latest check. All are 0 once the fault is gone.
 CREATE TABLE book.difference (
     customer_id text COLLATE "C" PRIMARY KEY,
     bucket smallint NOT NULL,
@@ -347,15 +351,15 @@ CREATE TABLE book.difference (
 
 -- Locks ----------------------------------------------------------------------------------------
 
--- What one transaction at a time may do has a table here, empty and without columns, whose EXCLUSIVE
--- lock it holds until its end. Only the writer may lock them: an advisory lock is open to every
--- login. `bucket_N`: writing customers of bucket N, and what leaves of it. `telling_N`: telling
--- them. Both made by migrate.
+-- Each lock is an empty table without columns. A transaction takes it in EXCLUSIVE mode and keeps it until
+-- it ends. Only the writer may lock these tables, whereas any login may take an advisory lock.
+-- `bucket_N`: writing customers of bucket N, and their outgoing messages. `telling_N`: writing their
+-- notices and entitlements. `rollforward migrate` creates both.
 CREATE SCHEMA book_lock;
 CREATE TABLE book_lock.policy (); -- appending a policy version
 CREATE TABLE book_lock.seal (); -- sealing
 
--- Waits for locks, one after the other in the order given, until the end of the transaction.
+-- Takes locks one after the other, in the order given, and keeps them until the transaction ends.
 CREATE FUNCTION book.lock(names text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text;
@@ -365,8 +369,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Makes what is missing of the locks, the relay's cursors and the marks of the hourly check of the
--- fleet's buckets.
+-- Creates missing locks, relay cursors and rows of book.checked for the fleet's buckets.
 CREATE FUNCTION book.make_buckets() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text;
@@ -395,8 +398,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- Which transactions of others hold buckets, at this moment: anyone may see locks. pg_dump and
--- vacuum hold weaker ones, and write no lines.
+-- The buckets that other transactions hold at this moment; every login may read pg_locks. Weaker locks,
+-- such as those of pg_dump and vacuum, are left out, because their holders write no lines.
 CREATE VIEW book.writing AS
 SELECT pg_class.relname AS bucket, pg_locks.virtualtransaction AS writer
 FROM pg_locks
@@ -411,7 +414,8 @@ WHERE pg_locks.locktype = 'relation'
 
 -- Guards ---------------------------------------------------------------------------------------
 
--- Append-only for everyone, the owner included, replicas too (ENABLE ALWAYS).
+-- Append-only for everyone, including the owner and sessions with session_replication_role = replica
+-- (ENABLE ALWAYS).
 CREATE FUNCTION book.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
@@ -447,8 +451,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.incarnation
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.incarnation
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 
--- The chain holds: each new line follows the customer's last one, opens with what the period
--- before it closed, follows its period's last revision, and puts no bill on a standing one.
+-- Checks the chain of new lines: each has the customer's next seq and its period's next revision, its
+-- `previous_due` is the due of the period before, and no bill replaces a standing one.
 CREATE FUNCTION book.check_chain() RETURNS trigger LANGUAGE plpgsql
     SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 DECLARE
@@ -522,9 +526,8 @@ ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
 
--- Positions move on. One that a person moves back remembers how far it was: the broker's
--- committed offset is ahead of it then, and nothing was restored. Of another topic of that name
--- it says nothing.
+-- Stores how far a position was when a person moves it back. The broker's committed offset is then ahead
+-- of the book although nothing was restored. If the topic was made anew, `furthest` is set to 0.
 CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.furthest := CASE WHEN NEW.topic_id = OLD.topic_id OR OLD.topic_id IS NULL

@@ -1,7 +1,7 @@
--- Accounts of one batch: each with the end of its chain, and its last period as its latest line.
--- Contacts only where they are wanted, for reading them costs as much as finding the line. The last
--- period is that of the last line or a later one: asked so, PostgreSQL takes it from the index on
--- periods, where it might otherwise sort all lines of a customer.
+-- The accounts of one batch: each with its last seq and hash, and the latest line of its last period.
+-- Contacts are read only where wanted: reading one costs as much as finding the line. Only periods from
+-- that of the last line on are searched: PostgreSQL can then use the index on periods and does not sort
+-- all lines of a customer.
 SELECT
     account.customer_id,
     account.joined_on,

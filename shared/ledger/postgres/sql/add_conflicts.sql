@@ -1,4 +1,4 @@
--- Keeps conflicting duplicates, each event once however often it is delivered.
+-- Appends conflicting duplicates; an event delivered again adds no row.
 INSERT INTO book.conflict (
     command_id, digest, customer_id, type, content, ce_id, ce_source, bucket, recorded_at
 )

@@ -1,4 +1,4 @@
--- The pages of a claimed run: as many as partitions, each of as many buckets.
+-- Adds the pages of a claimed run: one per partition, each with the same number of buckets.
 INSERT INTO book.page (tick_id, number, first_bucket, end_bucket, at_bucket)
 SELECT $1, number, number * size, (number + 1) * size, number * size
 FROM book.fleet

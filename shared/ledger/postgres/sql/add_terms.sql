@@ -1,5 +1,5 @@
--- Appends terms that the book does not have, in the order of their digests: two batches that append
--- the same ones at once cannot deadlock, and the second waits for the first and appends nothing.
+-- Appends terms that the book does not have yet. They are inserted in the order of their digests, so
+-- that two batches that append the same terms cannot deadlock: the second waits and inserts nothing.
 INSERT INTO book.terms (digest, content)
 SELECT DISTINCT ON (digest) digest, content
 FROM unnest((SELECT $1::jsonb[])) AS asked (content)

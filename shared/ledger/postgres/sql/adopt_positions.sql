@@ -1,4 +1,4 @@
--- Notes which topic a position belongs to, where the book was written before it kept this.
+-- Sets the topic id and cluster id of positions written before the book stored them.
 UPDATE book.position
 SET topic_id = p.topic_id, cluster_id = $5
 FROM unnest($2::text[], $3::integer[], $4::uuid[]) AS p (topic, partition, topic_id)

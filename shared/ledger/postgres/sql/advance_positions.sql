@@ -1,6 +1,6 @@
--- Moves a consumer on from where this batch began. A partition that another consumer has
--- moved since, that was halted, or that now belongs to another topic gives no row, and the
--- batch must abort.
+-- Moves a consumer's positions from where this batch began. No row is returned for a partition that
+-- another consumer has moved, that was halted, or whose topic now has another id; the batch must then
+-- abort.
 UPDATE book.position
 SET next_offset = moved.next_offset
 FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::uuid[])

@@ -1,2 +1,2 @@
--- How many rows the bare loop has committed.
+-- How many rows the benchmark's bare loop has committed.
 SELECT count(*) FROM baseline.bare;

@@ -1,3 +1,3 @@
--- Gives the twin what the ledger held before the lines to be measured.
+-- Copies into the twin table the lines written before those to be measured.
 INSERT INTO baseline.line OVERRIDING SYSTEM VALUE
 SELECT * FROM book.line WHERE position <= $1;

@@ -1,4 +1,4 @@
--- Moves the relay's cursor behind every line: a benchmark has written them, nobody reads them.
+-- Moves the relay's cursors past every line, so that lines written by a benchmark are not published.
 UPDATE book.relay SET position = coalesce((
     SELECT position FROM book.line WHERE line.bucket = relay.bucket ORDER BY position DESC LIMIT 1
 ), 0)

@@ -1,4 +1,4 @@
--- A twin of the ledger's table: same columns, checks and keys, no triggers, no other index.
+-- A twin of the ledger's table: same columns, checks and keys; no triggers and no other indexes.
 DROP SCHEMA IF EXISTS baseline CASCADE;
 CREATE SCHEMA baseline;
 CREATE TABLE baseline.line (

@@ -1,7 +1,7 @@
--- A page of buckets in order: accounts after customer $2 of bucket $1, and before bucket $3, with their
--- last period and the end of their chain. The last line is of the last period, unless it corrected an
--- earlier one whose due did not move: so the last line is read, and a later period looked for. A search
--- by period alone could make PostgreSQL sort all lines of each customer.
+-- A page of customers in order: those after customer $2 of bucket $1, and of the next buckets before
+-- bucket $3, with their last period and last hash. The last line may be a correction of an earlier period
+-- that changed no later one. So it is read first, and then a later period is looked for. A search by
+-- period alone could make PostgreSQL sort all lines of each customer.
 SELECT
     account.bucket,
     account.customer_id,

@@ -1,4 +1,4 @@
--- Keeps the new terms of customers.
+-- Updates the terms and contacts of customers.
 UPDATE book.account
 SET terms_id = changed.terms_id, contact = coalesce(changed.contact, account.contact),
     next_change_on = changed.next_change_on

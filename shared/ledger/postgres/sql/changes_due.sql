@@ -1,4 +1,4 @@
--- Customers of buckets [$1, $2) whose shown terms change by themselves on or before a day.
+-- Customers of buckets [$1, $2) who have a dated change of terms on or before a day.
 SELECT account.customer_id, terms.content AS terms
 FROM book.account
 JOIN book.terms USING (terms_id)

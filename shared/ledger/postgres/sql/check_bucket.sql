@@ -1,5 +1,6 @@
--- Reads customers of bucket $1, each with all their lines, and keeps what report.reconciliation says
--- of them: all customers where $2, else those who have lines after the bucket's mark. Moves the mark.
+-- Checks customers of bucket $1, each with all their lines, and stores the figures of
+-- report.reconciliation for them: all customers if $2, else those with lines after the bucket's
+-- `line_position`. Advances `line_position`.
 WITH mark AS (
     SELECT
         CASE WHEN $2::boolean THEN 0 ELSE line_position END AS after,

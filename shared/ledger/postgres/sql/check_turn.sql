@@ -1,5 +1,5 @@
--- Every bucket, and whether the check that begins now reads it whole: where that was never done, and
--- of the others the $1-th part of all, those that were read longest ago.
+-- Every bucket, and whether the check that begins now reads all of its customers. It does so in buckets
+-- that were never read, and in the 1/$1 of all buckets whose last full read is oldest.
 SELECT
     bucket,
     read_at IS NULL

@@ -1,5 +1,5 @@
--- What the hourly check has found so far, and how old that is: the bucket that was read whole longest
--- ago, in Unix seconds (null: not every bucket was), and the share of buckets that were read whole in
+-- What the hourly check has found so far, and how old that is: the oldest full read of any bucket in
+-- Unix seconds (null if some bucket was never read), and the share of buckets that had a full read in
 -- the last $1 seconds.
 SELECT
     oldest.read_at,

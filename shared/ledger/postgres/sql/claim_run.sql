@@ -1,5 +1,5 @@
--- Claims a month for its oldest waiting run: the first level of locks. No row when another
--- run of the month is at work, or when there is none to claim.
+-- Claims a month for its oldest waiting run. Returns no row if another run of the month is claimed and
+-- unfinished, or if none waits.
 UPDATE book.run SET claimed_at = clock_timestamp()
 WHERE tick_id = (
         SELECT waiting.tick_id FROM book.run AS waiting

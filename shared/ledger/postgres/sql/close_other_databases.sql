@@ -1,3 +1,3 @@
--- Closes what a server has besides the fleet's database: from there a login that may only read could
--- fill the table of locks that all databases share.
+-- Revokes access to the server's other databases. All databases share one lock table, and a login that
+-- may only read could fill it from there.
 REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;

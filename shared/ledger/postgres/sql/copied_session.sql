@@ -1,4 +1,4 @@
--- How COPY writes days, instants and bytes, until the end of the transaction.
+-- Sets how COPY writes dates, timestamps and bytes, until the end of the transaction.
 SELECT
     set_config('DateStyle', 'ISO', true),
     set_config('TimeZone', 'UTC', true),

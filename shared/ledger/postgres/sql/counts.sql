@@ -1,4 +1,4 @@
--- How much the book holds.
+-- How many lines, commands and notices the book has.
 SELECT
     (SELECT count(*) FROM report.ledger) AS lines,
     (SELECT count(*) FROM report.command) AS commands,

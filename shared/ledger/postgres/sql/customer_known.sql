@@ -1,3 +1,3 @@
--- Whether there is such a customer, or anything parked for one, so that a slip of the finger is named.
+-- Whether there is such a customer, or a parked command for one, so that a mistyped id is reported.
 SELECT EXISTS (SELECT FROM book.account WHERE customer_id = $1)
     OR EXISTS (SELECT FROM book.parked WHERE customer_id = $1);

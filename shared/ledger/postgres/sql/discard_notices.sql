@@ -1,2 +1,2 @@
--- Lets the texts that wait never go.
+-- Discards the held notices: they are never sent.
 UPDATE book.notice SET status = 'discarded' WHERE status = 'held' RETURNING notice_id;

@@ -1,2 +1,2 @@
--- What the fleet was set up with.
+-- The settings with which the fleet was set up.
 SELECT partitions, zone, buckets FROM book.fleet;

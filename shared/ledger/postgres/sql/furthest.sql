@@ -1,5 +1,5 @@
--- What the broker's committed offsets are held against: the book's incarnation, and the furthest
--- that each consumer ever was, all as of one instant.
+-- For comparison with the broker's committed offsets: the book's incarnation, and the highest offset
+-- that each consumer has reached, all as of one instant.
 SELECT
     partitions,
     coalesce((SELECT max(number) FROM book.incarnation), 1) AS incarnation,

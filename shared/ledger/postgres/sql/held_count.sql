@@ -1,2 +1,2 @@
--- How many texts wait for a person.
+-- How many notices are held.
 SELECT count(*) FROM book.notice WHERE status = 'held';

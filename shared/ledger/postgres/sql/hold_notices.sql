@@ -1,2 +1,2 @@
--- Lets texts wait for a person, or go again.
+-- Sets whether new notices are held or may be published.
 UPDATE book.fleet SET notices_held = $1;

@@ -1,4 +1,4 @@
--- The book's incarnation, and whether texts wait for a person.
+-- The book's incarnation, and whether notices are held.
 SELECT
     coalesce((SELECT max(number) FROM book.incarnation), 1) AS number,
     notices_held

@@ -1,2 +1,2 @@
--- Every time that the book was restored, oldest first.
+-- The incarnations that were opened after restores, oldest first.
 SELECT number, opened_at, reason FROM book.incarnation ORDER BY number;

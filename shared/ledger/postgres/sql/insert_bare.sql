@@ -1,2 +1,2 @@
--- What the bare loop does with a record.
+-- Stores a record of the benchmark's bare loop.
 INSERT INTO baseline.bare (said) VALUES ($1);

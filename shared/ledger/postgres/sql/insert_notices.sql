@@ -1,5 +1,5 @@
--- Keeps notices; those that were made before give no row and are not sent again. With `$12`, the
--- incarnation, they may be published; without they wait.
+-- Inserts notices and returns the ids of new ones: a notice that already exists is not sent again. With
+-- an incarnation in `$12` they may be published; without one they are held.
 INSERT INTO book.notice (
     notice_id, customer_id, kind, period, amount, text, segments, phone, language, bucket,
     status, incarnation, position, requested_at

@@ -1,2 +1,2 @@
--- The place of the line written last.
+-- The position of the line written last.
 SELECT coalesce(max(position), 0) FROM book.line;

@@ -1,4 +1,4 @@
--- The ledger as others read it, customer by customer in the order of seq.
+-- The rows of report.ledger, by customer and seq.
 SELECT
     customer_id,
     seq,

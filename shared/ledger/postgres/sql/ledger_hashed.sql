@@ -1,5 +1,5 @@
--- The ledger for who recomputes its hashes: each field as its line's canonical form has it, and the
--- hash in its place, customer by customer in the order of seq.
+-- The ledger for recomputing its hashes: each field as in the canonical form of its line, and the hash
+-- at the place of its column; by customer and seq.
 SELECT
     customer_id,
     seq,

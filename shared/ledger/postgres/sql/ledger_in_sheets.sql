@@ -1,5 +1,5 @@
--- The ledger for spreadsheets, customer by customer in the order of seq: a free text that one would
--- run as a formula begins with an apostrophe.
+-- The ledger for spreadsheets, by customer and seq. A text that a spreadsheet would run as a formula
+-- gets an apostrophe in front.
 SELECT
     customer_id,
     seq,

@@ -1,4 +1,5 @@
--- Every line with what a journal wants besides: the opening due, and what a payment or refund said.
+-- Every line with what a journal also needs: the opening due, and the method and payment id of a payment
+-- or refund.
 SELECT
     :line_columns(line),
     account.opening_due,

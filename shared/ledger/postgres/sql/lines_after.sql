@@ -1,4 +1,4 @@
--- The lines written after a place, in the order in which they were written.
+-- The lines after a position, in the order of positions.
 SELECT :line_columns(line)
 FROM book.line
 WHERE position > $1

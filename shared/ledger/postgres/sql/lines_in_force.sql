@@ -1,4 +1,5 @@
--- Which of these lines, told by an earlier incarnation, the book holds: by their place in the list.
+-- Which of these lines, published in an earlier incarnation, the book still holds: their indexes in the
+-- list.
 SELECT told.place
 FROM unnest($1::text[], $2::integer[], $3::bytea[])
     WITH ORDINALITY AS told (customer_id, seq, hash, place)

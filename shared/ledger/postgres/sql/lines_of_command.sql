@@ -1,2 +1,2 @@
--- How many lines a command has in the ledger, as others see it.
+-- How many committed lines a command has in the ledger.
 SELECT count(*) FROM report.ledger WHERE customer_id = $1 AND command_id = $2;

@@ -1,4 +1,4 @@
--- Locks all buckets, or those of the topics' partition $1, in ascending order.
+-- Locks all buckets in ascending order, or only those of partition $1.
 SELECT book.lock(ARRAY(
     SELECT 'bucket_' || bucket
     FROM book.fleet

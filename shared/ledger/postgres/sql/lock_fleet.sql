@@ -1,2 +1,2 @@
--- Locks the fleet's one row, so that ticks are judged one after the other.
+-- Locks the row of the fleet, so that ticks are judged one after the other.
 SELECT business_date FROM book.fleet FOR NO KEY UPDATE;

@@ -1,4 +1,4 @@
--- A page of a run, locked, and the day up to which it bills.
+-- Locks a page of a run and returns it, with the day up to which it bills.
 SELECT page.first_bucket, page.end_bucket, page.at_bucket, page.after, page.finished_at, run.as_of
 FROM book.page
 JOIN book.run USING (tick_id)

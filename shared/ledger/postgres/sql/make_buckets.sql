@@ -1,2 +1,2 @@
--- Makes what is missing of the locks, cursors and marks of the fleet's buckets.
+-- Creates missing lock tables, relay cursors and rows of book.checked for the fleet's buckets.
 SELECT book.make_buckets();

@@ -1,2 +1,2 @@
--- The migrations that led to this book.
+-- The migrations that were applied to this book.
 SELECT name FROM book.migration;

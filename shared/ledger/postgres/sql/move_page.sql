@@ -1,4 +1,4 @@
--- Moves a page on by the customers just dealt with.
+-- Advances a page past the customers just billed, and adds to its counts.
 UPDATE book.page
 SET at_bucket = $3, after = $4, billed = billed + $5, skipped = skipped + $6,
     already_billed = already_billed + $7, quarantined = quarantined + $8,

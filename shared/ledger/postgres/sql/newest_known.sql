@@ -1,5 +1,5 @@
--- The newest that a book knows: when its last line was written, in the order in which the relay
--- publishes (null: there is none), and its policy version.
+-- When the newest line was written (the newest of the buckets' last lines; null without lines), and the
+-- latest policy version.
 SELECT
     (
         SELECT max(last.recorded_at)

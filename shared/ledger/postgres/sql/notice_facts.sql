@@ -1,7 +1,7 @@
--- What a notice needs to know of customers as they are now, and the entitlement published last: what
--- book.customer says (a test compares the two), in a third of the time. The last lines are looked up
--- without the bucket: PostgreSQL takes customer and bucket for independent, expects one line, and
--- would then read all lines of a customer to sort them.
+-- What a notice needs to know of customers as they are now, and their entitlement published last. It
+-- gives the same values as book.customer (a test compares them) in a third of the time. The last lines are
+-- looked up without the bucket: PostgreSQL assumes that customer and bucket are independent, expects one
+-- line, and would then read and sort all lines of a customer.
 SELECT
     account.customer_id,
     book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,

@@ -1,4 +1,4 @@
--- What waits, oldest first: all of it, or that of one customer.
+-- Parked commands, oldest first: all, or those of one customer.
 SELECT command_id, customer_id, type, parked_at, reason
 FROM report.parked
 WHERE $1::text IS NULL OR customer_id = $1

@@ -1,5 +1,5 @@
--- Periods of accounts by their labels, each as its latest line, in their order. One row is read per
--- period, however often it was revised.
+-- The latest lines of these periods, given by customer and label, in order. One row per period is read,
+-- however often it was revised.
 SELECT :line_columns(line)
 FROM unnest((SELECT $1::text[]), (SELECT $2::text[])) AS wanted (customer_id, period)
 JOIN book.account ON account.customer_id = wanted.customer_id

@@ -1,5 +1,5 @@
--- Payments, discounts, adjustments, refunds and reversals from a label on, each with its
--- period as it was before, and what a payment or a refund named.
+-- Payments, discounts, adjustments, refunds and reversals from a label on, each with the line before it
+-- in its period, and the method and reference of a payment or the payment id of a refund.
 SELECT
     :line_columns(line),
     :line_columns(before),

@@ -1,5 +1,5 @@
--- Asks for a look at every customer's entitlement: the days of grace have changed, or earlier
--- requests were lost. All buckets, or those of the topic's partition $2, are locked.
+-- Requests a recheck of every customer's entitlement, because the grace days have changed or earlier
+-- requests were lost. The caller has locked all buckets, or those of the topic's partition $2.
 INSERT INTO book.outgoing (bucket, topic, key, value, headers)
 SELECT account.bucket, $1, convert_to(customer_id, 'UTF8'), '{}', '[]'
 FROM book.account, book.fleet

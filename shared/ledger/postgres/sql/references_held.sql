@@ -1,4 +1,4 @@
--- Which of these references a live payment holds.
+-- Which live payments hold these references.
 SELECT held.method, held.reference, held.payment
 FROM unnest((SELECT $1::text[]), (SELECT $2::text[])) AS asked (method, reference)
 JOIN book.payment_reference AS held USING (method, reference);

@@ -1,4 +1,4 @@
--- What was asked and not done, newest first: all of it, or that of one customer.
+-- Refusals, newest first: all, or those of one customer.
 SELECT
     command_id, type, customer_id, reason, actor, amount, said, ce_id, ce_source, recorded_at
 FROM report.refusal

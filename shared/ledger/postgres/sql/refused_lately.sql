@@ -1,4 +1,4 @@
--- What was refused in the last so many seconds, and the newest tick where that was refused.
+-- How much was refused in the last $1 seconds, and the newest tick if it was refused.
 SELECT
     (
         SELECT count(*) FROM report.refusal

@@ -1,4 +1,4 @@
--- What the last period of each of these customers came to: last month's bill, mostly.
+-- The amounts of the last period of each of these customers: usually last month's bill.
 SELECT DISTINCT ON (customer_id) customer_id, charge, discount, vat
 FROM book.line
 WHERE customer_id = ANY($1::text[])

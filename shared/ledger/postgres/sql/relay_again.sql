@@ -1,3 +1,3 @@
--- Lets the relay publish every line again from the first one on; readers drop what they have by
--- its seq. Waits for the relay's pass that is under way.
+-- Moves the relay's cursors back, so that it publishes every line again; readers drop duplicates by seq.
+-- Waits until the relay's current pass has ended.
 UPDATE book.relay SET position = 0 WHERE stream = 'line';

@@ -1,5 +1,4 @@
--- The next committed entitlements of some buckets that were not published as they are, each after
--- its cursor, at most $3 of each.
+-- The next committed entitlements of some buckets, each after its bucket's cursor, at most $3 per bucket.
 SELECT
     entitlement.bucket,
     entitlement.position,

@@ -1,4 +1,4 @@
--- How many rows wait to be published, per stream; no more than 2,000 of each bucket are counted.
+-- How many rows wait to be published, per stream; at most 2,000 per bucket are counted.
 SELECT relay.stream, sum(waiting.count)::bigint AS waiting
 FROM book.relay
 CROSS JOIN LATERAL (

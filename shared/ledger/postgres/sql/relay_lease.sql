@@ -1,3 +1,3 @@
--- Lets PostgreSQL end the session, and give up what its transaction holds, when it says nothing
--- for `$1`, such as '60s'.
+-- Sets an idle timeout in this transaction, so that PostgreSQL frees the relay's cursors if the relay
+-- hangs; `$1` such as '60s'.
 SELECT set_config('idle_in_transaction_session_timeout', $1, true);

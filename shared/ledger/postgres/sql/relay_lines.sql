@@ -1,5 +1,5 @@
--- The next committed lines of some buckets, each after its cursor, at most $3 of each; in the order
--- of a bucket's positions, which is that of its commits.
+-- The next committed lines of some buckets, each after its bucket's cursor, at most $3 per bucket, in
+-- the order of positions, which within a bucket is commit order.
 SELECT
     line.bucket,
     line.position,

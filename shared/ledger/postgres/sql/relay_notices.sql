@@ -1,5 +1,5 @@
--- The next committed notices of some buckets that may be published, each after its cursor, at most
--- $3 of each.
+-- The next committed notices of some buckets that may be published, each after its bucket's cursor, at
+-- most $3 per bucket.
 SELECT
     notice.bucket,
     notice.position,

@@ -1,5 +1,5 @@
--- The next committed messages of some buckets, each after its cursor: at most $3 of each, and no
--- more than the first that brings all of them to $4 bytes, so that large dead letters fit in memory.
+-- The next committed outgoing rows of some buckets, each after its bucket's cursor: at most $3 per bucket.
+-- The total ends with the row that brings it to $4 bytes, so that large dead letters fit in memory.
 WITH next AS (
     SELECT outgoing.*
     FROM unnest($1::smallint[], $2::bigint[]) AS relay (bucket, position)

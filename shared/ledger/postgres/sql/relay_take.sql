@@ -1,5 +1,5 @@
--- Takes cursors for this transaction, of those asked for that no other relay has: so several relays
--- share the buckets.
+-- Locks those of the requested cursors that no other relay has locked, so that several relays share the
+-- buckets.
 SELECT stream, bucket, position
 FROM book.relay
 WHERE (stream, bucket) IN (SELECT * FROM unnest($1::text[], $2::smallint[]))

@@ -1,5 +1,5 @@
--- The streams and buckets in which something waits to be published: a look at one row of an index
--- each, however much was published before.
+-- The streams and buckets in which rows wait to be published. It reads one index entry for each, however
+-- much was published before.
 SELECT stream, bucket
 FROM book.relay
 WHERE CASE stream

@@ -1,4 +1,4 @@
--- Lets a consumer read on from these offsets in the topics of now. Batches in hand are fenced.
+-- Sets a consumer's positions to these offsets, with the topics' current ids. Batches under way are fenced.
 INSERT INTO book.position (consumer, topic, partition, next_offset, topic_id, cluster_id)
 SELECT $1, topic, partition, next_offset, topic_id, $6
 FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::uuid[])

@@ -1,7 +1,7 @@
--- Owners, memberships and rights by which somebody could lift the guards or hold up the writers, locks
--- that are missing, and children of tables, whose rows would seem to be the table's. No row when all is
--- well. `$1` are the tables that count, as `table book.line`; `$2` which of them are append-only. What
--- holds for a table holds for its partitions.
+-- Owners, memberships and rights that would let somebody remove the guards or block the writers; missing
+-- locks; and child tables, because queries of the parent would include their rows. No row if all is well.
+-- `$1` are the tables to check, such as `table book.line`; `$2` those that are append-only.
+-- What holds for a table holds for its partitions.
 WITH ours AS (
     SELECT oid, 'book.' || relname AS name, relname, relowner, relacl
     FROM pg_class
@@ -40,7 +40,7 @@ owned AS (
     FROM pg_proc
     WHERE pronamespace = 'book'::regnamespace AND prokind = 'f'
 ),
--- A grantee of 0 is everyone. SELECT on a lock (pg_dump needs it) allows no lock that holds up one.
+-- Grantee 0 is PUBLIC. SELECT on a lock table (pg_dump needs it) allows no lock mode that blocks a writer.
 granted AS (
     SELECT name, privilege_type AS privilege, grantee
     FROM ours

@@ -1,5 +1,5 @@
--- How many lines and outcomes lie behind one position of each bucket, up to another: lines $1 and
--- $2, outcomes $3 and $4.
+-- How many lines and outcomes each bucket has after one position and up to another, in total: lines
+-- after $1 up to $2, outcomes after $3 up to $4.
 SELECT
     (
         SELECT coalesce(sum(line.count), 0)::bigint

@@ -1,6 +1,5 @@
--- How far a seal made now reaches: in each bucket (element bucket + 1) the position of the last
--- committed line, outcome and conflicting duplicate. Whoever writes later in a bucket gets later
--- positions.
+-- Up to where a seal made now would cover: for each bucket (element bucket + 1) the position of the last
+-- committed line, outcome and conflicting duplicate. Later rows of a bucket get higher positions.
 SELECT
     clock_timestamp() AS sealed_at,
     ARRAY(

@@ -1,5 +1,5 @@
--- Whether a day's seal is due: a run has ended since the last seal, none is at work, and the
--- last seal was made on an earlier day of the business zone.
+-- Whether the daily seal is due: a run has ended since the last seal, no run is unfinished, and the last
+-- seal was made on an earlier day in the business zone.
 SELECT coalesce(
     (SELECT max(finished_at) FROM book.run) > coalesce(last.sealed_at, '-infinity')
         AND NOT EXISTS (SELECT FROM book.run WHERE finished_at IS NULL)

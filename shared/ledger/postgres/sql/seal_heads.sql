@@ -1,10 +1,10 @@
--- What a seal covers of each customer, in the order of their ids: the end of their chain, how many
--- outcomes they have, and a hash of these and of the conflicting duplicates after them. Of each
--- bucket (element bucket + 1) what lies behind one position, up to another: of lines $1 and $2, of
--- outcomes $3 and $4, of conflicting duplicates $5 and $6. Ticks, which are nobody's, come last. The
--- form of an outcome is that of a line: a field a row, UTF-8; the event's two fields only where they
--- are known. Without OFFSET 0 the planner would join the buckets with the whole tables; so it seeks
--- in the index once a bucket.
+-- What a seal covers of each customer, by id: seq and hash of their last line, the number of their
+-- outcomes, and a hash over these outcomes and then the conflicting duplicates. For each bucket (element
+-- bucket + 1) rows after one position and up to another count: lines after $1 up to $2, outcomes after
+-- $3 up to $4, conflicting duplicates after $5 up to $6. Ticks, which have no customer, come last. The
+-- canonical form of an outcome is like that of a line: one field per row, UTF-8; ce_id and ce_source only
+-- where they are known. OFFSET 0 keeps the planner from joining the buckets with whole tables: it then
+-- searches the index once per bucket.
 SELECT customer_id, head.seq, encode(head.hash, 'hex') AS hash, outcomes.count, outcomes.digest
 FROM (
     SELECT DISTINCT ON (line.customer_id) line.customer_id, line.seq, line.hash

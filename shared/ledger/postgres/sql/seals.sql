@@ -1,4 +1,4 @@
--- All seals in order, and how far each reaches.
+-- All seals in order, with the positions up to which each covers.
 SELECT
     number,
     sealed_at,

@@ -1,4 +1,4 @@
--- Keeps what became of texts that waited: those `requested` may be published, in incarnation $8.
+-- Updates held notices: those now `requested` may be published, in incarnation $8.
 UPDATE book.notice
 SET status = told.status, amount = told.amount, text = told.text, segments = told.segments,
     phone = told.phone, language = told.language, incarnation = $8,

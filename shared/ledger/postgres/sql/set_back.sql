@@ -1,6 +1,6 @@
--- Sequences that would give a position a second time: they were set back, or the book was put back
--- without their values. No row when all is well. A sequence only rises, so one that is read after the
--- positions is not behind them. Left out is book.parked, which has no index by position.
+-- Sequences that would give a position a second time, because they were reset or the book was loaded
+-- without their values. No row if all is well. Sequences are read after the positions: a correct one only
+-- rises, so it cannot be behind them. book.parked is left out: it has no index by position.
 WITH newest AS (
     SELECT of_bucket.name, max(of_bucket.position) AS position
     FROM book.fleet
@@ -15,7 +15,7 @@ WITH newest AS (
     ) AS of_bucket (name, position)
     GROUP BY of_bucket.name
     UNION ALL
-    -- What was published may be gone: rows of book.outgoing are deleted then.
+    -- Cursors count too: published rows of book.outgoing are deleted.
     SELECT stream, max(position) FROM book.relay GROUP BY stream
 )
 SELECT

@@ -1,2 +1,2 @@
--- Notes that the topics of the fleet have so many partitions. The fleet's row is locked.
+-- Sets the number of partitions of the fleet's topics. The caller has locked the fleet's row.
 UPDATE book.fleet SET partitions = $1;

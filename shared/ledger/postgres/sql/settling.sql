@@ -1,5 +1,5 @@
--- What a settling fleet still has before it, all as of one instant: how far each consumer is,
--- the runs that are not done, and per stream and bucket the last row and how far the relay is.
+-- What is left to do until the fleet has settled, as of one instant: the consumers' positions, the
+-- unfinished runs, and per stream and bucket the last row and the relay's cursor.
 SELECT
     ARRAY(
         SELECT (consumer, topic, partition, next_offset) FROM book.position

@@ -1,7 +1,7 @@
--- What the tables, sequences and functions of schema book are, one fact a row, to compare with shape.json. `$1`
--- are the tables that count, as `table book.line`; null: all. Schemas are left out of definitions:
--- whether they are there depends on the session's search_path. Plain indexes are not facts: without
--- one the book is slow, and not wrong.
+-- The tables, sequences and functions of schema book, one fact a row, to compare with shape.json. `$1`
+-- are the tables to read, such as `table book.line`; null: all. Definitions are compared without schema
+-- names, because whether PostgreSQL prints them depends on search_path. Plain indexes are left out:
+-- a missing one makes the book slow, not wrong.
 WITH facts AS (
     SELECT relname::text AS "table", 'table' AS kind, 'book.' || relname AS name,
         concat_ws(', ',
@@ -30,8 +30,8 @@ WITH facts AS (
     WHERE relnamespace = to_regnamespace('book') AND relkind IN ('r', 'p')
         AND attnum > 0 AND NOT attisdropped
     UNION ALL
-    -- NOT NULL is a constraint too from PostgreSQL 18 on, and stands with its column. A foreign key
-    -- counts for both of its tables, and holds by triggers, which can be disabled.
+    -- NOT NULL is a constraint too from PostgreSQL 18 on; it is shown with its column instead. A foreign
+    -- key counts for both of its tables; its triggers can be disabled.
     SELECT pg_class.relname::text, 'constraint', conname || ' of ' || owner.relnamespace::regnamespace || '.' || owner.relname,
         concat_ws(', ',
             pg_get_constraintdef(pg_constraint.oid),
@@ -67,8 +67,8 @@ WITH facts AS (
     JOIN pg_class ON pg_class.oid = ev_class
     WHERE relnamespace = to_regnamespace('book') AND relkind IN ('r', 'p')
     UNION ALL
-    -- Positions are an order: a sequence that counts down, starts anew at its end, or gives each
-    -- session numbers in advance breaks it. One of a table that does not count does not count either.
+    -- Positions must rise in commit order: a sequence that counts down, cycles, or caches numbers per
+    -- session breaks that. Sequences of tables that are not asked for are left out.
     SELECT owner.relname::text, 'sequence', 'book.' || pg_class.relname,
         concat_ws(' ',
             format_type(seqtypid, NULL), 'INCREMENT', seqincrement, 'MINVALUE', seqmin,

@@ -1,4 +1,4 @@
--- The whole ISP period by period: what was billed, paid, and is due of those who have it.
+-- The totals of the whole ISP per period: billed, paid, and due of the customers who have the period.
 SELECT
     period,
     count(*) AS customers,

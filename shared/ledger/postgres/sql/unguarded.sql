@@ -1,6 +1,6 @@
--- Append-only tables, and every partition or child of theirs, that lack a guard which always fires,
--- or that workers may change; and guards that no longer refuse. No row when all is well. `$1` are the
--- append-only tables of schema book.
+-- Append-only tables, including their partitions and child tables, that workers may change or that lack a
+-- trigger set to ENABLE ALWAYS; and trigger functions that no longer refuse. No row if all is well. `$1`
+-- are the append-only tables of schema book.
 WITH RECURSIVE guarded AS (
     SELECT oid, oid AS root FROM pg_class
     WHERE relnamespace = 'book'::regnamespace AND relname = ANY($1::text[])

@@ -1,2 +1,2 @@
--- Takes judged commands out of the parked ones.
+-- Deletes the parked rows of commands that were judged.
 DELETE FROM book.parked WHERE command_id = ANY($1::text[]);

@@ -1,4 +1,4 @@
--- Keeps what is told of entitlements, to be compared next time and to be published.
+-- Stores entitlements, to be published and to be compared with next time.
 INSERT INTO book.entitlement (
     customer_id, expires_on, status, seq, incarnation, bucket, position, changed_at
 )

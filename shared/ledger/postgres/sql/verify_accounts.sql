@@ -1,4 +1,4 @@
--- The accounts of a range of customers, and whether each waits for a person.
+-- The accounts of a range of customers, and whether each is quarantined.
 SELECT
     account.customer_id,
     account.joined_on,

@@ -1,4 +1,4 @@
--- The outcomes of a range of customers, each customer's in the order of judgement.
+-- The outcomes of a range of customers, in the order in which each customer's commands were judged.
 SELECT
     customer_id, type, content, outcome, reason, command_id, recorded_at
 FROM book.command

@@ -1,4 +1,4 @@
--- How much there is to verify.
+-- How many lines and customers there are to verify.
 SELECT
     (SELECT count(*) FROM book.account) AS customers,
     (SELECT count(*) FROM book.line) AS lines;

@@ -1,4 +1,4 @@
--- What the audit knows of the fleet: its zone, and how far finished runs have billed.
+-- What the audit needs to know of the fleet: its zone, and up to which day finished runs have billed.
 SELECT
     fleet.zone,
     fleet.business_date,

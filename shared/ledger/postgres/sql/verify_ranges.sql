@@ -1,4 +1,4 @@
--- Cuts the customers into ranges of some size: the last customer of each.
+-- The last customer of each range of $1 customers.
 SELECT customer_id
 FROM (
     SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS place FROM book.account

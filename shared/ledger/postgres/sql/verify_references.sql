@@ -1,5 +1,5 @@
--- A payment that was refused because its reference was used already, though no other payment with
--- it had been accepted by then: the first such one. Nothing is read when none was refused so.
+-- The first payment that was refused because its reference was already used, although no other payment
+-- with that reference had been accepted by then. If there was no such refusal, no payments are read.
 SELECT refused.customer_id, refused.command_id
 FROM book.command AS refused
 WHERE refused.reason = 'reference_already_used'

@@ -1,5 +1,5 @@
--- A parked command that nothing releases any more: its customer has what it waits for, and no
--- quarantine holds it. The first such one.
+-- The first parked command that should have been judged: its customer has what it waits for and is not
+-- quarantined.
 SELECT customer_id, command_id, reason
 FROM book.parked
 WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = parked.customer_id)

@@ -1,4 +1,4 @@
--- The outcomes of ticks, in the order of judgement.
+-- The outcomes of ticks, in the order in which they were judged.
 SELECT type, content, outcome, reason, command_id, recorded_at
 FROM book.command
 WHERE customer_id IS NULL

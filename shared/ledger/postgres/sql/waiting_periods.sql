@@ -1,4 +1,4 @@
--- Months with a run that nobody has claimed yet.
+-- Months with a run to claim: one waits, and none is claimed and unfinished.
 SELECT DISTINCT period FROM book.run
 WHERE finished_at IS NULL AND claimed_at IS NULL
     AND NOT EXISTS (

@@ -1,5 +1,5 @@
--- What a session waits for: a lock (of which kind, on what), who holds it, and else its wait event,
--- where we may see it.
+-- What a session waits for: the lock (kind and object) and the sessions that hold it, else its wait
+-- event; null where we may not see it.
 SELECT
     (
         SELECT concat_ws(' ', locktype, relation::regclass::text, mode)

@@ -1,4 +1,4 @@
--- Figures for the gauges.
+-- The figures for the gauges.
 SELECT
     (SELECT count(*) FROM book.parked) AS parked,
     (SELECT count(*) FROM book.quarantine) AS quarantined,

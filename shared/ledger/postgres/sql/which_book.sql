@@ -1,5 +1,5 @@
--- Which book this is. One put in its place has another oid, or its server was started again; one
--- that a person has looked at has another incarnation.
+-- Identifies the book. A database that replaced it has another oid, a restart of the server changes
+-- `started_at`, and `rollforward restored` changes the incarnation.
 SELECT
     pg_postmaster_start_time() AS started_at,
     (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database,

@@ -1,7 +1,7 @@
--- What the rules know besides accounts, read after the locks: the instant orders the lines; which
--- of these commands came before, judged or still parked; who of these customers is set apart.
--- The arrays stand in sub-selects, so that no plan depends on them: PostgreSQL would plan this anew
--- for each batch, which takes longer than to run it.
+-- What the rules know besides accounts, read after the locks: `recorded_at` of the new lines; which of
+-- these commands were judged or parked before; which of these customers are quarantined. The arrays are
+-- in sub-selects, so that the plan does not depend on them: else PostgreSQL would plan the statement
+-- again for each batch, which takes longer than running it.
 SELECT
     fleet.business_date,
     clock_timestamp() AS recorded_at,
