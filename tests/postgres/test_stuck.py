@@ -5,6 +5,7 @@ import pytest
 
 from shared.operator.retry import Retried, retry
 from shared.operator.verify import Verified, verify
+from tests.postgres.booked import bucket
 from tests.postgres.kept import Kept, payment, signup
 
 MOVE = """
@@ -23,7 +24,9 @@ async def kept(connection: asyncpg.Connection) -> Kept:
         signup("nila", "2026-01-17"),
         payment("p-1", "karim", "1.00", "2026-01-20"),
     )
-    await connection.execute("INSERT INTO book.quarantine VALUES ('nila', 'a test', now())")
+    await connection.execute(
+        "INSERT INTO book.quarantine VALUES ('nila', 'a test', now(), $1)", bucket("nila")
+    )
     await kept.tell(payment("p-2", "nila", "1.00", "2026-01-20"))
     return kept
 
