@@ -1,4 +1,4 @@
-"""What a customer is told, and when: values in, notices and entitlements out (contract §7)."""
+"""Decides which notices and entitlements a customer gets (contract §7). Pure functions."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -8,12 +8,12 @@ from shared.ledger.postgres.notices import Entitlement, Facts, Kept
 from shared.ledger.statement import newest_open
 
 Payments = Mapping[tuple[str, int], int]
-"""The amount of each payment (minor units), by the customer and the seq of its line."""
+"""(customer id, seq of the payment's line) -> amount of the payment in minor units."""
 
 
 class Notice(NamedTuple):
-    """One text to send. Its id comes from the command that it tells of and from nothing else, so
-    that it is made once, and is the same when a restored book applies that command again."""
+    """One text to send. Its id is derived only from the command that caused it, so that the notice
+    is made once, and has the same id if a restored book applies the command again."""
 
     notice_id: str
     customer_id: str
@@ -27,11 +27,11 @@ class Notice(NamedTuple):
 
 
 def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments) -> list[Notice]:
-    """Return what a customer is to be told of their new lines, in their order.
+    """Return the notices for a customer's new lines, in the order of the lines.
 
-    Lines are the data of `billing.ledger.line_appended.v1`. A bill is told of only while it
-    is the one standing in the last period and something is due: five months filled forward
-    make one notice. Who was told already is not asked here; the notice's id knows.
+    Lines are the data of `billing.ledger.line_appended.v1`. A bill gives a notice only if it is
+    the standing bill of the last period and something is due: five months billed at once give one
+    notice. The caller drops notices whose id already exists.
     """
     made = []
     for line in lines:
@@ -45,8 +45,8 @@ def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments
 
 
 def now(facts: Facts, held: Kept) -> Notice | None:
-    """Return a notice that was held as it is sent now; None when there
-    is nothing left to tell. What asks for money asks for today's amount."""
+    """Return a held notice as it is to be sent now, with today's amount if it asks for money; None
+    if it no longer applies."""
     notice_id, _, kind, period, amount, text, count, *_ = held
     if kind == "due":
         stands = facts.standing and facts.due > 0 and facts.bill_command is not None
@@ -62,10 +62,10 @@ def now(facts: Facts, held: Kept) -> Notice | None:
 
 
 def entitlement(facts: Facts, incarnation: int = 1, anew: bool = False) -> Entitlement | None:
-    """Return the entitlement to publish, None when the last one told still says it all.
+    """Return the entitlement to publish; None if it equals the last published one.
 
-    With `anew` one told in an earlier incarnation of the book says nothing: the hour that the book
-    forgot may have told another since.
+    With `anew`, it is also published if the last one is of an earlier incarnation of the book,
+    because another one may have been published in the time that the restore lost.
     """
     told = facts.told
     if told is None:
@@ -80,8 +80,9 @@ def entitlement(facts: Facts, incarnation: int = 1, anew: bool = False) -> Entit
 
 
 def amount_to_pay(facts: Facts) -> int:
-    """Return what a customer is asked for: all that is due, or with open items this month's
-    invoice; where that one is settled but something else is not, all that is due again."""
+    """Return the amount that a customer is asked to pay, in minor units: all that is due, or in
+    mode monthly the open part of this month's invoice. If that invoice is settled, it is all that
+    is due in both modes."""
     if facts.mode == "monthly":
         return newest_open(facts.billed or 0, facts.due) or max(facts.due, 0)
     return max(facts.due, 0)
@@ -89,7 +90,7 @@ def amount_to_pay(facts: Facts) -> int:
 
 def _due(facts: Facts, period: str, command_id: str) -> Notice:
     alone = facts.mode == "monthly" and newest_open(facts.billed or 0, facts.due) > 0
-    # A bill's name is bill/CUSTOMER/PERIOD, whatever made it; a rebill is a new one, with its own.
+    # Every bill has the id bill/CUSTOMER/PERIOD, whatever made it; only rebills have other ids.
     rebill = f"/{command_id}" if command_id.startswith("rebill/") else ""
     return _notice(
         facts,

@@ -1,7 +1,8 @@
 """The notifier's batch: ledger lines and rechecks in, notices and entitlements out.
 
-Everything happens in the batch's transaction, in a handful of statements whatever its size.
-What is told is read now, not from the line, so that it is right at the time of sending.
+Everything happens in the batch's transaction, with a fixed number of statements whatever its size.
+Notices state what is true of the customer now, not what the line says, so that they are right when
+they are sent.
 """
 
 import json
@@ -30,7 +31,8 @@ from shared.schemas.topics import LEDGER
 log = logging.getLogger(__name__)
 
 UNTELLABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, Unreadable)
-"""What the terms or the contact of one customer bring about, whoever is told beside them."""
+"""Errors caused by the terms or contact of one customer, not by the other customers of the
+batch."""
 LineData = Mapping[str, Any]
 """The data of one `billing.ledger.line_appended.v1`."""
 
@@ -53,9 +55,9 @@ class Notifier:
     async def set_apart(
         self, connection: asyncpg.Connection, record: Any, error: Exception
     ) -> Observe:
-        """Quarantine the customer whose rows cannot be told of: somebody changed them by hand.
+        """Quarantine a customer whose rows cannot be used, because somebody changed them by hand.
 
-        Our own lines can all be read: anything else is our mistake, so stop.
+        Any other error is a bug in our code, so it is raised again and stops the worker.
         """
         if not isinstance(error, UNTELLABLE):
             raise error
@@ -68,8 +70,8 @@ class Notifier:
 
 
 async def _in_force(connection: asyncpg.Connection, records: Sequence[Any]) -> list[LineData]:
-    """Return the lines of records, but for those of a lost hour: a book that was restored may say
-    other things of that customer and seq now, or nothing yet."""
+    """Return the lines of records, except those that a restored book has lost: for that customer
+    and seq it may now have a different line, or none."""
     lines = [json.loads(record.value) for record in records]
     incarnation = await fleet.incarnation(connection)
     old = [at for at, record in enumerate(records) if _incarnation_of(record) < incarnation]
@@ -82,7 +84,8 @@ async def _in_force(connection: asyncpg.Connection, records: Sequence[Any]) -> l
 
 
 def _incarnation_of(record: Any) -> int:
-    """Return the incarnation that a line was written in; before there were any, the first."""
+    """Return the incarnation of a line; records from before incarnations existed are of the
+    first."""
     return int(dict(record.headers).get(INCARNATION, b"1"))
 
 
@@ -92,11 +95,11 @@ async def tell(
     rechecks: Iterable[str],
     bucket_of: BucketOf,
 ) -> list[Notice]:
-    """Tell customers of their new lines, and of what changed without one; return the notices. The
-    relay publishes what is kept here.
+    """Store notices for new lines, and changed entitlements of these customers and of those in
+    `rechecks`; return the new notices. The relay publishes what is stored here.
 
-    The lock comes before anything is read: what two batches tell one customer leaves in
-    the order in which they read the customer.
+    The lock is taken before anything is read, so that messages of two batches about one customer
+    are published in the order in which the batches read the customer.
     """
     by_customer: dict[str, list[LineData]] = {customer_id: [] for customer_id in rechecks}
     for line in lines:
@@ -130,8 +133,8 @@ async def _payments(connection: asyncpg.Connection, lines: Iterable[LineData]) -
 async def _send_held(
     connection: asyncpg.Connection, customers: Iterable[Facts], incarnation: int
 ) -> None:
-    """Send the texts that waited for a person, who has let them go by now; each is told as it is
-    today, or not at all."""
+    """Send held notices, after a person has released them: each with today's amount, or discard it
+    if it no longer applies."""
     facts_of = {facts.customer_id: facts for facts in customers}
     sent = []
     for text in await kept_notices.held(connection, list(facts_of)):
@@ -152,10 +155,10 @@ async def _keep_notices(
     bucket_of: BucketOf,
     incarnation: int | None,
 ) -> list[Notice]:
-    """Keep the notices and return those made for the first time."""
+    """Store the notices and return those that are new."""
     if not made:
         return []
-    # A line that the topic repeats within the batch makes the same notice again.
+    # A line that occurs twice in the batch gives the same notice twice.
     by_id = {notice.notice_id: notice for notice in made}
     rows = [Kept(*notice) for notice in by_id.values()]
     first = await kept_notices.keep(connection, rows, bucket_of, incarnation)

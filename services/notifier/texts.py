@@ -1,7 +1,7 @@
-"""What a text message says, in English and in Bangla, and in how many segments it travels.
+"""The texts of notices in English and Bangla, and how many SMS segments a text needs.
 
-Figures are written in one way in both languages: the one that the customer types into a
-payment app and reads on the statement.
+Both languages write amounts with the same digits: those that customers type into a payment app and
+read on the statement.
 """
 
 import re
@@ -13,7 +13,7 @@ from smsutil.codecs import GSM_BASIC_CHARSET, GSM_CHARSET
 from shared.ledger.money import decimal
 
 PLAIN = re.compile(f"[{re.escape(GSM_BASIC_CHARSET)}]*")
-"""Letters of one place each in the GSM alphabet."""
+"""Texts of characters that each take one place in the GSM alphabet."""
 NOT_GSM = re.compile(f"[^{re.escape(GSM_CHARSET)}]")
 
 MONTHS = {
@@ -52,7 +52,7 @@ TEXTS = {
 
 
 def written(language: str, what: str, customer_id: str, period: str, amount: int) -> str:
-    """Return the text of one kind, a key of `TEXTS`; the amount is in minor units."""
+    """Return the text for a key of `TEXTS`, such as `bill`; the amount is in minor units."""
     before, after, end = _around(language, what, period)
     if after is None:  # it names no amount
         return f"{before}{customer_id}{end}"
@@ -61,8 +61,8 @@ def written(language: str, what: str, customer_id: str, period: str, amount: int
 
 @lru_cache(maxsize=256)
 def _around(language: str, what: str, period: str) -> tuple[str, str | None, str]:
-    """Return what is written around the amount and the customer id: it is the same for all who are
-    told of a period."""
+    """Return the parts of a text around the amount and the customer id, which are the same for all
+    customers with this kind of notice for a period."""
     month = f"{MONTHS[language][int(period[5:]) - 1]} {period[:4]}"
     texts = TEXTS[language]
     words, end = texts["signature"].split("{customer_id}")
@@ -72,10 +72,10 @@ def _around(language: str, what: str, period: str) -> tuple[str, str | None, str
 
 
 def segments(text: str) -> int:
-    """Return how many messages the network will carry: 160 or 153 letters of the GSM alphabet
-    each, 70 or 67 of any other."""
-    # The library walks over the text letter by letter, which only odd letters need: those that take
-    # two places.
+    """Return the number of SMS segments. With the GSM alphabet a single SMS holds 160 characters, a
+    segment of several 153; with UCS-2 70 and 67."""
+    # The library reads the text character by character. That is needed only for characters that
+    # take two places.
     size = len(text)
     if PLAIN.fullmatch(text):
         return 1 if size <= 160 else -(-size // 153)

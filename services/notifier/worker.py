@@ -1,4 +1,4 @@
-"""The notifier: ledger lines become texts to send and entitlements to enforce."""
+"""The notifier: turns ledger lines into texts to send and entitlements to enforce."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The relay: committed lines and messages leave for Kafka here, and nowhere else."""
+"""The relay: the only worker that publishes committed lines and messages to Kafka."""
 
 from shared.runtime.context import Context, Part
 from shared.runtime.relay import Relay

@@ -1,4 +1,7 @@
-"""What leaves, leaves through the relay: rows of the book, written with their batch."""
+"""Converts the book's rows to the messages that the relay publishes, and messages to outgoing rows.
+
+Outgoing rows are written in the transaction of the batch that caused them.
+"""
 
 import base64
 import json
@@ -37,7 +40,7 @@ def message(row: Row) -> Message:
 
 
 def message_of(row: Next) -> Message:
-    """Return what is published of a row of the book."""
+    """Return the message to publish for a row of any stream."""
     if isinstance(row, NextLine):
         return line_appended(row.line, row.incarnation)
     if isinstance(row, NextRow):
@@ -55,7 +58,7 @@ def message_of(row: Next) -> Message:
 
 
 def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:
-    """Write headers as JSON, [[name, base64 of the bytes], ...]: the bytes stay as they are."""
+    """Return headers as JSON, [[name, base64 of the bytes], ...], which preserves the bytes."""
     return json.dumps([[name, _base64(value)] for name, value in headers])
 
 
@@ -78,8 +81,8 @@ def refusal(
     seen: Seen | None,
     at: datetime,
 ) -> Row:
-    """Return the message that tells of a refused command, or of a conflicting duplicate of one
-    that was `seen`. The key is the customer's id, for a tick its period."""
+    """Return the outgoing row that reports a refused command, or a conflicting duplicate of the
+    command `seen`. The key is the customer id; for a tick, its period."""
     command = event.command
     customer_id = None if isinstance(command, Ticked) else command.customer_id
     told = CommandRefused(
@@ -98,7 +101,8 @@ def refusal(
 
 
 def dead_letter(record: ConsumerRecord, error: str) -> Row:
-    """Return a record that cannot be read, as it came, with headers that say whence and why."""
+    """Return the outgoing row for a record that cannot be read: its key and value unchanged, with
+    headers that state its origin and the error."""
     headers = dead_letter_headers(
         record.headers, record.topic, record.partition, record.offset, record.timestamp, error
     )
@@ -107,5 +111,5 @@ def dead_letter(record: ConsumerRecord, error: str) -> Row:
 
 
 def recheck(customer_id: str) -> Row:
-    """Return the message that asks for a look at a customer's entitlement."""
+    """Return the outgoing row that requests a recheck of a customer's entitlement."""
     return RECHECKS, customer_id.encode(), b"{}", "[]"

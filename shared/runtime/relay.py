@@ -1,8 +1,8 @@
-"""The relay: committed rows to Kafka, each at least once, in an order that nothing slips behind.
+"""The relay: publishes committed rows to Kafka, each at least once, and skips none.
 
-Each stream of rows has a cursor a bucket. Who writes in a bucket holds its lock until the commit,
-and takes the rows' positions under it, so in a bucket positions rise in the order of commits: what
-is seen behind the cursor is all there is up to there. The cursor moves after Kafka has
+Each stream has one cursor per bucket. A writer holds the bucket's lock until its commit, and
+positions are assigned while it is held, so within a bucket positions rise in commit order. So no
+row with a position below that of a visible row is committed later. The cursor moves after Kafka has
 acknowledged: after a crash rows are sent again, in the same order, with the same seq and `ce_id`.
 """
 
@@ -31,23 +31,24 @@ from shared.schemas.envelope import Message
 log = logging.getLogger(__name__)
 
 ROWS_MAX = 2000
-"""What a pass takes of a stream, about: each of its buckets gets its share."""
+"""Approximate number of rows per pass and stream, divided equally among the buckets of the pass."""
 BUCKETS_MAX = 48
-"""What a pass takes of a stream's buckets; the others are another relay's, or the next pass's."""
+"""Maximum number of buckets per pass and stream; another relay or the next pass takes the
+others."""
 BYTES_MAX = 16 << 20
-"""A read of rows ends with the one that brings it to this: a dead letter may be a megabyte."""
+"""A read of outgoing rows ends with the row that reaches this size: a dead letter may have 1 MB."""
 IDLE_SECONDS, IDLE_SECONDS_MAX = 0.02, 0.1
-"""The pause while nothing waits; it grows to the longer one once that has been so for a second."""
+"""The pause while nothing waits. After BUSY_SECONDS without rows it grows to the maximum."""
 BUSY_SECONDS = 1.0
 YIELD_SECONDS_MAX = 20.0
-"""How long the bills of a run go first, from its start on."""
+"""How long after its start a run slows down publishing, so that billing gets the machine."""
 YIELD_ROWS, YIELD_PAUSE_SECONDS = 96, 0.1
-"""What a pass takes of a stream while they do, about, and the pause after it."""
+"""Meanwhile, the approximate number of rows per pass and stream, and the pause after a pass."""
 WATCH_SECONDS = 5.0
 REQUEST_MS_MAX = 20_000
 LEASE = "60s"
-"""PostgreSQL takes the cursors from a relay that hangs and says nothing for so long within a pass;
-longer than the broker may take to answer."""
+"""Idle timeout within a pass: PostgreSQL then frees the cursors of a relay that hangs. Longer than
+the broker may take to answer."""
 STREAMS = (outgoing.LINE, outgoing.OUTGOING, outgoing.NOTICE, outgoing.ENTITLEMENT)
 
 
@@ -60,13 +61,15 @@ class Relay:
         self._stuck = Stuck("relay", database, health)
         self._stopping = asyncio.Event()
         self._next = Counter[str]()
-        """The bucket from which the next pass begins, by stream: so that none waits for long."""
+        """By stream, the bucket from which the next pass begins, so that no bucket is left out for
+        long."""
 
     def stop(self) -> None:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Publish until `stop`; wait where a server is away, and say so in /readyz."""
+        """Publish until `stop`. If Kafka or the database is unavailable, wait and report it in
+        /readyz."""
         wait = Backoff()
         while not self._stopping.is_set():
             producer = clients.producer(
@@ -111,7 +114,7 @@ class Relay:
                 rows = await self._pass(connection, producer, YIELD_ROWS if yields else ROWS_MAX)
                 yields = bool(rows) and await outgoing.bills_first(connection, YIELD_SECONDS_MAX)
             metrics.RELAY_YIELDS.set(yields)
-            # Not before: a broker that answers may still not take what waits.
+            # Only now: a broker that answers may still refuse these messages.
             wait.reset()
             self._health.good("kafka")
             self._health.good("database")
@@ -120,7 +123,7 @@ class Relay:
                 if yields:
                     await pause(self._stopping, YIELD_PAUSE_SECONDS)
                 continue
-            # Nothing waits, or another relay has it.
+            # Nothing waits, or another relay has locked its cursors.
             await pause(self._stopping, idle)
             if time.monotonic() - published > BUSY_SECONDS:
                 idle = min(idle * 1.5, IDLE_SECONDS_MAX)
@@ -128,11 +131,12 @@ class Relay:
     async def _pass(
         self, connection: asyncpg.Connection, producer: AIOKafkaProducer, rows_max: int = ROWS_MAX
     ) -> int:
-        """Publish the next rows of buckets in which some wait, of each stream about `rows_max`;
-        return how many.
+        """Publish the next rows of buckets in which rows wait, about `rows_max` per stream; return
+        how many were published.
 
-        Cursors, rows, Kafka's answer and the cursors' move are one transaction, so of several
-        relays each takes other buckets, and goes on where the one before ended.
+        Locking the cursors, reading rows, waiting for Kafka's acknowledgement and moving the
+        cursors are one transaction. So several relays take different buckets, and each continues
+        where the previous one ended.
         """
         waiting = await outgoing.waiting(connection)
         if not waiting:
@@ -145,7 +149,8 @@ class Relay:
         return sum(map(len, rows.values()))
 
     def _turn(self, waiting: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Return which of these (stream, bucket) are next, some of each stream."""
+        """Return which of these (stream, bucket) this pass takes, at most BUCKETS_MAX per
+        stream."""
         turn = []
         for stream in STREAMS:
             buckets = sorted(bucket for name, bucket in waiting if name == stream)
@@ -157,7 +162,8 @@ class Relay:
         return turn
 
     async def _watch(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
-        """Show how much waits, and find out that the broker is away though nothing is sent."""
+        """Update the lag gauges, and ask the broker for metadata, so that an outage is noticed even
+        while nothing is sent."""
         for stream, waiting in (await outgoing.lag(connection)).items():
             metrics.RELAY_LAG.labels(stream).set(waiting)
         await producer.client.fetch_all_metadata()
@@ -171,8 +177,8 @@ class Relay:
 async def _rows(
     connection: asyncpg.Connection, cursors: outgoing.Cursors, rows_max: int
 ) -> dict[str, Sequence[outgoing.Next]]:
-    """Return the next rows of each stream of which cursors were taken, about `rows_max` of each.
-    Messages are few and always go at full speed."""
+    """Return the next rows of each stream with locked cursors, about `rows_max` per stream.
+    Outgoing rows are few, so they are never slowed down."""
     buckets = Counter(stream for stream, _ in cursors)
     most = {stream: ROWS_MAX if stream == outgoing.OUTGOING else rows_max for stream in buckets}
     share = {stream: max(1, most[stream] // count) for stream, count in buckets.items()}
@@ -195,7 +201,7 @@ async def _rows(
 
 
 async def _send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
-    """Send messages, each partition's in order, and return when Kafka has them all."""
+    """Send messages, in order within each partition; return when Kafka has acknowledged all."""
     await batches.send_all(producer, messages)
     for topic, count in Counter(message.topic for message in messages).items():
         metrics.RELAY_PUBLISHED.labels(topic).inc(count)

@@ -374,7 +374,7 @@ async def test_an_unreadable_letter_is_replayed_once_however_often_it_is_pressed
 async def test_a_replay_of_unreadable_letters_waits_for_the_fleet_or_sends_nothing(
     kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.operator.settle.settle.__defaults__", (0.5,))
+    monkeypatch.setattr("shared.operator.settle.settle.__defaults__", (0.5, None))
     others = ("coordinator", "generator", "notifier", "relay")
     async with live(kafka.bootstrap, database, workers=others) as fleet:
         at = Clerk(fleet)

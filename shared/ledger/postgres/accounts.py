@@ -1,4 +1,4 @@
-"""Accounts read from the book: for a batch as far back as it asks, for a bill page in order."""
+"""Loads accounts: for a batch as far back as its commands need, for a bill page in bucket order."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -19,21 +19,21 @@ from shared.ledger.terms import Terms
 
 LINE_WIDTH = len(Line._fields)
 ACCOUNT_WIDTH = 9
-"""How many columns of accounts.sql come before those of the line."""
+"""Number of columns of accounts.sql before those of the line."""
 TERMS_AT = 4
-"""Place of the terms' id in accounts.sql."""
+"""Index of the column `terms_id` in accounts.sql."""
 PAGE_TERMS_AT = 5
-"""Place of the terms' id in bill_page.sql."""
+"""Index of the column `terms_id` in bill_page.sql."""
 
 Broken = dict[str, Exception]
-"""Why the rows of a customer cannot be read, by customer: they are set apart, others go on."""
+"""Customer id -> why the rows cannot be read. These customers are quarantined, the others not."""
 
 
 async def accounts(
     connection: asyncpg.Connection, reaches: Mapping[str, Reach]
 ) -> tuple[dict[str, Account], Broken]:
-    """Return the accounts that exist, each loaded as far back as its reach says, and whose rows
-    cannot be read."""
+    """Return the accounts that exist, each loaded as far back as its reach, and the customers whose
+    rows cannot be read."""
     loaded: dict[str, Account] = {}
     broken: Broken = {}
     contacts = [wanted.contact for wanted in reaches.values()]
@@ -53,7 +53,7 @@ async def accounts(
 
 
 def _account(row: asyncpg.Record, terms: Terms, with_contact: bool) -> Account:
-    """Return an account with its last period, where it has one."""
+    """Return an account with its last period, if it has any."""
     customer_id, joined_on, bill_from, opening_due, _, contact, seq, tip, recorded_at = row[
         :ACCOUNT_WIDTH
     ]
@@ -79,7 +79,7 @@ async def _load_periods(
     broken: Broken,
     reaches: Mapping[str, Reach],
 ) -> None:
-    """Load the periods before the last one of those whose commands reach back."""
+    """Load the periods before the last one, for the accounts whose commands need them."""
     firsts = {
         customer_id: first
         for customer_id, account in loaded.items()
@@ -105,7 +105,7 @@ async def _load_periods(
 
 
 def _first(account: Account, wanted: Reach) -> str | None:
-    """Return the first label to load before the last period; None: that one is enough."""
+    """Return the label from which to load; None if the last period, already loaded, is enough."""
     head = account.periods[0]
     if wanted.since is None or (wanted.day is not None and wanted.day >= head.coverage_from):
         return None
@@ -125,7 +125,7 @@ async def _load_postings(
         return
     for customer_id in wanted:
         loaded[customer_id].postings = []
-    # From the first period that was loaded, which may lie far before the label asked for.
+    # From the first loaded period on, which may be much earlier than the label asked for.
     sinces = [loaded[customer_id].since for customer_id in wanted]
     for row in await connection.fetch(sql("postings_since"), wanted, sinces):
         line, before = Line(*row[:LINE_WIDTH]), Line(*row[LINE_WIDTH : 2 * LINE_WIDTH])
@@ -140,9 +140,9 @@ async def _load_postings(
 
 
 class Page(NamedTuple):
-    """The next customers of some buckets, in their order: each one's bucket, accounts ready to be
-    billed on and for nothing else, who is quarantined (the reason), and whose rows cannot be
-    read."""
+    """The next customers of some buckets, all by customer id: `buckets`, in the order of the page;
+    `accounts`, loaded only as far as billing needs; `quarantined`, with the reason; and `broken`,
+    whose rows cannot be read."""
 
     buckets: dict[str, int]
     accounts: dict[str, Account]
@@ -153,8 +153,8 @@ class Page(NamedTuple):
 async def bill_page(
     connection: asyncpg.Connection, bucket: int, after: str, end_bucket: int, count: int
 ) -> Page:
-    """Return the customers after one of a bucket, and those of the buckets behind it up to
-    `end_bucket` (excluded), `count` at most."""
+    """Return at most `count` customers: those of `bucket` after the customer `after`, then those of
+    the next buckets before `end_bucket`."""
     page = Page({}, {}, {}, {})
     rows = await connection.fetch(sql("bill_page"), bucket, after, end_bucket, count)
     known, unread = await terms_of(connection, {row[PAGE_TERMS_AT] for row in rows})
@@ -174,7 +174,7 @@ async def bill_page(
 
 
 class ChangeDue(NamedTuple):
-    """A customer whose shown terms change by themselves, and their terms as the row has them."""
+    """A customer with a dated change of shown terms, and the JSON text of all their terms."""
 
     customer_id: str
     terms: str
@@ -183,11 +183,12 @@ class ChangeDue(NamedTuple):
 async def changes_due(
     connection: asyncpg.Connection, first_bucket: int, end_bucket: int, day: date
 ) -> list[ChangeDue]:
-    """Return customers of buckets [first, end) whose shown terms change on or before a day."""
+    """Return customers of buckets [first, end) whose shown terms have a change dated up to a
+    day."""
     rows = await connection.fetch(sql("changes_due"), first_bucket, end_bucket, day)
     return [ChangeDue(*row) for row in rows]
 
 
 async def set_next_changes(connection: asyncpg.Connection, days: Mapping[str, date | None]) -> None:
-    """Keep the next day on which each customer's shown terms change by themselves."""
+    """Store each customer's next day with a dated change of shown terms; None: no such day."""
     await connection.execute(sql("set_next_changes"), list(days), list(days.values()))

@@ -1,7 +1,8 @@
-"""Few rows appended by one statement, and rows that a batch leaves to its last statement.
+"""Appends few rows with one statement, or together with the last statement of a batch.
 
-A statement costs a round trip and, into the ledger, a check of the chain. So the lines of a command
-go together, and those of a small batch with the move of the consumer's position.
+Each statement costs a round trip, and each INSERT into the ledger also a check of the chain. So a
+command's lines are inserted together, and a small batch inserts its rows in the statement that
+moves the consumer's position.
 """
 
 from collections.abc import Sequence
@@ -10,11 +11,11 @@ from typing import Any, NamedTuple
 import asyncpg
 
 _types: dict[tuple[str, ...], Sequence[str]] = {}
-"""The types of a table's columns, by table and columns: read once a process."""
+"""(table, column, ...) -> the types of these columns; read once per process."""
 
 
 class Rows(NamedTuple):
-    """Rows for a table of the book, at least one, and the types of these columns."""
+    """At least one row for a table of the book, with the columns and their types."""
 
     table: str
     columns: Sequence[str]
@@ -31,18 +32,18 @@ class Rows(NamedTuple):
 
     @property
     def parameters(self) -> list[tuple[Any, ...]]:
-        """The values column by column."""
+        """The values, one tuple per column."""
         return list(zip(*self.rows, strict=True))
 
 
 class Last:
-    """What a batch leaves to its last statement, which moves the positions: rows not saved yet."""
+    """Rows that the last statement of a batch, which moves the positions, will append."""
 
     def __init__(self) -> None:
         self.left: list[Rows] = []
 
     def also(self, statement: str, parameters: Sequence[Any]) -> tuple[str, list[Any]]:
-        """Return a statement and its parameters with the rows that were left appended by it."""
+        """Return the statement and its parameters, extended so that it appends these rows too."""
         asked, inserts = list(parameters), []
         for at, rows in enumerate(self.left):
             inserts.append(f"left_{at} AS ({rows.statement(len(asked) + 1)})")
@@ -58,7 +59,7 @@ async def typed(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
 ) -> Rows:
-    """Return rows with the types of their columns, which are asked of the book the first time."""
+    """Return the rows with their columns' types, which are read from the database once."""
     key = (table, *columns)
     if key not in _types:
         seen = await connection.prepare(f"SELECT {', '.join(columns)} FROM book.{table} LIMIT 0")

@@ -1,4 +1,4 @@
-"""Every line of the book, read once and in order: for exports."""
+"""Reads every line of the book once, in order, for exports."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ LINE_WIDTH = len(Line._fields)
 
 
 class Journalled(NamedTuple):
-    """A line with what a journal wants besides: its customer's due on joining (minor units), and
-    the method and id of the payment that a payment or refund names."""
+    """A line with what a journal also needs: the customer's opening due (minor units), the method
+    of a payment, and the payment id of a payment or refund."""
 
     line: Line
     opening_due: int | None
@@ -29,13 +29,13 @@ async def ledger_pages(connection: asyncpg.Connection, rows: int) -> AsyncIterat
 
 
 async def journal_pages(connection: asyncpg.Connection) -> AsyncIterator[list[Journalled]]:
-    """Yield every line of the book for the journal, customer by customer in the order of seq."""
+    """Yield every line of the book for the journal, by customer and seq."""
     async for page in _pages(connection, sql("ledger_journal"), FETCH_ROWS):
         yield [Journalled(Line(*row[:LINE_WIDTH]), *row[LINE_WIDTH:]) for row in page]
 
 
 async def _pages(connection: asyncpg.Connection, query: str, rows: int) -> AsyncIterator[list[Any]]:
-    """Yield the rows of a query page by page, inside the transaction that is open."""
+    """Yield the rows of a query page by page, within the open transaction."""
     cursor = await connection.cursor(query.rstrip().rstrip(";"))
     while page := await cursor.fetch(rows):
         yield page
@@ -44,10 +44,10 @@ async def _pages(connection: asyncpg.Connection, query: str, rows: int) -> Async
 async def copy_csv(
     connection: asyncpg.Connection, write: Callable[[bytes], Any], kind: str = "csv"
 ) -> None:
-    """Stream the ledger as CSV with a head line; `write` gets the bytes as they come.
+    """Stream the ledger as CSV with a header line; `write` gets the bytes as they arrive.
 
-    `csv` is what report.ledger shows, safe to open in a spreadsheet; `audit` each field as the
-    hash of its line covers it.
+    Kind `csv` has the values of report.ledger, safe to open in a spreadsheet; `audit` has each
+    field in the form that the line's hash covers.
     """
 
     async def output(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the benchmark compares with: the same rows written with none of our safeguards."""
+"""What the benchmark compares with: the same rows written without our safeguards."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from shared.ledger.postgres.statements import sql
 
 COPY_ROWS = 5000
 SINGLE_MAX = 2000
-"""One transaction per line is slow; so many are enough to know how slow."""
+"""One transaction per line is slow; this many are enough to measure it."""
 
 
 async def last_position(connection: asyncpg.Connection) -> int:
@@ -19,19 +19,19 @@ async def last_position(connection: asyncpg.Connection) -> int:
 
 
 async def lines_after(connection: asyncpg.Connection, position: int) -> list[Line]:
-    """Return the lines written after a place, in the order in which they were written."""
+    """Return the lines after a position, in the order of positions."""
     return [Line(*row) for row in await connection.fetch(sql("lines_after"), position)]
 
 
 async def lines_of_command(
     connection: asyncpg.Connection, customer_id: str, command_id: str
 ) -> int:
-    """Return how many lines a command has in the ledger, as others see it."""
+    """Return how many committed lines a command has in the ledger."""
     return int(await connection.fetchval(sql("lines_of_command"), customer_id, command_id))
 
 
 async def insert_bare(connection: asyncpg.Connection, value: bytes) -> None:
-    """Do what the bare loop does with a record, instead of judging it."""
+    """Store a record for the bare loop, which judges nothing."""
     await connection.execute(sql("insert_bare"), value)
 
 
@@ -41,12 +41,12 @@ async def bare_rows(connection: asyncpg.Connection) -> int:
 
 
 async def settle_tables(connection: asyncpg.Connection) -> None:
-    """Clean the tables up after a bulk load, so that no vacuum runs into a measurement."""
+    """Vacuum after a bulk load, so that no autovacuum runs during a measurement."""
     await connection.execute("VACUUM ANALYZE")
 
 
 async def checkpoint(connection: asyncpg.Connection) -> None:
-    """Write what was loaded to the disk, so that this does not happen during a measurement."""
+    """Flush loaded data to disk, so that this does not happen during a measurement."""
     await connection.execute("CHECKPOINT")
 
 
@@ -57,12 +57,12 @@ async def now(connection: asyncpg.Connection) -> datetime:
 
 
 async def mark_published(connection: asyncpg.Connection) -> None:
-    """Move the relay's cursor behind every line, so that none is published. No relay runs."""
+    """Move the relay's cursors past every line, so that none is published. No relay may run."""
     await connection.execute(sql("baseline_published"))
 
 
 async def make_twin(connection: asyncpg.Connection, position: int) -> None:
-    """Make the twin table, with all lines up to a place in it."""
+    """Create the twin table and copy all lines up to a position into it."""
     await connection.execute(sql("baseline_twin"))
     await connection.execute(sql("baseline_before"), position)
     await checkpoint(connection)
@@ -71,7 +71,7 @@ async def make_twin(connection: asyncpg.Connection, position: int) -> None:
 async def copy_per_second(
     connection: asyncpg.Connection, position: int, lines: Sequence[Line]
 ) -> float:
-    """Return how many of the lines a second COPY writes into the twin, 5,000 a transaction."""
+    """Return how many lines per second COPY writes into the twin, 5,000 per transaction."""
     await make_twin(connection, position)
     began = time.perf_counter()
     for at in range(0, len(lines), COPY_ROWS):
@@ -87,8 +87,8 @@ async def copy_per_second(
 async def single_per_second(
     connection: asyncpg.Connection, position: int, lines: Sequence[Line]
 ) -> float:
-    """Return how many lines a second one transaction per line writes, as a job with an ORM does:
-    lock the customer, read their last line, insert, commit."""
+    """Return how many lines per second are written with one transaction each, as a job with an ORM
+    does: lock the customer, read their last line, insert, commit."""
     await make_twin(connection, position)
     some = lines[:SINGLE_MAX]
     account = await connection.prepare(sql("baseline_account"))
@@ -107,7 +107,8 @@ async def single_per_second(
 
 
 async def insert_seconds(connection: asyncpg.Connection, lines: Sequence[Line]) -> float:
-    """Return how long a bare insert of the lines into the twin takes, in one transaction."""
+    """Return how many seconds a plain insert of the lines into the twin takes, in one
+    transaction."""
     places = ", ".join(f"${place}" for place in range(1, len(Line._fields) + 1))
     began = time.perf_counter()
     async with connection.transaction():

@@ -1,4 +1,4 @@
-"""Conflicting duplicates: events whose command id came before with other content."""
+"""Conflicting duplicates: events whose command id was used before with other content."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ Conflict = tuple[str, str | None, str, str, str | None, str | None, int]
 
 
 async def keep(connection: asyncpg.Connection, found: Sequence[Conflict], at: datetime) -> None:
-    """Keep conflicts in the batch's transaction; an event that comes again leaves one row."""
+    """Store conflicts in the batch's transaction; an event delivered again adds no row."""
     if not found:
         return
     rows = [(each[0], digest(*each[2:6]), *each[1:]) for each in found]
@@ -22,7 +22,7 @@ async def keep(connection: asyncpg.Connection, found: Sequence[Conflict], at: da
 
 
 def digest(type_: str, content: str, ce_id: str | None, ce_source: str | None) -> bytes:
-    """Return SHA-256 over what an event said and its name: two deliveries of it agree."""
+    """Return SHA-256 over an event's type, content and ids: equal for every delivery of it."""
     parts = (type_, content, ce_id or "", ce_source or "")
-    # Lengths first, so that no two events share a text.
+    # The lengths come first, so that different events always give different texts.
     return sha256("\n".join((*(str(len(part)) for part in parts), *parts)).encode()).digest()

@@ -1,7 +1,7 @@
-"""Rows as COPY writes them, read into values.
+"""Parses rows in the text format of COPY.
 
-Fields are separated by tabs, an absent one is `\\N`, and a backslash or control character in a text
-is escaped. Days and instants are in ISO form, instants in UTC (copied_session.sql).
+Fields are separated by tabs, null is `\\N`, and backslashes and control characters in texts are
+escaped. Dates and timestamps are in ISO form, timestamps in UTC (copied_session.sql).
 """
 
 import re
@@ -17,15 +17,15 @@ from shared.ledger.postgres.stored import read_contact, read_terms
 NULL = rb"\N"
 LABEL = re.compile(rb"[0-9]{4}-(0[1-9]|1[0-2])")
 HASH_BACKSLASHES = 2
-"""COPY writes bytes as a doubled backslash, an x and hex digits."""
+"""COPY writes a bytea as two backslashes, an x and hex digits."""
 HEX_AT = 3
 
 
 def read_line(row: bytes) -> tuple[Line, bytes]:
     """Return the line of a row of verify_lines.sql, and its canonical form.
 
-    Its fields are those of the form but for the order (customer, instant, hash, then the others),
-    the instant's form, and texts with a backslash or a control character in them.
+    The row and the canonical form differ in three ways: the row has customer, instant and hash
+    first; it writes the instant differently; and it escapes backslashes and control characters.
     """
     customer_id, told, digest, *f = row.split(b"\t")
     at = read_instant(told)
@@ -50,8 +50,8 @@ def read_line(row: bytes) -> tuple[Line, bytes]:
 
 
 def read_account(row: bytes) -> tuple[Opened, bool]:
-    """Return the account of a row of verify_accounts.sql, and whether the customer is quarantined;
-    Unreadable when it is none."""
+    """Return the account of a row of verify_accounts.sql, and whether the customer is quarantined.
+    Raises Unreadable if the row cannot be parsed."""
     _, joined_on, bill_from, opening_due, terms, contact, quarantined = row.split(b"\t")
     opened = Opened(
         _days(joined_on, "joined_on"),
@@ -64,7 +64,7 @@ def read_account(row: bytes) -> tuple[Opened, bool]:
 
 
 def read_command(row: bytes) -> dict[str, Any]:
-    """Return a row of verify_commands.sql by column: texts, and the instant of the outcome."""
+    """Return a row of verify_commands.sql as a dict: texts, and `recorded_at` as a datetime."""
     customer_id, kind, content, outcome, reason, command_id, told = row.split(b"\t")
     return {
         "customer_id": plain(customer_id),
@@ -108,7 +108,7 @@ def read_instant(text: bytes) -> datetime:
 
 @lru_cache(maxsize=65_536)
 def canonical_instant(text: bytes) -> bytes:
-    """Return an instant as the canonical form of a line writes it."""
+    """Return an instant in the format of a line's canonical form."""
     return read_instant(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
 
 
@@ -117,7 +117,7 @@ MEANS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": 
 
 
 def plain(text: bytes) -> str:
-    """Return the text of a field that is not null."""
+    """Return the unescaped text of a field that is not null."""
     if b"\\" in text:
         text = ESCAPED.sub(lambda found: MEANS.get(found[1], found[1]), text)
     return text.decode()

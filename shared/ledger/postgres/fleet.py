@@ -1,4 +1,4 @@
-"""What holds for the whole fleet: what it was set up with, its business date, its incarnation."""
+"""State of the whole fleet: its set-up, business date and incarnation."""
 
 from datetime import date
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from shared.ledger.postgres.statements import sql
 
 
 class SetUp(NamedTuple):
-    """What a fleet was set up with; `zone` is an IANA name. Partitions may be multiplied later,
-    zone and buckets stay."""
+    """The settings of a fleet; `zone` is an IANA name. Partitions may be multiplied later, zone and
+    buckets never change."""
 
     partitions: int
     zone: str
@@ -18,28 +18,29 @@ class SetUp(NamedTuple):
 
 
 class State(NamedTuple):
-    """The book's incarnation, 1 until it is restored, and whether texts wait for a person."""
+    """The book's incarnation, 1 until a restore, and whether notices are held."""
 
     incarnation: int
     notices_held: bool
 
 
 async def set_up(connection: asyncpg.Connection) -> SetUp | None:
-    """Return what the fleet was set up with; None before `rollforward migrate`."""
+    """Return the fleet's set-up; None before `rollforward migrate`."""
     row = await connection.fetchrow(sql("fleet_setup"))
     return None if row is None else SetUp(*row)
 
 
 async def partitions(connection: asyncpg.Connection) -> int:
-    """Return how many partitions the topics of a fleet that is set up have."""
+    """Return how many partitions the fleet's topics have. The fleet must be set up."""
     return int(await connection.fetchval(sql("fleet_setup")))
 
 
 def differs(known: SetUp, zone: str, buckets: int) -> str | None:
-    """Return how settings differ from what the fleet was set up with; None where they fit.
+    """Return how these settings differ from the fleet's set-up; None if they are equal.
 
-    The zone decides when a day begins, and the buckets which lock protects a customer: two workers
-    that differ in them would bill on different days, or write one customer at once.
+    The zone decides when a day begins, and the number of buckets which lock protects a customer.
+    Workers that differ in them would bill on different days, or write one customer at the same
+    time.
     """
     if (known.zone, known.buckets) == (zone, buckets):
         return None
@@ -51,7 +52,8 @@ def differs(known: SetUp, zone: str, buckets: int) -> str | None:
 
 
 async def set_partitions(connection: asyncpg.Connection, count: int) -> None:
-    """Set how many partitions the topics have; they divide the buckets, or the book refuses."""
+    """Set the number of partitions of the topics. A constraint fails unless it divides the
+    buckets."""
     await connection.execute(sql("set_partitions"), count)
 
 
@@ -60,10 +62,10 @@ async def state(connection: asyncpg.Connection) -> State:
 
 
 async def incarnation(connection: asyncpg.Connection) -> int:
-    """Return the book's incarnation: 1, and one more each time that it was restored."""
+    """Return the book's incarnation: 1, plus one for each restore."""
     return (await state(connection)).incarnation
 
 
 async def move_business_date(connection: asyncpg.Connection, day: date) -> None:
-    """Move the business date to a day, never back."""
+    """Advance the business date to a day; an earlier day has no effect."""
     await connection.execute(sql("set_business_date"), day)

@@ -1,7 +1,7 @@
-"""A fold made ready to decide: the locks taken, and all loaded that its rules may ask of the book.
+"""Prepares a fold: takes the locks and loads everything that the rules may need from the book.
 
-What is loaded are the plain values of the rules: load here, decide in `shared.ledger.decide`, save
-in `save.py`. A handful of statements a batch, whatever its size.
+It loads plain values: this module loads, `shared.ledger.decide` decides, `save.py` saves. A batch
+needs a fixed number of statements, whatever its size.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,17 +25,17 @@ from shared.ledger.reach import WHOLE, Reach, reach, references_asked
 from shared.ledger.world import World
 
 CommandOf = Callable[[str, str], Any]
-"""Reads the command of a (type, content); any exception: it cannot be read."""
+"""(type, content) -> command; raises an exception of any type if they cannot be read."""
 
 
 class Policies:
-    """Every policy version, read once each: versions are append-only, so they never change."""
+    """Policy versions. Each is read once, because versions never change."""
 
     def __init__(self) -> None:
         self.versions: dict[int, Policy] = {0: NO_POLICY}
 
     async def up_to(self, connection: asyncpg.Connection, version: int | None) -> Policy:
-        """Return the policy of a version (None: the empty one), reading what is new."""
+        """Return the policy of a version (None: the empty policy); reads versions not read yet."""
         if version is None:
             return NO_POLICY
         if version not in self.versions:
@@ -50,8 +50,8 @@ async def open_fold(
     commands: Sequence[str] = (),
     customers: Sequence[str] = (),
 ) -> Fold:
-    """Return a fold with all but accounts: what came before of these commands, who of these
-    customers is quarantined, and what the rules know besides. Call it when the locks are held."""
+    """Return a fold without accounts: earlier outcomes of these commands, which of these customers
+    are quarantined, and the world that the rules read. The locks must be held."""
     row = await connection.fetchrow(sql("world"), commands, customers)
     policy = await policies.up_to(connection, row["policy_version"])
     world = World(
@@ -68,7 +68,7 @@ async def open_fold(
 
 
 class Folding:
-    """Makes folds. It reads each policy version once."""
+    """Makes folds, and remembers the policy versions that it has read."""
 
     def __init__(self, bucket_of: BucketOf, command_of: CommandOf) -> None:
         self.bucket_of = bucket_of
@@ -81,9 +81,9 @@ class Folding:
         arrivals: Sequence[Arrival[Command]],
         others: Iterable[int] = (),
     ) -> Fold:
-        """Lock and load the customers of arrivals, each as far back as their commands ask. The
-        parked commands of who may get an account or a first period now are loaded too. The
-        buckets `others` are locked beside those of the customers."""
+        """Lock and load the customers of arrivals, each as far back as their commands need. Also
+        load the parked commands of customers who sign up in this batch or have no period yet. The
+        buckets `others` are locked too."""
         reaches = _reaches(arrivals)
         await lock_buckets(connection, [*map(self.bucket_of, reaches), *others])
         if not reaches:
@@ -100,9 +100,9 @@ class Folding:
     async def of_page(
         self, connection: asyncpg.Connection, bucket: int, after: str, end_bucket: int, count: int
     ) -> tuple[Fold, dict[str, int]]:
-        """Load the next customers of buckets (`accounts.bill_page`), ready to be billed on and for
-        nothing else; return them in their order, each with their bucket, beside the fold. The
-        buckets are locked already."""
+        """Load the next customers of some buckets (`accounts.bill_page`), only as far as billing
+        needs. Return the fold, and {customer id: bucket} in the order of the page. The buckets must
+        be locked."""
         fold = await open_fold(connection, self._policies)
         page = await bill_page(connection, bucket, after, end_bucket, count)
         fold.accounts, fold.quarantined = page.accounts, page.quarantined
@@ -111,7 +111,7 @@ class Folding:
         return fold, page.buckets
 
     async def of_customer(self, connection: asyncpg.Connection, customer_id: str) -> Fold:
-        """Load all of one customer, with all that is parked for them. They are locked already."""
+        """Load one customer completely, with their parked commands. Their bucket must be locked."""
         fold = await open_fold(connection, self._policies)
         fold.accounts, broken = await accounts(connection, {customer_id: WHOLE})
         fold.set_apart(broken)
@@ -125,8 +125,8 @@ class Folding:
         error: Exception,
         reason: str,
     ) -> Fold:
-        """Lock the customer of an arrival and set them apart for an error; nothing is loaded but
-        what came before of the command."""
+        """Lock the customer of an arrival and mark them as broken by an error. Only an earlier
+        outcome of the command is loaded."""
         customer_id = arrival.command.customer_id
         await lock_buckets(connection, [self.bucket_of(customer_id)])
         fold = await open_fold(connection, self._policies, [arrival.command_id])
@@ -141,7 +141,7 @@ class Folding:
         customers: Sequence[str],
         arrivals: Iterable[Arrival[Command]] = (),
     ) -> None:
-        """Load what is parked for customers, and who holds the references that all may ask for."""
+        """Load customers' parked commands, and which payments hold the references they need."""
         if customers:
             await self._load_parked(connection, fold, customers)
         waiting = (each for parked in fold.parked.values() for each in parked)
@@ -157,7 +157,7 @@ class Folding:
             try:
                 command = self._command_of(type_, content)
             except Exception as error:
-                # The rows of one customer were changed by hand: one customer stops.
+                # Somebody changed this customer's rows by hand: quarantine only this customer.
                 said = f"a parked {type_} cannot be read: {type(error).__name__}: {error}"
                 fold.set_apart({customer_id: Unreadable(said)})
                 continue
@@ -165,12 +165,12 @@ class Folding:
 
 
 def _is_new(fold: Fold, customer_id: str) -> bool:
-    """Whether there is an account, and no period in it yet."""
+    """Whether the customer has an account but no period yet."""
     return customer_id in fold.accounts and fold.accounts[customer_id].head is None
 
 
 def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:
-    """Return how far back each customer's account must be loaded for all of their commands."""
+    """Return how far back each account must be loaded, for all of the customer's commands."""
     reaches: dict[str, Reach] = {}
     for arrival in arrivals:
         customer_id, wanted = arrival.command.customer_id, reach(arrival.command)
@@ -182,7 +182,7 @@ def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:
 async def load_references(
     connection: asyncpg.Connection, world: World, asked: Iterable[tuple[str, str]]
 ) -> None:
-    """Tell the world which of these references a live payment holds."""
+    """Load into the world which live payments hold these references."""
     keys = sorted(set(asked))
     if keys:
         methods, references = zip(*keys, strict=True)

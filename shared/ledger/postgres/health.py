@@ -1,4 +1,4 @@
-"""What workers ask of the server and the book to know whether all is well."""
+"""Queries with which workers check the health of the server and the book."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,7 +10,7 @@ from shared.ledger.postgres.statements import sql
 
 
 class WhichBook(NamedTuple):
-    """Differs after a restore, a restart of the server, or `rollforward restored`."""
+    """Identifies the book: differs after a restore, a server restart, or `rollforward restored`."""
 
     started_at: datetime
     database: int
@@ -18,8 +18,8 @@ class WhichBook(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What a session waits for: a lock and the sessions that hold it, else a wait event; None
-    where there is none, or we may not see it."""
+    """What a session waits for: a lock and the sessions that hold it, else a wait event. None if
+    there is none, or if we may not see it."""
 
     lock: str | None
     holders: list[str]
@@ -27,14 +27,14 @@ class Waiting(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """What is not guarded (a table, function, role), and what is wrong with it."""
+    """An object without its guards (table, function, role, ...), and what is wrong with it."""
 
     table: str
     lacks: str
 
 
 class Gauges(NamedTuple):
-    """Counts, and when the last run was done, in Unix seconds; None before the first."""
+    """Counts, and when the last run finished, in Unix seconds; None before the first."""
 
     parked: int
     quarantined: int
@@ -43,9 +43,9 @@ class Gauges(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What the check of report.reconciliation has found: the figures that must be 0, by name;
-    when the bucket was read whole that was so longest ago, in Unix seconds (None: not all were);
-    and the share of buckets, 0 to 1, that were lately read whole."""
+    """Results of the hourly check: the figures of report.reconciliation, by name, which must all be
+    0; the time of the oldest full read of any bucket, in Unix seconds (None: some bucket was never
+    read); and the share of buckets, 0 to 1, that had a full read lately."""
 
     figures: dict[str, int]
     read_at: float | None
@@ -57,25 +57,25 @@ async def which_book(connection: asyncpg.Connection) -> WhichBook:
 
 
 async def waits_for(connection: asyncpg.Connection, server_pid: int) -> Waiting:
-    """Return what the session of another backend waits for."""
+    """Return what the session with a server process id waits for."""
     return Waiting(*await connection.fetchrow(sql("waits_for"), server_pid))
 
 
 async def unguarded(connection: asyncpg.Connection, tables: Collection[str]) -> list[Hole]:
-    """Return what keeps these tables from being append-only; empty when all is well."""
+    """Return which of these tables are not protected as append-only; empty if all is well."""
     return [Hole(*row) for row in await connection.fetch(sql("unguarded"), tables)]
 
 
 async def rights(
     connection: asyncpg.Connection, tables: Collection[str], append_only: Collection[str]
 ) -> list[Hole]:
-    """Return by which owner, membership or right the guards could be lifted or writers held up, and
-    which locks are missing; empty when all is well. `tables` are named as in shape.json."""
+    """Return owners, memberships and rights that would let somebody remove the guards or block the
+    writers, and missing locks; empty if all is well. `tables` are named as in shape.json."""
     return [Hole(*row) for row in await connection.fetch(sql("rights"), tables, append_only)]
 
 
 async def set_back(connection: asyncpg.Connection) -> list[Hole]:
-    """Return the sequences that would give a position a second time; empty when all is well."""
+    """Return the sequences that would give a position a second time; empty if all is well."""
     return [Hole(*row) for row in await connection.fetch(sql("set_back"))]
 
 
@@ -84,14 +84,14 @@ async def gauges(connection: asyncpg.Connection) -> Gauges:
 
 
 async def turn(connection: asyncpg.Connection, checks: int) -> list[tuple[int, bool]]:
-    """Return every bucket, and whether it is to be read whole now, so that `checks` calls read the
-    whole book."""
+    """Return every bucket, and whether the check is to read all of its customers now. With `checks`
+    checks in a row the whole book is read."""
     return [(row[0], row[1]) for row in await connection.fetch(sql("check_turn"), checks)]
 
 
 async def check(connection: asyncpg.Connection, bucket: int, whole: bool, timeout: float) -> None:
-    """Read a bucket's customers, all or those with new lines, and keep what differs; `timeout` in
-    seconds. What was found before stays until that customer is read again."""
+    """Check a bucket's customers, all (`whole`) or those with new lines, and store the faults
+    found; `timeout` in seconds. Stored faults stay until their customer is checked again."""
     await connection.execute(sql("check_bucket"), bucket, whole, timeout=timeout)
 
 

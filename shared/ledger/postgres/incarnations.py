@@ -1,4 +1,4 @@
-"""Incarnations of the book: opened when it was restored, and the texts that wait since."""
+"""Incarnations of the book, opened after a restore, and the notices held since then."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
 
 FIRST = 1
-"""The incarnation of a book that was never restored; it has no row."""
+"""The incarnation of a book that was never restored. It has no row."""
 
 
 class Opened(NamedTuple):
@@ -23,7 +23,8 @@ class Opened(NamedTuple):
 
 
 class Newest(NamedTuple):
-    """When the book's last line was written, None where it has none, and its policy version."""
+    """When the newest line was written (None: there are no lines), and the latest policy
+    version."""
 
     line_at: datetime | None
     policy_version: int
@@ -38,9 +39,10 @@ async def opened(connection: asyncpg.Connection) -> list[Opened]:
 
 
 async def open_next(connection: asyncpg.Connection, number: int, reason: str) -> bool:
-    """Open incarnation `number`, and let texts wait; False when it, or a later one, is open.
+    """Open incarnation `number` and hold notices. Returns False if it or a later one is open
+    already.
 
-    Texts that the relay has not published yet wait too.
+    Notices that the relay has not published yet are held too.
     """
     async with connection.transaction():
         await lock_fleet(connection)
@@ -58,8 +60,9 @@ async def notices_held(connection: asyncpg.Connection) -> bool:
 
 
 async def release(connection: asyncpg.Connection, rechecks: str) -> int:
-    """Let the texts that wait go, and return how many there are. The notifier sends each when it
-    comes by its customer: everyone is asked to be looked at, on the topic `rechecks`."""
+    """Release the held notices and return how many there are. A recheck of every customer is
+    requested on the topic `rechecks`; the notifier sends a customer's held notices when it handles
+    theirs."""
     async with connection.transaction():
         count = int(await connection.fetchval(sql("held_count")))
         await _go_on(connection, rechecks)
@@ -67,7 +70,7 @@ async def release(connection: asyncpg.Connection, rechecks: str) -> int:
 
 
 async def discard(connection: asyncpg.Connection, rechecks: str) -> int:
-    """Let the texts that wait never go, and later ones go again; return how many there were."""
+    """Discard the held notices, and stop holding new ones; return how many were discarded."""
     async with connection.transaction():
         count = len(await connection.fetch(sql("discard_notices")))
         await _go_on(connection, rechecks)
@@ -75,8 +78,8 @@ async def discard(connection: asyncpg.Connection, rechecks: str) -> int:
 
 
 async def _go_on(connection: asyncpg.Connection, rechecks: str) -> None:
-    """End the waiting. Everyone is told anew until when they are served: the hour that the book
-    forgot may have said otherwise, and only a higher incarnation takes that back."""
+    """Stop holding notices, and have every entitlement published again: in the time that the
+    restore lost, another one may have been published, and only a higher incarnation replaces it."""
     await connection.execute(sql("hold_notices"), False)
     await ask_for_rechecks(connection, rechecks)
 

@@ -1,7 +1,7 @@
-"""The locks, each held until the commit: tables of the schema `book_lock`, and two rows.
+"""All locks, held until the transaction ends: the tables of the schema `book_lock`, and two rows.
 
-A batch takes its buckets in ascending order, so that two cannot wait for each other. Only a bill
-page takes two kinds: its bucket, then its run.
+A batch locks its buckets in ascending order, so that two batches cannot deadlock. Only a bill page
+takes locks of two kinds: its buckets, then its run.
 """
 
 from collections.abc import Iterable
@@ -13,17 +13,17 @@ from shared.ledger.postgres.statements import sql
 
 
 async def lock_every_bucket(connection: asyncpg.Connection, partition: int | None = None) -> None:
-    """Lock all customers; with `partition` those whose events have that partition in Kafka."""
+    """Lock all buckets; with `partition` only those whose events are in that Kafka partition."""
     await connection.execute(sql("lock_every_bucket"), partition)
 
 
 async def lock_buckets(connection: asyncpg.Connection, buckets: Iterable[int]) -> None:
-    """Lock customers, bucket by bucket in ascending order (`book_lock.bucket_N`)."""
+    """Lock buckets of customers, in ascending order (`book_lock.bucket_N`)."""
     await connection.execute(sql("lock_buckets"), sorted(set(buckets)))
 
 
 async def lock_telling(connection: asyncpg.Connection, buckets: Iterable[int]) -> None:
-    """Let no other batch notify these buckets' customers (`book_lock.telling_N`)."""
+    """Keep other batches from notifying customers of these buckets (`book_lock.telling_N`)."""
     await connection.execute(sql("lock_telling"), sorted(set(buckets)))
 
 
@@ -35,7 +35,8 @@ async def lock_fleet(connection: asyncpg.Connection) -> date | None:
 
 
 async def lock_run(connection: asyncpg.Connection, tick_id: str) -> None:
-    """Lock a run's row, so that of two pages that end at once the second sees the first."""
+    """Lock a run's row, so that when two pages end at once, the second sees that the first is
+    done."""
     await connection.execute(sql("lock_run"), tick_id)
 
 
@@ -46,10 +47,10 @@ async def lock_policy(connection: asyncpg.Connection) -> None:
 
 async def lock_seal(connection: asyncpg.Connection) -> None:
     """Serialise sealing (`book_lock.seal`). It must be the first statement of the transaction: a
-    snapshot older than the lock would not see the seal before."""
+    snapshot older than the lock would not contain the previous seal."""
     await connection.execute(sql("lock_seal"))
 
 
 async def lock_migrations(connection: asyncpg.Connection) -> None:
-    """Let one process migrate at a time (the table `book.migration`)."""
+    """Serialise migrating (the table `book.migration`)."""
     await connection.execute(sql("lock_migrations"))

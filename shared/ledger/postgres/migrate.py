@@ -1,7 +1,7 @@
-"""Migrations: the way from an empty database to `schema.sql` and `report.sql`, step by step.
+"""Applies migrations: the steps from an empty database to `schema.sql` and `report.sql`.
 
-Each file in `migrations/` runs once, in the order of its name; all of them are one transaction.
-One process migrates at a time; others wait and find it done.
+Each file in `migrations/` runs once, in the order of names; all run in one transaction. One
+process migrates at a time; others wait, and then have nothing left to apply.
 """
 
 from importlib.resources import files
@@ -14,11 +14,11 @@ from shared.ledger.postgres.parting import part_lines
 from shared.ledger.postgres.statements import sql
 
 PATIENCE = "5s"
-"""How long a migration waits for a table that someone reads: writers wait behind it meanwhile."""
+"""How long a migration waits for a table in use. Meanwhile writers queue behind it."""
 
 
 class Busy(Exception):
-    """A table is in use by another session, so it cannot be changed now; nothing was."""
+    """A table is in use by another session and cannot be changed now. Nothing was changed."""
 
 
 def steps() -> list[tuple[str, str]]:
@@ -38,14 +38,14 @@ async def migrate(
     """Bring a database up to date and return what was applied. Given `line_parts`, the lines of a
     new book are parted into so many partitions (`part_lines`).
 
-    A new fleet gets these partitions, zone and buckets. An existing one keeps its own: ValueError
-    when the zone or the buckets are others, because they place what was already written. Its
-    partitions may have been multiplied, so they are not compared.
+    A new fleet gets these partitions, zone and buckets. An existing fleet keeps its own: raises
+    ValueError if its zone or buckets differ, because existing rows depend on them. Partitions are
+    not compared, because they may have been multiplied.
     """
     try:
         applied, fleet = await _apply(connection, partitions, zone, buckets)
     except (asyncpg.DuplicateSchemaError, asyncpg.UniqueViolationError):
-        # Of two that make a new book at once the second waits at the name of its first schema.
+        # Another process has just created the book: this one failed when it created the schema.
         applied, fleet = await _apply(connection, partitions, zone, buckets)
     except asyncpg.LockNotAvailableError as error:
         raise Busy(

@@ -1,4 +1,4 @@
-"""Notices and entitlements: what telling a customer asks of the book, and what it keeps there."""
+"""Notices and entitlements: what the notifier reads from the book, and what it stores there."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -11,17 +11,17 @@ from shared.ledger.postgres.quarantine import BucketOf
 from shared.ledger.postgres.statements import sql
 
 REQUESTED, HELD, DISCARDED = "requested", "held", "discarded"
-"""The statuses of a notice: on its way, waiting for a person after a restore, never sent."""
+"""The statuses of a notice: to be published; waiting for a person after a restore; never sent."""
 
 LineKey = tuple[str, int]
-"""A line by its customer and seq."""
+"""(customer id, seq) of a line."""
 
 
 class Entitlement(NamedTuple):
-    """Until when a customer is served (None: for ever) and the status shown.
+    """Until when a customer is served (None: without end), and the status shown.
 
-    `seq` is that of their last line, or one more than was told last, so that it always rises
-    within an `incarnation` of the book.
+    `seq` is that of their last line, or one more than that of the last published entitlement,
+    whichever is higher, so that it always rises within an `incarnation` of the book.
     """
 
     customer_id: str
@@ -32,11 +32,11 @@ class Entitlement(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """A customer at the time of telling; amounts in minor units.
+    """A customer at the time when notices are made; amounts in minor units.
 
-    `period`, `billed`, `standing` and `bill_seq` are those of the last period, None without
-    one, `bill_command` what made its bill; `seq` is the last line, `told` the entitlement
-    published last.
+    `period`, `billed`, `standing` and `bill_seq` are those of the last period (None without one),
+    `bill_command` is the id of the command that made its bill, `seq` that of the last line, and
+    `told` the entitlement published last.
     """
 
     customer_id: str
@@ -56,8 +56,8 @@ class Facts(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A notice as book.notice keeps it; the amount in minor units, `segments` SMS. Phone and
-    language are None in those that wait."""
+    """A notice as stored in book.notice: `amount` in minor units, `segments` a number of SMS. Phone
+    and language are None while it is held."""
 
     notice_id: str
     customer_id: str
@@ -71,7 +71,7 @@ class Kept(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What became of a text that waited: its status, and what it says now."""
+    """A held notice after its release: the new status, and the text and amount as of now."""
 
     notice_id: str
     status: str
@@ -83,13 +83,13 @@ class Sent(NamedTuple):
 
 
 async def facts(connection: asyncpg.Connection, customers: Sequence[str]) -> list[Facts]:
-    """Return the customers in the order of their ids. Raises Unreadable where the terms or contact
-    of one lack what a notice says."""
+    """Return the facts of customers, sorted by id. Raises Unreadable if the terms or contact of one
+    lack a field that notices need."""
     return [_facts(*row) for row in await connection.fetch(sql("notice_facts"), customers)]
 
 
 def _facts(*row: object) -> Facts:
-    """Read a row of notice_facts.sql; its last four columns are what was told last."""
+    """Read a row of notice_facts.sql; its last four columns are the last published entitlement."""
     *today, expires_on, status, seq, incarnation = row
     told = None
     if seq is not None:
@@ -103,7 +103,7 @@ def _facts(*row: object) -> Facts:
 async def payment_amounts(
     connection: asyncpg.Connection, lines: Sequence[LineKey]
 ) -> dict[LineKey, int]:
-    """Return the amounts of payments by their lines: what each added to its period."""
+    """Return the amounts of payments, by their lines: what each added to `paid` of its period."""
     if not lines:
         return {}
     rows = await connection.fetch(sql("payment_amounts"), *zip(*lines, strict=True))
@@ -113,7 +113,7 @@ async def payment_amounts(
 async def in_force(
     connection: asyncpg.Connection, lines: Sequence[tuple[str, int, bytes]]
 ) -> set[int]:
-    """Return which of the lines, (customer id, seq, hash), the book holds: indexes into `lines`."""
+    """Return which lines, (customer id, seq, hash), the book holds, as indexes into `lines`."""
     if not lines:
         return set()
     rows = await connection.fetch(sql("lines_in_force"), *_columns(lines))
@@ -121,12 +121,12 @@ async def in_force(
 
 
 async def held(connection: asyncpg.Connection, customers: Sequence[str]) -> list[Kept]:
-    """Return the texts of customers that wait for a person, oldest first."""
+    """Return the held notices of customers, oldest first."""
     return [Kept(*row) for row in await connection.fetch(sql("held_notices"), customers)]
 
 
 async def send_held(connection: asyncpg.Connection, sent: Sequence[Sent], incarnation: int) -> None:
-    """Keep what became of texts that waited; the relay publishes those that are requested."""
+    """Update notices that were held; the relay publishes those whose status is now requested."""
     await connection.execute(sql("send_held"), *_columns(sent), incarnation)
 
 
@@ -136,8 +136,8 @@ async def keep(
     bucket_of: BucketOf,
     incarnation: int | None,
 ) -> set[str]:
-    """Keep notices; return the ids of those that were not made before. The relay publishes them;
-    without an incarnation they wait."""
+    """Store notices; return the ids of those that are new. The relay publishes them; without an
+    incarnation they are held."""
     status = HELD if incarnation is None else REQUESTED
     rows = [(*notice, bucket_of(notice.customer_id)) for notice in notices]
     made = await connection.fetch(sql("insert_notices"), *_columns(rows), status, incarnation)
@@ -147,7 +147,7 @@ async def keep(
 async def keep_entitlements(
     connection: asyncpg.Connection, entitled: Sequence[Entitlement], bucket_of: BucketOf
 ) -> None:
-    """Keep entitlements, to be compared next time; the relay publishes them."""
+    """Store entitlements, to compare with next time; the relay publishes them."""
     rows = [(*each, bucket_of(each.customer_id)) for each in entitled]
     await connection.execute(sql("upsert_entitlements"), *_columns(rows))
 

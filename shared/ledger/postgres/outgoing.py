@@ -1,7 +1,8 @@
-"""What leaves the book: outgoing rows, and the relay's cursors over them and over all else.
+"""What is published from the book: adding outgoing rows, and reading all streams for the relay.
 
-Lines, messages, notices and entitlements are streams. In each bucket of a stream rows leave in the
-order of their positions, which were given under a lock of that bucket, in the order of commits.
+The streams are lines, outgoing rows, notices and entitlements. Within a bucket of a stream, rows
+are published in the order of positions. Positions are assigned while the bucket is locked, so this
+is also the order of commits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,15 +17,15 @@ from shared.ledger.postgres.save import insert
 from shared.ledger.postgres.statements import sql
 
 LINE, OUTGOING, NOTICE, ENTITLEMENT = "line", "outgoing", "notice", "entitlement"
-"""The streams, each with a cursor a bucket."""
+"""The streams, each with one cursor per bucket."""
 COLUMNS = ("topic", "key", "value", "headers", "bucket")
 
 Row = tuple[str, bytes | None, bytes | None, str]
 """(topic, key, value, headers); the headers as JSON, [[name, base64 of the bytes], ...]."""
 BucketOfKey = Callable[[bytes | None], int]
-"""Gives the bucket of a message's key."""
+"""Message key -> bucket."""
 Cursors = Mapping[tuple[str, int], int]
-"""How far the relay has come: (stream, bucket) -> position."""
+"""The relay's cursors: (stream, bucket) -> position of the last published row."""
 
 
 class NextLine(NamedTuple):
@@ -45,7 +46,7 @@ class NextRow(NamedTuple):
 
 
 class NextNotice(NamedTuple):
-    """A notice to publish, as it was when it was requested; the amount in minor units."""
+    """A notice to publish, as of `requested_at`; the amount in minor units."""
 
     bucket: int
     position: int
@@ -81,16 +82,16 @@ Next = NextLine | NextRow | NextNotice | NextEntitlement
 async def put(
     connection: asyncpg.Connection, rows: Sequence[Row], bucket_of_key: BucketOfKey
 ) -> None:
-    """Add outgoing rows in this transaction, which has locked the buckets of their keys; the relay
-    publishes them once it is committed."""
+    """Add outgoing rows in this transaction, which must have locked the buckets of their keys. The
+    relay publishes them after the commit."""
     await insert(connection, "outgoing", COLUMNS, [(*row, bucket_of_key(row[1])) for row in rows])
 
 
 async def ask_for_rechecks(
     connection: asyncpg.Connection, topic: str, partition: int | None = None
 ) -> None:
-    """Ask the notifier, on `topic`, to look at everyone's entitlement; with `partition` at those
-    of the customers whose messages have that partition of the topic. It locks their buckets."""
+    """Request, on `topic`, a recheck of every customer's entitlement; with `partition` only of
+    customers whose rechecks are in that partition of the topic. It locks their buckets."""
     await lock_every_bucket(connection, partition)
     await connection.execute(sql("recheck_everyone"), topic, partition)
 
@@ -99,22 +100,22 @@ async def ask_for_rechecks(
 
 
 async def waiting(connection: asyncpg.Connection) -> list[tuple[str, int]]:
-    """Return the (stream, bucket) in which something may be published now."""
+    """Return every (stream, bucket) in which rows wait to be published."""
     return [(row[0], row[1]) for row in await connection.fetch(sql("relay_waiting"))]
 
 
 async def bills_first(connection: asyncpg.Connection, seconds_max: float) -> bool:
-    """Return whether a run is open and none that is began more than `seconds_max` ago: until then
-    what is published leaves the machine to its bills."""
+    """Return whether runs are open and the oldest of them began at most `seconds_max` seconds ago.
+    The relay then publishes slowly, so that billing gets the machine."""
     return bool(await connection.fetchval(sql("relay_bills_first"), seconds_max))
 
 
 async def take(
     connection: asyncpg.Connection, wanted: Sequence[tuple[str, int]], lease: str
 ) -> dict[tuple[str, int], int]:
-    """Take the cursors of (stream, bucket) for this transaction, but for those that another relay
-    has; return their positions. PostgreSQL ends a session that is idle within the transaction for
-    longer than `lease`, such as '60s', and frees them."""
+    """Lock cursors for this transaction, except those that another relay has locked, and return
+    them with their positions. If this session is idle in the transaction for longer than `lease`,
+    such as '60s', PostgreSQL ends it, which frees the cursors."""
     streams, buckets = zip(*wanted, strict=True)
     await connection.execute(sql("relay_lease"), lease)
     rows = await connection.fetch(sql("relay_take"), streams, buckets)
@@ -124,7 +125,7 @@ async def take(
 async def next_lines(
     connection: asyncpg.Connection, cursors: Cursors, rows_max: int
 ) -> list[NextLine]:
-    """Return the next lines after cursors of the stream, `rows_max` of each bucket at most."""
+    """Return the next lines after the cursors of this stream, at most `rows_max` per bucket."""
     rows = await connection.fetch(sql("relay_lines"), *_of(cursors, LINE), rows_max)
     return [NextLine(row[0], row[1], row[2], Line(*row[3:])) for row in rows]
 
@@ -132,8 +133,8 @@ async def next_lines(
 async def next_rows(
     connection: asyncpg.Connection, cursors: Cursors, rows_max: int, bytes_max: int
 ) -> list[NextRow]:
-    """Return the next outgoing rows, `rows_max` of each bucket at most, and none after the one that
-    brings them to `bytes_max`."""
+    """Return the next outgoing rows, at most `rows_max` per bucket; the last one is the one that
+    brings the total to `bytes_max`."""
     rows = await connection.fetch(
         sql("relay_outgoing"), *_of(cursors, OUTGOING), rows_max, bytes_max
     )
@@ -155,7 +156,7 @@ async def next_entitlements(
 
 
 def _of(cursors: Cursors, stream: str) -> tuple[list[int], list[int]]:
-    """Return the buckets and positions of a stream's cursors."""
+    """Return the buckets of a stream's cursors, and their positions in the same order."""
     ours = sorted((bucket, at) for (name, bucket), at in cursors.items() if name == stream)
     return [bucket for bucket, _ in ours], [at for _, at in ours]
 
@@ -163,8 +164,8 @@ def _of(cursors: Cursors, stream: str) -> tuple[list[int], list[int]]:
 async def move(
     connection: asyncpg.Connection, cursors: Cursors, published: Mapping[str, Iterable[Next]]
 ) -> None:
-    """Move the cursors behind what was published, by stream, and forget the outgoing rows in it.
-    The rows of a bucket are in their order."""
+    """Move the cursors past the rows that were published, by stream, and delete the outgoing rows
+    among them. The rows of a bucket must be in the order of positions."""
     ends = {
         (stream, each.bucket): each.position for stream, rows in published.items() for each in rows
     }
@@ -182,10 +183,10 @@ async def move(
 
 
 async def publish_again(connection: asyncpg.Connection) -> None:
-    """Let the relay publish every line again, from the first one on."""
+    """Make the relay publish every line again, from the first one on."""
     await connection.execute(sql("relay_again"))
 
 
 async def lag(connection: asyncpg.Connection) -> dict[str, int]:
-    """Return how many rows of each stream wait; of each bucket no more than 2,000 are counted."""
+    """Return how many rows of each stream wait; at most 2,000 per bucket are counted."""
     return {row["stream"]: row["waiting"] for row in await connection.fetch(sql("relay_lag"))}

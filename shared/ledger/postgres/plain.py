@@ -1,12 +1,12 @@
-"""Customers with a plain history, judged by bytes: several times as fast as the audit.
+"""Verifies customers with a plain history by comparing bytes, several times as fast as the audit.
 
-A plain history is one accepted signup and any number of accepted payments. Then each row follows
-from those before it, but for its instant: it is written here from a form, and must equal the book's
-row, hash included. A form is made once for all customers who share it.
+A plain history is one accepted signup and any number of accepted payments. Each line then follows
+from the lines before it, except for its instant. So the expected row is written from a form, a
+template shared by many customers, and must equal the book's row, including the hash.
 
-Nothing is called a fault here. What differs or is not plain is a doubt, and the audit judges that
-customer from the beginning. Nothing may be accepted here that the audit would not accept:
-tests/ledger/test_plain.py holds the two equal.
+This module reports no faults. If a row differs or the history is not plain, it raises Doubt, and
+the audit judges that customer from the beginning. It must never accept what the audit would not
+accept; tests/ledger/test_plain.py compares the two.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ from shared.ledger.postgres.stored import read_terms
 from shared.ledger.terms import FIELDS
 
 ACTOR_AT, POLICY_VERSION_AT = 18, 20
-"""Places in a row of verify_lines.sql."""
+"""Field indexes in a row of verify_lines.sql."""
 
 
 class Head:
-    """A period of one customer, as its latest line has it."""
+    """A period of one customer, as of its latest line."""
 
     __slots__ = ("bill_seq", "due", "form", "paid", "period", "previous_due", "revision")
 
@@ -47,7 +47,7 @@ class Head:
 
 
 class Plain:
-    """Judges customers by bytes. It remembers forms from one customer to the next."""
+    """Verifies customers by comparing bytes. Keeps forms from one customer to the next."""
 
     def __init__(self, common: Common, zone: ZoneInfo, command_of: CommandOf) -> None:
         self._common = common
@@ -56,8 +56,8 @@ class Plain:
     def is_right(
         self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
     ) -> bool:
-        """Whether a customer's rows are plain and right: those of verify_accounts.sql,
-        verify_commands.sql and verify_lines.sql."""
+        """Return whether a customer has a plain history and all their rows are right: rows of
+        verify_accounts.sql, verify_commands.sql and verify_lines.sql."""
         try:
             self._follow(customer, account, commands, lines)
         except (Doubt, Unreadable, ValueError):
@@ -67,7 +67,7 @@ class Plain:
     def _follow(
         self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
     ) -> None:
-        """Write each line anew from those before it; Doubt where the book has another one."""
+        """Derive each line from those before it. Raises Doubt if the book's line differs."""
         asked = self._commands.asked(customer, commands)
         excused = _opened(account, customer, asked)
         payments, period = asked.payments, asked.opening.first
@@ -93,7 +93,7 @@ class Plain:
                 hashed = _billed(form, row, customer, told, instant, place, due, digest)
             if form is None or not hashed or form.version < version or period.after is None:
                 raise Doubt
-            if payments:  # no later line comes without one
+            if payments:  # only a payment reads earlier periods
                 heads.append(Head(period, form, due, place))
             due, version, digest, period = due + form.billed, form.version, hashed, period.after
         billed_to = self._common.days.billed_to
@@ -102,8 +102,8 @@ class Plain:
             raise Doubt
 
     def _form_of(self, row: bytes, period: Period, opening: Opening, at_once: bool) -> Form:
-        """Return the form of the policy version and actor that a bill names. The actor is that of
-        the signup where it billed `at_once`, or nobody."""
+        """Return the form for the policy version and actor of a bill. The actor may be that of the
+        signup, if the signup made the bill (`at_once`), or null."""
         fields = row.split(b"\t")
         version, actor = int(fields[POLICY_VERSION_AT]), fields[ACTOR_AT]
         policy = self._common.policies.get(version)
@@ -137,7 +137,7 @@ def _billed(
     previous_due: int,
     digest: bytes,
 ) -> bytes | None:
-    """Return the hash of a bill, None where its row is not what the form makes of it."""
+    """Return the hash of a bill; None if its row is not the one that the form gives."""
     due = previous_due + form.billed
     hashed = sha256(
         digest + form.bill_hashed % (customer, seq, previous_due, due, customer, instant, seq)
@@ -156,7 +156,7 @@ def _paid(
     place: int,
     digest: bytes,
 ) -> tuple[int, bytes]:
-    """Follow a payment's line and its cascade; return the place after them, and the last hash."""
+    """Check a payment's line and its cascade; return the index after them, and the last hash."""
     if not heads:
         raise Doubt
     first = len(heads) - 1
@@ -206,4 +206,4 @@ def _opened(account: bytes, customer: bytes, asked: Asked) -> bool:
 
 
 CONTACT = b'{"name": [[null, "%b"]], "phone": [[null, "%b"]], "language": [[null, "%b"]]}'
-"""A contact that never changed, as PostgreSQL writes it where no text needs an escape."""
+"""A contact that never changed, as PostgreSQL writes it if no text needs escaping."""

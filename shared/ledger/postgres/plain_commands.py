@@ -1,7 +1,7 @@
-"""The commands of a plain customer read by bytes: one signup and payments, all accepted.
+"""Reads the commands of a plain customer from bytes: one signup and payments, all accepted.
 
-Contents are canonical JSON as workers write it. Payments are matched whole. A signup is read once
-for all customers who signed up in the same words but for ids, instant, name and phone.
+Contents are canonical JSON as workers write it. A payment is matched by one regular expression. A
+signup is parsed once for all customers whose signups differ only in ids, instant, name and phone.
 """
 
 import re
@@ -20,7 +20,7 @@ from shared.ledger.postgres.copied import NULL, canonical_instant, read_instant
 from shared.ledger.postgres.plain_forms import Period, Shared
 
 MEMORY = 50_000
-"""How many forms and signups are remembered, of up to 2 kB each."""
+"""Maximum number of cached forms and signups, up to 2 kB each."""
 SIGNUP = b"billing.customer.signed_up.v1"
 PAYMENT = b"billing.payment.received.v1"
 ID = rb"[A-Za-z0-9._:-]{1,64}"
@@ -31,7 +31,7 @@ PAYMENT_CONTENT = re.compile(
     rb',"method":"%b","channel":"(?:online|field)","received_at":"%b"'
     rb'(?:,"reference":"%b")?,"actor":"(%b)"\}' % (ID, ID, TEXT, INSTANT, TEXT, TEXT)
 )
-"""Without escapes; the event's model accepts whatever this matches, where the instant is one."""
+"""Texts without escapes. The event's model accepts every match with a valid instant."""
 SIGNUP_CONTENT = re.compile(
     rb'\{"customer_id":"(%b)","signup_id":"(%b)","signed_up_at":"%b"(,"joined_on":"[0-9-]{10}")'
     rb',"name":"(%b)","phone":"(\+[1-9][0-9]{1,14})"([^\\]*)' % (ID, ID, INSTANT, TEXT)
@@ -39,18 +39,18 @@ SIGNUP_CONTENT = re.compile(
 OWN_KEYS = (b'"customer_id"', b'"signup_id"', b'"signed_up_at"', b'"joined_on"', b'"name"',
             b'"phone"')  # fmt: skip
 FIRST_YEAR, LAST_YEAR = b"2001", b"2198"
-"""Within these no day is outside the days that events may name, whatever the zone."""
+"""Every instant of these years is on a day that events may name, in every zone."""
 
 CommandOf = Callable[[str, str, ZoneInfo], Any]
 
 
 class Doubt(Exception):
-    """Not plain, or not what it must be: the audit decides."""
+    """The history is not plain, or a row is not as expected: the audit decides."""
 
 
 class Opening(NamedTuple):
-    """What customers who signed up in the same words share: the command of one of them, the
-    periods, the first of these, and how their accounts' rows begin after the customer."""
+    """What customers with equal signups share: the command of one of them, the periods, the first
+    period, and the fields of their account rows after the customer id."""
 
     signup: SignedUp
     shared: Shared
@@ -59,7 +59,7 @@ class Opening(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """What a payment's lines say of it; `told` is its instant as COPY writes it."""
+    """The fields of a payment that its lines contain; `told` is its instant as COPY writes it."""
 
     told: bytes
     amount: int
@@ -69,8 +69,8 @@ class Payment(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """All commands of a customer: the signup and its instant as COPY writes it, name and phone, and
-    the payments, last one first."""
+    """All commands of a customer: the signup, its instant as COPY writes it (`told`), name and
+    phone, and the payments, last one first."""
 
     opening: Opening
     told: bytes
@@ -80,7 +80,7 @@ class Asked(NamedTuple):
 
 
 class Commands:
-    """Reads commands. It remembers signups and forms from one customer to the next."""
+    """Reads commands. Keeps signups and forms from one customer to the next."""
 
     def __init__(self, common: Common, zone: ZoneInfo, command_of: CommandOf) -> None:
         self._common = common
@@ -89,7 +89,7 @@ class Commands:
         self._openings: dict[tuple[bytes, bytes], Opening] = {}
         self._shared: dict[Any, Shared] = {}
         self.remembered = 0
-        """How many signups and forms; whoever makes a form counts it."""
+        """Number of cached signups and forms; the code that makes a form adds 1 here."""
         self._local_day = lru_cache(maxsize=65_536)(self._day_of_minute)
 
     def asked(self, customer: bytes, rows: Sequence[bytes]) -> Asked:
@@ -134,7 +134,7 @@ class Commands:
         if customer_id != customer or command_id != b"signup/" + signup_id:
             raise Doubt
         self._local_day(minute)
-        canonical_instant(told)  # ValueError where it is none
+        canonical_instant(told)  # raises ValueError if it is invalid
         opening = self._openings.get((joined_on, rest))
         if opening is None:
             opening = self._openings[joined_on, rest] = self._opening(content, rest)
@@ -146,8 +146,8 @@ class Commands:
         return opening, told, name, phone
 
     def _opening(self, content: bytes, rest: bytes) -> Opening:
-        """Read a signup for all whose content ends alike. Of a key given twice the last counts, so
-        the end must name none that is each customer's own."""
+        """Parse a signup once for all customers whose content has the same `rest`. JSON uses the
+        last of duplicate keys, so `rest` must not repeat a key that differs per customer."""
         if any(key in rest for key in OWN_KEYS):
             raise Doubt
         try:
@@ -168,7 +168,8 @@ class Commands:
         return Opening(signup, shared, first, begins.encode())
 
     def _day_of_minute(self, minute: bytes) -> bytes:
-        """Return the day in the business zone of a minute in UTC, both in ISO form."""
+        """Return the day in the business zone of a UTC minute, both in ISO form. Raises Doubt if
+        the minute spans two days or lies outside the allowed years."""
         begins = datetime.fromisoformat(minute.decode()).replace(tzinfo=UTC)
         ends = begins + timedelta(seconds=59)
         day = begins.astimezone(self._zone).date()

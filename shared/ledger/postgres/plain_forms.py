@@ -1,4 +1,4 @@
-"""Forms of rows, for judging by bytes: a period of all customers who share its terms and days."""
+"""Forms: templates for the rows of one period of all customers who share its terms and days."""
 
 from datetime import date
 from typing import NamedTuple
@@ -8,13 +8,14 @@ from shared.ledger.terms import Terms
 
 
 class Form(NamedTuple):
-    """The rows of one period of all who share its terms and days, with gaps for `%`: its bill and
-    any later line, each as a row of verify_lines.sql and in the canonical form.
+    """Templates, for the operator `%`, of the rows of one period of all customers who share its
+    terms and days: the bill and any later line, each as a row of verify_lines.sql and in canonical
+    form.
 
-    Gaps of a bill's row: customer, instant, hash, seq, previous_due, due, customer, bill_seq; of
-    its canonical form: customer, seq, previous_due, due, customer, instant, bill_seq. A later line
-    has revision and kind after seq, paid before due, and command id, effective_on and actor in
-    place of the second customer.
+    Placeholders of a bill's row: customer, instant, hash, seq, previous_due, due, customer,
+    bill_seq; of its canonical form: customer, seq, previous_due, due, customer, instant, bill_seq.
+    A later line has revision and kind after seq, paid before due, and command id, effective_on and
+    actor in place of the second customer.
     """
 
     version: int
@@ -26,7 +27,7 @@ class Form(NamedTuple):
 
 
 class Period:
-    """A period of all who share its terms and its first day."""
+    """A period of all customers who share its terms and first day."""
 
     __slots__ = ("after", "form", "forms", "label", "starts", "starts_on")
 
@@ -34,16 +35,17 @@ class Period:
         self.starts_on, self.label = starts_on, label
         self.starts = starts_on.isoformat().encode()
         self.forms: dict[tuple[int, bytes], Form] = {}
-        """By policy version and actor."""
+        """(policy version, actor) -> form."""
         self.form: Form | None = None
-        """That of the last bill without an actor: the most likely one."""
+        """The form of the last bill without an actor, tried first because it is the most likely
+        one."""
         self.after: Period | None = None
-        """The next period; None while there is no form."""
+        """The next period; None until there is a form."""
 
 
 class Shared:
-    """What customers with the same terms share: their periods, and the texts of their terms that
-    were read and found right."""
+    """What customers with the same terms share: their periods, and the JSON texts of terms that
+    were found equal to these."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
@@ -58,7 +60,8 @@ class Shared:
 
 
 def form_of(period: Period, bill: Bill, version: int, actor: bytes) -> Form:
-    """Return the form of a period's rows; the bill is no skip row. A `%` in an actor is no gap."""
+    """Return the form of a period's rows. The bill must not be a skip row. A `%` in an actor is
+    escaped."""
     assert bill.active
     label, starts, named = period.label.encode(), period.starts, b"%d" % version
     amounts = b"\t%d\t%d\t%d\t" % (bill.charge, bill.discount, bill.vat)
@@ -76,6 +79,6 @@ def form_of(period: Period, bill: Bill, version: int, actor: bytes) -> Form:
 
 
 def _both(line: bytes, frozen: bytes) -> tuple[bytes, bytes]:
-    """Return a line's row and its canonical form, both with gaps."""
+    """Return the templates of a line's row and of its canonical form."""
     row = b"%b\t%b\t\\\\x%b\t" + line + frozen
     return row, (b"%b\t" + line + b"\t%b" + frozen).replace(b"\t", b"\n")

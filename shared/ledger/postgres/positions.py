@@ -1,4 +1,4 @@
-"""Where each consumer is in Kafka's logs, and which topic of which cluster that log is."""
+"""Positions of consumers in Kafka's partitions, with the ids of topic and cluster."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.statements import sql
 
 Partition = tuple[str, int]
-"""A topic and a partition number."""
+"""(topic, partition number)."""
 TopicIds = Mapping[str, UUID | None]
-"""Topic -> Kafka's id of it; None where the broker has no ids."""
+"""Topic -> its id in Kafka; None if the broker has no ids."""
 
 
 class Fenced(Exception):
-    """Another worker has taken these partitions over; this batch is not ours to commit."""
+    """Another worker has taken over these partitions, so this batch must not commit."""
 
 
 class Held(NamedTuple):
-    """A position: the next offset to read in the log of that id. `cluster_id` None: the book
-    was written before it kept ids. `halted` is why it waits for a person."""
+    """A position: the next offset to read, in the topic with that id. `cluster_id` is None if it
+    was stored before the book stored ids. `halted` is why the partition waits for a person."""
 
     next_offset: int
     topic_id: UUID | None = None
@@ -36,9 +36,9 @@ async def held(
     topic_ids: TopicIds,
     cluster_id: str | None,
 ) -> dict[Partition, Held]:
-    """Return a consumer's positions; where it has none, it begins at 0 in the topics of now."""
+    """Return a consumer's positions. Missing ones are created at offset 0, with these topic ids."""
     asked = _columns(partitions, topic_ids)
-    # Asked for when all are there too: so a database that takes no writes is noticed at once.
+    # Also done if none is missing: a read-only database is then noticed at once.
     await connection.execute(sql("ensure_positions"), consumer, *asked, cluster_id)
     return await known(connection, consumer, partitions)
 
@@ -46,7 +46,7 @@ async def held(
 async def known(
     connection: asyncpg.Connection, consumer: str, partitions: Iterable[Partition]
 ) -> dict[Partition, Held]:
-    """Return the positions that a consumer has in these partitions."""
+    """Return a consumer's existing positions in these partitions."""
     topics, numbers, _ = _columns(partitions, {})
     rows = await connection.fetch(sql("positions"), consumer, topics, numbers)
     return {(row["topic"], row["partition"]): Held(*row[2:]) for row in rows}
@@ -59,7 +59,7 @@ async def adopt(
     topic_ids: TopicIds,
     cluster_id: str | None,
 ) -> None:
-    """Note the topic of positions that were written before the book kept ids."""
+    """Set topic id and cluster id of positions stored before the book stored ids."""
     asked = _columns(partitions, topic_ids)
     await connection.execute(sql("adopt_positions"), consumer, *asked, cluster_id)
 
@@ -67,7 +67,7 @@ async def adopt(
 async def halt(
     connection: asyncpg.Connection, consumer: str, partition: Partition, offset: int, why: str
 ) -> None:
-    """Keep that a partition waits for a person, unless its position has moved from `offset`."""
+    """Mark a partition as waiting for a person, unless its position is no longer `offset`."""
     await connection.execute(sql("halt_position"), consumer, *partition, offset, why)
 
 
@@ -78,7 +78,7 @@ async def reset(
     topic_ids: TopicIds,
     cluster_id: str | None,
 ) -> None:
-    """Let a consumer read on from these offsets in the topics of now."""
+    """Set a consumer's positions to these offsets, with these topic ids."""
     topics, numbers, ids = _columns(offsets, topic_ids)
     nexts = [offsets[partition] for partition in zip(topics, numbers, strict=True)]
     await connection.execute(
@@ -99,10 +99,10 @@ async def advance(
     topic_ids: Mapping[str, UUID | None] | None = None,
     last: Last | None = None,
 ) -> None:
-    """Move a consumer on, {partition: (from, to)}, in this transaction, and append the rows left to
-    `last` by the same statement. Fenced when another worker has moved it meanwhile, when it was
-    halted, or when it was reset to a topic with another id than `topic_ids` says (a topic left
-    out: it has none)."""
+    """Move a consumer's positions, {partition: (from, to)}, in this transaction, and append the
+    rows in `last` with the same statement. Raises Fenced if another worker has moved a position, if
+    it was halted, or if its topic id is not the one in `topic_ids` (a missing topic means no
+    id)."""
     ids = topic_ids or {}
     asked = sorted(
         (topic, number, *move, ids.get(topic)) for (topic, number), move in moves.items()
@@ -115,8 +115,8 @@ async def advance(
 
 
 class Furthest(NamedTuple):
-    """The book's incarnation, and the furthest offset that each (consumer, topic, partition) ever
-    was at, all as of one instant."""
+    """The book's incarnation, and the highest offset that each (consumer, topic, partition) has
+    reached, all as of one instant."""
 
     incarnation: int
     offsets: Mapping[tuple[str, str, int], int]
@@ -128,7 +128,7 @@ async def furthest(connection: asyncpg.Connection) -> Furthest:
 
 
 async def applied(connection: asyncpg.Connection, consumer: str, topic: str) -> int:
-    """Return how many records of a topic a consumer has applied, by its positions."""
+    """Return how many records of a topic a consumer has applied: the sum of its positions."""
     return int(await connection.fetchval(sql("positions_of"), consumer, topic))
 
 

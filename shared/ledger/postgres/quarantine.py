@@ -1,4 +1,4 @@
-"""Customers who are set apart until a person looks."""
+"""Quarantine: customers set apart until a person resolves the problem."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ import asyncpg
 from shared.ledger.postgres.statements import sql
 
 BucketOf = Callable[[str], int]
-"""Gives the bucket of a customer id."""
+"""Customer id -> bucket."""
 
 
 async def quarantine(
@@ -17,14 +17,14 @@ async def quarantine(
     bucket_of: BucketOf,
     at: datetime | None = None,
 ) -> None:
-    """Quarantine customers, {customer id: reason}; the first reason stays. Without an instant it
-    is the database's clock."""
+    """Quarantine customers, {customer id: reason}; an existing reason stays. Without `at` the
+    database's clock is used."""
     buckets = list(map(bucket_of, reasons))
     await connection.execute(sql("quarantine"), list(reasons), list(reasons.values()), at, buckets)
 
 
 async def release(connection: asyncpg.Connection, customer_id: str) -> bool:
-    """End a customer's quarantine; False when they were not in it."""
+    """End a customer's quarantine; return False if they were not quarantined."""
     return await connection.fetchval(sql("unquarantine"), customer_id) is not None
 
 
@@ -33,5 +33,5 @@ async def quarantined(connection: asyncpg.Connection) -> list[str]:
 
 
 async def is_known(connection: asyncpg.Connection, customer_id: str) -> bool:
-    """Return whether there is such a customer, or anything parked for one."""
+    """Return whether there is such a customer, or a parked command for one."""
     return bool(await connection.fetchval(sql("customer_known"), customer_id))

@@ -1,4 +1,4 @@
-"""A bill run on a read-only snapshot: what it would bill, beside what was billed last."""
+"""A bill run on a read-only snapshot: what it would bill, compared with the last bills."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ DIFFERENCES = 10
 
 
 class Totals(NamedTuple):
-    """Sums over bills, minor units; `bills` are those with an active day."""
+    """Sums over bills in minor units; `bills` counts those with an active day."""
 
     bills: int = 0
     charge: int = 0
@@ -42,7 +42,8 @@ NOTHING = Totals()
 
 
 class Difference(NamedTuple):
-    """A customer's first bill of the run beside the period before it, billed, minor units."""
+    """The billed amount of a customer's first bill of the run and of the period before, minor
+    units."""
 
     customer_id: str
     period: str
@@ -56,8 +57,8 @@ class Difference(NamedTuple):
 
 @dataclass
 class Rehearsal:
-    """What a run would do. `months` has the totals by label; `before` those of the period before
-    of each customer who would get a bill, and `after` their first bill."""
+    """What a run would do. `months` has the totals by label. For customers who would get a bill,
+    `after` sums up their first one, and `before` the period before it."""
 
     months: dict[str, Totals] = field(default_factory=dict)
     before: Totals = NOTHING
@@ -74,10 +75,10 @@ async def rehearse(
     policy: Policy | None,
     progress: Callable[[int], None],
 ) -> Rehearsal:
-    """Bill every customer up to a day and keep nothing; `policy` in the place of the latest.
+    """Bill every customer up to a day, saving nothing. `policy` is used instead of the latest one.
 
-    The transaction is read-only: the database would refuse to write. `progress` is told how
-    many customers were looked at.
+    The transaction is read-only, so the database would refuse writes. `progress` is called with
+    the number of customers processed so far.
     """
     found, seen = Rehearsal(), 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -119,7 +120,7 @@ def _bill(found: Rehearsal, fold: Fold, page: Iterable[str], as_of: date) -> Non
 
 
 async def _compare(connection: asyncpg.Connection, found: Rehearsal, lines: Iterable[Line]) -> None:
-    """Add a page's bills up, and set each customer's first beside the period before."""
+    """Add up a page's bills, and compare each customer's first bill with the period before."""
     first: dict[str, Line] = {}
     for line in lines:
         totals = found.months.get(line.period, NOTHING)

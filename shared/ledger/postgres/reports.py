@@ -1,4 +1,4 @@
-"""What the command line asks of the book: single answers, read and printed."""
+"""Queries of the command line: what it reads from the book and prints."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,12 +16,12 @@ from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
 
 Row: TypeAlias = Any
-"""A row by column: asyncpg's `Record`."""
+"""An asyncpg `Record`: values by column name."""
 
 
 class Applied(NamedTuple):
-    """A policy version in the book, and what it changed against the one before it, in words;
-    `new` is False when the same text was the latest already."""
+    """A policy version in the book, and its changes against the previous one, in words. `new` is
+    False if the latest version already had the same text."""
 
     version: int
     new: bool
@@ -29,7 +29,7 @@ class Applied(NamedTuple):
 
 
 class TakesAway(Exception):
-    """A policy takes away taxes or staff, and nobody said that this is meant: each in words."""
+    """A policy removes taxes or staff without `remove`; `words` describes each."""
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__("; ".join(words))
@@ -39,12 +39,12 @@ class TakesAway(Exception):
 async def apply_policy(
     connection: asyncpg.Connection, source: str, rechecks: str, remove: bool = False
 ) -> Applied:
-    """Append a policy version, unless it is the latest one word for word.
+    """Append a policy version, unless its text is that of the latest one.
 
-    Other days of grace move every `expires_on`, so each customer's entitlement is asked to be
-    looked at again: on the topic `rechecks`. Appends nothing and raises PolicyError when the
-    text is not a valid policy file, and TakesAway when a tax or a member of staff of the
-    version before is not in it, unless `remove` says that this is meant.
+    Other grace days change every `expires_on`, so a recheck of each customer's entitlement is
+    requested on the topic `rechecks`. Appends nothing and raises PolicyError if the text is not a
+    valid policy file, or TakesAway if it lacks a tax or a member of staff of the previous version
+    and `remove` is not set.
     """
     async with connection.transaction():
         await lock_policy(connection)
@@ -65,21 +65,21 @@ async def apply_policy(
 
 
 async def policy_row(connection: asyncpg.Connection, version: int | None) -> Row | None:
-    """Return a policy version, or the latest: version, source, grace_days, applied_at."""
+    """Return a policy version (None: the latest): version, source, grace_days, applied_at."""
     if version is None:
         return await connection.fetchrow(sql("latest_policy"))
     return await connection.fetchrow(sql("policy_of_version"), version)
 
 
 async def policies(connection: asyncpg.Connection) -> dict[int, Policy]:
-    """Return every policy version, the empty one included."""
+    """Return every policy version, including the empty one, version 0."""
     rows = await connection.fetch(sql("policies"), 0)
     read = {row["version"]: parse_policy(row["source"], row["version"]) for row in rows}
     return {0: Policy(), **read}
 
 
 async def zone(connection: asyncpg.Connection) -> str | None:
-    """Return the name of the fleet's business zone, None before it is set up."""
+    """Return the name of the fleet's business zone; None before it is set up."""
     known = await fleet.set_up(connection)
     return None if known is None else known.zone
 
@@ -91,7 +91,7 @@ async def customer(connection: asyncpg.Connection, customer_id: str) -> Row | No
 async def statement(
     connection: asyncpg.Connection, customer_id: str, as_of: datetime | None = None
 ) -> list[Row]:
-    """Return a row per period, oldest first: as known now, or at an instant."""
+    """Return a row per period, oldest first, as known now or at an instant."""
     if as_of is None:
         return list(await connection.fetch(sql("statement"), customer_id))
     return list(await connection.fetch(sql("statement_as_of"), customer_id, as_of))
@@ -104,13 +104,13 @@ async def parked(connection: asyncpg.Connection, customer_id: str | None) -> lis
 async def refusals(
     connection: asyncpg.Connection, customer_id: str | None, count: int | None
 ) -> list[Row]:
-    """Return what was asked and not done, newest first: so many at most, None for all."""
+    """Return refusals, newest first, at most `count`; None: all."""
     return list(await connection.fetch(sql("refusals"), customer_id, count))
 
 
 async def refused_lately(connection: asyncpg.Connection, seconds: float) -> Row:
-    """Return how many commands were `refused` in the last seconds, and the newest `tick` and its
-    `reason` where that was refused (else null)."""
+    """Return how many commands were `refused` in the last `seconds`, and if the newest tick was
+    refused, its id as `tick` and its `reason` (else null)."""
     return await connection.fetchrow(sql("refused_lately"), seconds)
 
 
@@ -119,7 +119,7 @@ async def quarantine(connection: asyncpg.Connection) -> list[Row]:
 
 
 async def known(connection: asyncpg.Connection, command_ids: Sequence[str]) -> set[str]:
-    """Return those of the commands that were judged or are parked."""
+    """Return which of these commands have an outcome or are parked."""
     rows = await connection.fetch(sql("known_commands"), list(command_ids))
     return {row["command_id"] for row in rows}
 
@@ -142,6 +142,6 @@ async def lines_of(connection: asyncpg.Connection, customer_id: str) -> list[Lin
 async def accepted_of(
     connection: asyncpg.Connection, customer_id: str
 ) -> list[tuple[str, str, datetime]]:
-    """Return (type, content, recorded at) of a customer's accepted commands, in their order."""
+    """Return (type, content, recorded_at) of a customer's accepted commands, in order."""
     rows = await connection.fetch(sql("accepted_of"), customer_id)
     return [(row["type"], row["content"], row["recorded_at"]) for row in rows]

@@ -13,7 +13,7 @@ RUN = ("tick_id", "period", "as_of", "trigger")
 
 
 class NewRun(NamedTuple):
-    """A run as an accepted tick leaves it; `trigger` is nightly, manual, ..."""
+    """A run to add for an accepted tick; `trigger` is nightly, manual, ..."""
 
     tick_id: str
     period: str
@@ -27,9 +27,9 @@ class StalePage(NamedTuple):
 
 
 class RunPage(NamedTuple):
-    """A page of a run: buckets [first_bucket, end_bucket), the place to go on from (the customer
-    `after`, in `at_bucket`), when it was finished (None: it is not), and the day up to which is
-    billed."""
+    """A page of a run: buckets [first_bucket, end_bucket); the place after which to continue
+    (`at_bucket` and the customer `after`); when it was finished (None: not yet); and the day up to
+    which it bills."""
 
     first_bucket: int
     end_bucket: int
@@ -44,7 +44,7 @@ class RunPage(NamedTuple):
 
 
 class PageCounts(NamedTuple):
-    """What a page did, in customers but for `billed` and `skipped`, which count periods."""
+    """What a page did: numbers of customers, but `billed` and `skipped` count periods."""
 
     billed: int = 0
     skipped: int = 0
@@ -53,7 +53,7 @@ class PageCounts(NamedTuple):
 
 
 class ClockTick(NamedTuple):
-    """The last day that the fleet's clock ticked for, and what the database's clock shows."""
+    """The last day for which the fleet's clock ticked, and the database's current time."""
 
     day: date | None
     database_now: datetime
@@ -64,35 +64,36 @@ async def add(connection: asyncpg.Connection, new: Sequence[NewRun]) -> None:
 
 
 async def claim(connection: asyncpg.Connection, period: str) -> str | None:
-    """Claim a month for its oldest waiting run; return the tick's id, None when another run of
-    the month is at work, or none waits. Raises UniqueViolationError when two claim at once."""
+    """Claim a month for its oldest waiting run; return the tick's id. Returns None if another run
+    of the month is claimed and unfinished, or none waits. Raises UniqueViolationError if two
+    workers claim at the same time."""
     tick_id: str | None = await connection.fetchval(sql("claim_run"), period)
     return tick_id
 
 
 async def add_pages(connection: asyncpg.Connection, tick_id: str) -> list[int]:
-    """Add the pages of a claimed run; return their numbers, which begin at 0."""
+    """Add the pages of a claimed run; return their numbers, from 0."""
     return [row["number"] for row in await connection.fetch(sql("add_pages"), tick_id)]
 
 
 async def waiting_periods(connection: asyncpg.Connection) -> list[str]:
-    """Return the months with a run that nobody has claimed yet."""
+    """Return the months with a run to claim: one waits, and none is claimed and unfinished."""
     return [row["period"] for row in await connection.fetch(sql("waiting_periods"))]
 
 
 async def stale_pages(connection: asyncpg.Connection, seconds: float) -> list[StalePage]:
-    """Return pages that have not moved for so long, and mark them as sent now."""
+    """Return unfinished pages that have not moved for `seconds`, and mark them as sent now."""
     return [StalePage(*row) for row in await connection.fetch(sql("stale_pages"), seconds)]
 
 
 async def page(connection: asyncpg.Connection, tick_id: str, number: int) -> RunPage | None:
-    """Return a page as it is at this moment; None when there is no such page."""
+    """Return a page without locking it; None if there is no such page."""
     row = await connection.fetchrow(sql("page"), tick_id, number)
     return None if row is None else RunPage(*row)
 
 
 async def lock_page(connection: asyncpg.Connection, tick_id: str, number: int) -> RunPage | None:
-    """Lock a page and return it; None when there is no such page."""
+    """Lock a page and return it; None if there is no such page."""
     row = await connection.fetchrow(sql("lock_page"), tick_id, number)
     return None if row is None else RunPage(*row)
 
@@ -105,17 +106,17 @@ async def move_page(
     counts: PageCounts,
     last: bool,
 ) -> None:
-    """Move a page on behind a (bucket, customer); `last` finishes it."""
+    """Advance a page past a (bucket, customer) and add to its counts; `last` finishes it."""
     await connection.execute(sql("move_page"), tick_id, number, *behind, *counts, last)
 
 
 async def finish(connection: asyncpg.Connection, tick_id: str) -> None:
-    """Finish a run if all its pages are; the run is locked."""
+    """Finish a run if all its pages are done. The run must be locked."""
     await connection.execute(sql("finish_run"), tick_id)
 
 
 async def is_finished(connection: asyncpg.Connection, tick_id: str) -> bool:
-    """Return whether the run of a tick is done; False before there is one."""
+    """Return whether the run of a tick is finished; False if there is no run yet."""
     return bool(await connection.fetchval(sql("run_finished"), tick_id))
 
 
@@ -124,6 +125,6 @@ async def last_clock_tick(connection: asyncpg.Connection) -> ClockTick:
 
 
 async def seal_is_due(connection: asyncpg.Connection) -> bool:
-    """Return whether a run has ended since the last seal, which is of an earlier day, and none is
-    at work."""
+    """Return whether a run has ended since the last seal, no run is unfinished, and the last seal
+    was made on an earlier day."""
     return bool(await connection.fetchval(sql("seal_due")))

@@ -1,4 +1,4 @@
-"""All that a fold decided, saved: by COPY where there is much of it. It decides nothing."""
+"""Saves everything that a fold decided, with COPY if there are many rows. It decides nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from shared.ledger.postgres.stored import encode_contact
 from shared.ledger.postgres.terms import ids_of
 
 COPY_FROM_ROWS = 40
-"""From so many rows on, COPY costs less than one statement (measured: the set-up is two trips)."""
+"""From this many rows on, COPY is cheaper than one statement (it needs two round trips first)."""
 EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
 COMMAND = (*EVENT, "outcome", "reason", "recorded_at", "bucket")
 PARKED = (*EVENT, "reason", "parked_at", "bucket")
@@ -25,7 +25,8 @@ LINE = (*Line._fields, "bucket")
 async def save(
     connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf, last: Last | None = None
 ) -> None:
-    """Save all that a fold decided. With `last`, few lines and outcomes are left to it."""
+    """Save everything that a fold decided. With `last`, small numbers of lines and outcomes are
+    added to it, for the batch's last statement to append."""
     at = fold.world.recorded_at
     await _save_accounts(connection, fold, bucket_of)
     lines = [(*line, bucket_of(line.customer_id)) for line in fold.lines]
@@ -96,7 +97,7 @@ async def _save_outcomes(
     await insert(connection, "command", COMMAND, outcomes, last)
     if released:
         await connection.execute(sql("unpark"), released)
-    # A command parked and released within one batch never needs a row.
+    # A command that is parked and released within one batch needs no row.
     gone = {row[0] for row in outcomes}
     await insert(
         connection,
@@ -124,8 +125,8 @@ async def insert(
     rows: Sequence[Sequence[Any]],
     last: Last | None = None,
 ) -> None:
-    """Append rows to a table of the book: by COPY when there are many, else by one statement, which
-    with `last` is the last one of the batch."""
+    """Append rows to a table of the book: with COPY if there are many, else with one statement.
+    With `last`, few rows are left to the batch's last statement."""
     if not rows:
         return
     if len(rows) >= COPY_FROM_ROWS:

@@ -1,4 +1,4 @@
-"""Seals in the book: made, and compared with what the book holds now."""
+"""Makes seals, and compares them with what the book holds now."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -21,24 +21,24 @@ from shared.ledger.postgres.locks import lock_seal
 from shared.ledger.postgres.statements import sql
 
 SECONDS_MAX = 3600
-"""A worker's connection is less patient than the listing of a large book is long."""
+"""Timeout of the queries: listing a large book takes longer than a connection's default allows."""
 WIDTH = len(Seal._fields)
 Write = Callable[[bytes], Any]
 
 
 class Kept(NamedTuple):
-    """A seal of the book, and how far it reaches."""
+    """A seal of the book, and the positions up to which it covers."""
 
     seal: Seal
     reach: Reach
 
 
 async def seal(connection: asyncpg.Connection, write: Write | None = None) -> Seal:
-    """Append the next seal and return it. It covers what came since the last one, and costs what
-    that is; with `write` it covers everything, and `write` is given the listing of heads.
+    """Append the next seal and return it. It covers what was added since the last seal. With
+    `write` it covers everything, and `write` gets the listing of heads.
 
-    One process seals at a time. All is read as of one snapshot, taken when the lock is held; what
-    is written later in a bucket has later positions.
+    One process seals at a time. Everything is read in one snapshot, taken while the lock is held;
+    rows written later to a bucket have higher positions.
     """
     async with connection.transaction(isolation="repeatable_read"):
         await lock_seal(connection)
@@ -65,7 +65,8 @@ async def seals(connection: asyncpg.Connection) -> list[Kept]:
 async def sealing(
     connection: asyncpg.Connection, after: Reach, upto: Reach, write: Write | None = None
 ) -> Sealing:
-    """Return what the book holds behind one reach and up to another; of policy versions, all."""
+    """Return the roots and counts of what the book holds after one reach and up to another. Policy
+    versions are always included from the first one on."""
     root, customers, rest = sha256(), 0, b""
 
     async def heads(data: bytes) -> None:
@@ -74,7 +75,7 @@ async def sealing(
         if write is not None:
             write(data)
         *rows, rest = (rest + data).split(b"\n")
-        customers += sum(not row.startswith(b",") for row in rows)  # ticks are nobody's
+        customers += sum(not row.startswith(b",") for row in rows)  # ticks have no customer
 
     spans = (after.lines, upto.lines, after.commands, upto.commands)
     await connection.copy_from_query(
@@ -109,10 +110,12 @@ async def sealing(
 async def broken_seal(
     connection: asyncpg.Connection, kept: Seal | None, write: Write | None = None
 ) -> str | None:
-    """Return what is wrong with the book's seals, or with the book under them; None when all is
-    right. Recomputed are `kept`, one that was kept elsewhere, and the last ones back to one that
-    covers everything: together they cover all that is sealed. `write` is given the listing of
-    heads of `kept`."""
+    """Return what is wrong with the book's seals or with the rows they cover; None if all is right.
+
+    It recomputes the seal `kept`, whose copy was kept outside the book, and the latest seals back
+    to one that covers everything: together these cover all sealed rows. `write` gets the listing of
+    heads of `kept`.
+    """
     made = await seals(connection)
     fault = chain_fault([each.seal for each in made]) or _reach_fault(made)
     if fault is not None:
@@ -136,14 +139,14 @@ async def broken_seal(
 async def _differs(
     connection: asyncpg.Connection, kept: Kept, before: Kept | None, write: Write | None = None
 ) -> str | None:
-    """Say what in the book differs from what a seal covers; None when nothing does."""
+    """Return how the book differs from a seal; None if it does not."""
     seal, reach = kept
     after = _nothing(reach) if seal.covers_all or before is None else before.reach
     return difference(seal, await sealing(connection, after, reach, write))
 
 
 def _reach_fault(made: Sequence[Kept]) -> str | None:
-    """Say which seal's positions are not those that it states itself."""
+    """Return which seal's positions differ from those in its cursor text; None if all agree."""
     for seal, reach in made:
         covers = seal.cursor.partition(" ")[0]
         if covers in (NEW, ALL) and seal.cursor != reach.cursor(covers):
@@ -158,7 +161,8 @@ def _nothing(reach: Reach) -> Reach:
 
 
 async def _restored_since(connection: asyncpg.Connection, kept: Seal) -> str:
-    """Say where the book claims to have been restored after a seal; the claim proves nothing."""
+    """Return a note if the book says that it was restored after a seal, else ''. This proves
+    nothing: a tamperer could have written it."""
     later = [each for each in await opened(connection) if each.opened_at > kept.sealed_at]
     if not later:
         return ""

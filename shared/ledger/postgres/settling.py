@@ -1,4 +1,4 @@
-"""What a settling fleet still has before it, and what became of commands."""
+"""What is left to do until the fleet has settled, and the outcomes of commands."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from shared.ledger.postgres.statements import sql
 
 
 class Look(NamedTuple):
-    """One look at the book: all of it as of one instant.
+    """The state of the book as of one instant.
 
-    `positions` maps (consumer, topic, partition) to the next offset; `runs` are the ticks
-    whose run is not done; `last` and `relayed` map (stream, bucket) to the position of its last row
-    and to that of the relay.
+    `positions` maps (consumer, topic, partition) to the next offset; `runs` has the ticks whose
+    run is unfinished; `last` and `relayed` map (stream, bucket) to the position of its last row
+    and to the relay's cursor.
     """
 
     positions: Mapping[tuple[str, str, int], int]
@@ -23,7 +23,7 @@ class Look(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A command and its outcome so far, `parked` included; `content` as its event had it."""
+    """A command and its outcome so far, which may be `parked`; `content` as in its event."""
 
     command_id: str
     type: str
@@ -45,5 +45,5 @@ async def look(connection: asyncpg.Connection) -> Look:
 
 
 async def outcomes_of(connection: asyncpg.Connection, command_ids: Sequence[str]) -> list[Judged]:
-    """Return the outcomes of those of the commands that were judged or are parked."""
+    """Return those of the commands that have an outcome or are parked."""
     return [Judged(*row) for row in await connection.fetch(sql("outcomes_of"), command_ids)]

@@ -1,7 +1,7 @@
-"""Whether a book is one that this release works on: its migrations, tables, functions and rights.
+"""Checks that this release can work on a book: its migrations, tables, functions and rights.
 
-What is wanted stands in `shape.json`: what `sql/shape.sql` reads of a freshly migrated book. A test
-compares the two, and writes the file anew where it is asked to.
+The expected shape is in `shape.json`: what `sql/shape.sql` returns for a freshly migrated book. A
+test compares the two, and can rewrite the file.
 """
 
 import json
@@ -18,24 +18,24 @@ from shared.ledger.postgres.migrate import steps
 from shared.ledger.postgres.statements import sql
 
 CONTRACT = ".contract."
-"""A migration with this in its name takes away what releases before it need."""
+"""A migration with this in its name removes what earlier releases need."""
 REINDEXING = re.compile(r"^unique index \S+_cc(new|old)\d* of ")
-"""The second index that REINDEX CONCURRENTLY has while it works, and leaves where it is ended."""
+"""The second index that REINDEX CONCURRENTLY creates, and leaves behind if it is interrupted."""
 LOST_LOCK = re.compile(r"book_lock\.(bucket|telling)_\d+ is missing$")
-"""A lock of a bucket, which `rollforward migrate` makes anew."""
+"""A lock of a bucket; `rollforward migrate` creates it again."""
 ADDED = ("column ", "function ", "sequence ")
-"""Kinds of things that do no harm where somebody has added one."""
+"""Kinds of objects that do no harm if somebody has added one."""
 WIDER = {"smallint": ("integer", "bigint"), "integer": ("bigint",)}
 
 
 class BookDiffers(Exception):
-    """The book is not one that this release works on. That is nobody's data, so nobody is set
-    apart for it, and no waiting mends it: a worker ends. The message says what to do."""
+    """This release cannot work on the book. The cause is no customer's data, so no customer is
+    quarantined, and waiting does not help: the worker exits. The message says what to do."""
 
 
 Shape = Mapping[str, str]
-"""What each thing in schema book is: `column book.line.seq` an `integer NOT NULL`. A name begins
-with the kind of thing."""
+"""The definition of each object in schema book, by name: `column book.line.seq` is `integer NOT
+NULL`. A name begins with the kind of object."""
 
 
 @cache
@@ -46,16 +46,16 @@ def wanted() -> Shape:
 
 
 async def shape_of(connection: asyncpg.Connection, tables: Collection[str] | None = None) -> Shape:
-    """Return the shape of the book as it is; `tables` are those wanted, by their names there."""
+    """Return the actual shape of the book; `tables` limits it to these, named as in shape.json."""
     rows = await connection.fetch(sql("shape"), tables)
     return {row["what"]: flat(row["fact"]) for row in rows}
 
 
 def flat(fact: str) -> str:
-    """Return a definition in which `(a AND b) AND c` is `a AND b AND c`, and OR likewise.
+    """Return a definition with `(a AND b) AND c` written as `a AND b AND c`, and OR likewise.
 
-    PostgreSQL keeps such brackets from BETWEEN, and loses them where it reads its own text again: a
-    book that pg_dump has written is the same book.
+    PostgreSQL prints such brackets for BETWEEN, but not after a dump and restore. The definitions
+    are the same nevertheless.
     """
     opened: list[list[_Part]] = [[]]
     for word in _WORDS.findall(fact):
@@ -67,7 +67,7 @@ def flat(fact: str) -> str:
         else:
             opened[-1].append(word)
     if len(opened) > 1:
-        return fact  # brackets that do not match: no definition that we know
+        return fact  # unbalanced brackets: not a definition that we know
     return _joined(opened[0])
 
 
@@ -77,8 +77,8 @@ _CHAINS = ("AND", "OR")
 
 
 def _joined(parts: list[_Part]) -> str:
-    """Write the parts of one pair of brackets; of a chain of ANDs alone, or of ORs, without the
-    brackets around links that are such chains themselves."""
+    """Join the parts within one pair of brackets. In a chain of ANDs only, or of ORs only, omit the
+    brackets around members that are chains of the same kind."""
     chain = _chain(parts)
     text = ""
     for at, part in enumerate(parts):
@@ -92,20 +92,21 @@ def _joined(parts: list[_Part]) -> str:
 
 
 def _chain(parts: list[_Part]) -> str | None:
-    """Return the one word of _CHAINS that stands between these parts; None where it is not one."""
+    """Return the word of _CHAINS that joins these parts; None if there is none, or both."""
     found = {part for part in parts if part in _CHAINS}
     return str(found.pop()) if len(found) == 1 else None
 
 
 def _is_end(beside: list[_Part], chain: str | None, near: int) -> bool:
-    """Whether a link of the chain ends here: beside it is nothing, or the chain's word."""
+    """Return whether a member of the chain ends here: next to it is nothing, or the chain's
+    word."""
     words = [part for part in beside if not (isinstance(part, str) and part.isspace())]
     return not words or words[near] == chain
 
 
 @cache
 def append_only() -> list[str]:
-    """Return the tables whose rows are for ever: those with a trigger that refuses changes."""
+    """Return the append-only tables: those with a trigger that refuses changes."""
     found = {
         name.partition(" of book.")[2]
         for name, fact in wanted().items()
@@ -117,9 +118,9 @@ def append_only() -> list[str]:
 async def expect_migrated(connection: asyncpg.Connection) -> list[str]:
     """Return the migrations of the book that this release does not know.
 
-    Raises BookDiffers when the book lacks one that the release needs, or when a later one has
-    taken away what it needs. Any other later migration only adds (expand and contract): the
-    release before works on.
+    Raises BookDiffers if the book lacks a migration of this release, or if a later one has removed
+    what this release needs. All other later migrations only add (expand and contract), and this
+    release works with them.
     """
     try:
         known = {row["name"] for row in await connection.fetch(sql("migrations_applied"))}
@@ -142,10 +143,10 @@ async def expect_migrated(connection: asyncpg.Connection) -> list[str]:
 
 
 async def expect_fit(connection: asyncpg.Connection) -> list[str]:
-    """Return as `expect_migrated`, having compared the shape and the guards too.
+    """Like `expect_migrated`, but also compare the shape and check the guards.
 
-    Asked of each new connection, every few seconds, and before a customer is set apart: what
-    somebody changed by hand is nobody's data.
+    Called for each new connection, every few seconds, and before a customer is quarantined: an
+    error caused by a changed schema is not the fault of a customer's data.
     """
     ahead = await expect_migrated(connection)
     tables = [each for each in wanted() if each.startswith("table ")]
@@ -173,7 +174,8 @@ def _advice(wrong: Collection[str]) -> str:
 
 
 def _differing(found: Shape) -> Iterator[str]:
-    """Name what is not as this release made it. A column more, and a wider integer, do no harm."""
+    """Yield what differs from this release's schema. Additional columns and wider integers do no
+    harm."""
     for name, fact in wanted().items():
         there = found.get(name)
         if there is None:
@@ -187,8 +189,8 @@ def _differing(found: Shape) -> Iterator[str]:
 
 
 def _lacking(found: Shape) -> Iterator[str]:
-    """Name what this release needs of a book that a later one has migrated, which may have its own
-    constraints, triggers and functions."""
+    """Yield what this release needs and does not find in a book that a later release has migrated.
+    Constraints, triggers and functions may differ there."""
     for name, fact in wanted().items():
         there = found.get(name, "")
         if name.startswith(("table ", "column ")):
@@ -219,7 +221,7 @@ def _widened(fact: str, there: str) -> bool:
 
 
 def _type(fact: str) -> str:
-    """Return the type and collation of a column; of a table all that it is."""
+    """Return the type and collation of a column; for a table, its whole definition."""
     return re.split(" (?:NOT NULL|DEFAULT|GENERATED)", fact)[0]
 
 

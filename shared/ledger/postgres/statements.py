@@ -1,8 +1,8 @@
-"""The SQL of the house by name: one statement a file in `sql/`, read once. Private to this folder.
+"""Statements by name: each file in `sql/` has one, and is read once. Private to this folder.
 
-`:line_columns(ALIAS)` in a statement stands for every column of `Line` in its order, each as
-`ALIAS.column`: so the columns of a line are listed in `Line` alone.
-`:line_columns_told_first(ALIAS)` has the customer, the instant and the hash before the others.
+`:line_columns(ALIAS)` in a statement is replaced by the columns of `Line` in order, each as
+`ALIAS.column`, so that only `Line` lists them. `:line_columns_told_first(ALIAS)` puts customer_id,
+recorded_at and hash before the others.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Terms and contacts as the book keeps them: JSON that only workers write, read with suspicion.
+"""Reads and writes terms and contacts as JSON. Workers write it, but reading does not trust it.
 
-Whoever may write to the tables may have changed a row by hand: what cannot be read is
-`Unreadable`, with the exact reason, so that a caller can set one customer apart.
+Somebody may have changed a row by hand. If it cannot be parsed, `Unreadable` is raised with the
+exact reason, so that the caller can quarantine one customer.
 """
 
 import json
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 
 def read_terms(text: str) -> Terms:
-    """Return terms from the text of their row; Unreadable when they are none."""
+    """Return terms from the text of their row; raises Unreadable if it cannot be parsed."""
     return _read("terms", decode, text)
 
 
 def read_contact(text: str) -> Contact:
-    """Return the contact of an account's row; Unreadable when it is none."""
+    """Return the contact of an account's row; raises Unreadable if it cannot be parsed."""
     return _read("contact", _decode_contact, text)
 
 
 def encode_contact(contact: Contact | None) -> str:
-    """Write a contact as JSON, {name, phone, language: [[day or null, text], ...]}."""
+    """Return a contact as JSON: {field: [[day or null, text], ...]} for name, phone, language."""
     assert contact is not None
     return json.dumps(
         {

@@ -1,5 +1,5 @@
-"""Terms by reference: all customers who agreed to the same have one row of book.terms, which never
-changes. So a worker reads and decodes it once a connection, and a run reads ids only."""
+"""Terms by id: customers with equal terms share one row of book.terms, which never changes. So
+each connection reads and decodes a row once, and a run reads only ids."""
 
 from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
@@ -12,17 +12,17 @@ from shared.ledger.postgres.stored import read_terms
 from shared.ledger.terms import Terms, encode
 
 KNOWN_MAX = 5000
-"""Number of terms that each connection remembers, as many as a bill page may need; 2 kB each."""
+"""Size of each connection's cache: as many terms as a bill page may need; 2 kB each."""
 
 _known: WeakKeyDictionary[asyncpg.Connection, dict[int, Terms]] = WeakKeyDictionary()
-"""Terms by id. Each connection has its own, because in another book an id means other terms, and in
-this one too after a restore, which no connection outlives."""
+"""Cached terms by id. Each connection has its own cache: in another book, or in this one after a
+restore, an id may mean other terms, and no connection outlives a restore."""
 
 
 async def terms_of(
     connection: asyncpg.Connection, ids: set[int]
 ) -> tuple[Mapping[int, Terms], dict[int, Unreadable]]:
-    """Return terms by id (more than were asked for, perhaps), and why the others cannot be read."""
+    """Return terms by id, perhaps more than asked for; and by id, why the others cannot be read."""
     known = _known.setdefault(connection, {})
     missing = ids - known.keys()
     if not missing:
@@ -43,9 +43,9 @@ async def terms_of(
 
 
 async def ids_of(connection: asyncpg.Connection, terms: Sequence[Terms]) -> list[int]:
-    """Return the id of each of these terms; those that are new are appended to the book.
+    """Return the id of each of these terms, in order; terms new to the book are appended.
 
-    Call it once in a transaction: a second call could deadlock with another batch's.
+    Call it only once per transaction: a second call could deadlock with another batch.
     """
     texts = [encode(each) for each in terms]
     asked = list(dict.fromkeys(texts))
@@ -53,7 +53,7 @@ async def ids_of(connection: asyncpg.Connection, terms: Sequence[Terms]) -> list
     missing = [text for text in asked if ids[text] is None]
     if missing:
         await connection.execute(sql("add_terms"), missing)
-        # Read afterwards: what another batch has just committed only a new statement can see.
+        # A new statement, because only that sees terms that another batch has just committed.
         ids |= await _ids(connection, missing)
     found = []
     for text in texts:

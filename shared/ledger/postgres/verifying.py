@@ -1,8 +1,8 @@
-"""The whole book against the audit: customers in ranges, rows as bytes straight from COPY.
+"""Verifies the whole book: customers in ranges, rows as bytes from COPY.
 
-A range is what one process checks at a time; all processes see one snapshot. Memory holds the
-commands and accounts of a range and the lines of one customer. Customers with a plain history are
-judged by their bytes (`plain.py`), all others, and every doubt, by the audit.
+A process checks one range at a time; all processes read the same snapshot. A range's commands and
+accounts are held in memory, and the lines of one customer. Customers with a plain history are
+checked by comparing bytes (`plain.py`); all others, and all in doubt, by the audit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,15 +30,15 @@ CommandOf = Callable[[str, str, ZoneInfo], Any]
 
 
 class Range(NamedTuple):
-    """Customers after one id up to another; None is the end of all."""
+    """Customers after the id `after` up to `upto`; None: to the last customer."""
 
     after: str
     upto: str | None
 
 
 class Checked(NamedTuple):
-    """What was read of a range, and the first fault in it. From that customer on nothing is
-    counted."""
+    """The counts of what was checked in a range, and its first fault; the faulty customer and those
+    after it are not counted."""
 
     lines: int
     customers: int
@@ -47,8 +47,8 @@ class Checked(NamedTuple):
 
 @dataclass
 class Ground:
-    """What every range is checked against; `fault` is what is wrong with the fleet's own rows,
-    ticks and policy versions. `plain` and `slack` are kept from one range to the next."""
+    """What all ranges share. `fault` is a fault in rows that belong to no customer: ticks, policy
+    versions, business date. `plain` and `slack` are kept from one range to the next."""
 
     zone: ZoneInfo
     common: Common
@@ -86,18 +86,18 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
 
 
 async def export_snapshot(connection: asyncpg.Connection) -> str:
-    """Return the name of the open transaction's snapshot, for other sessions to see the same."""
+    """Export the open transaction's snapshot for other sessions; return its name."""
     return str(await connection.fetchval("SELECT pg_export_snapshot()"))
 
 
 async def join_snapshot(connection: asyncpg.Connection, snapshot: str) -> None:
-    """Open a read-only transaction that sees what the exporting one sees, and leave it open."""
+    """Begin a read-only transaction with an exported snapshot, and leave it open."""
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
 
 
 async def cut(connection: asyncpg.Connection) -> tuple[int, list[Range]]:
-    """Return how many lines there are, and ranges of customers of some 40,000 lines each."""
+    """Return the number of lines, and ranges of customers with about 40,000 lines each."""
     row = await connection.fetchrow(sql("verify_counts"))
     size = max(1, LINES_PER_RANGE * row["customers"] // max(1, row["lines"]))
     cuts = [each["customer_id"] for each in await connection.fetch(sql("verify_ranges"), size)]
@@ -105,7 +105,8 @@ async def cut(connection: asyncpg.Connection) -> tuple[int, list[Range]]:
 
 
 def _read_policies(rows: Sequence[Any]) -> tuple[dict[int, Policy], Fault | None]:
-    """Read every policy version; a fault where one is missing, or not what its file says."""
+    """Read every policy version. Return a fault if one is missing, invalid, or differs from its
+    file."""
     policies = {0: NO_POLICY}
     for at, row in enumerate(rows, 1):
         if row["version"] != at:
@@ -121,7 +122,7 @@ def _read_policies(rows: Sequence[Any]) -> tuple[dict[int, Policy], Fault | None
 
 
 def _unreadable(row: Any, customer_id: str, error: Exception) -> Fault:
-    """The fault of a command whose content is no event of its type."""
+    """Return the fault of a command whose content is not an event of its type."""
     said = f"{row['content']:.60} ({type(error).__name__}: {error})".replace("\n", " ")
     what = f"the content of {row['command_id']}"
     return Fault(customer_id, 0, what, said, f"an event of type {row['type']}")
@@ -133,7 +134,7 @@ def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:
 
 
 async def stuck_fault(connection: asyncpg.Connection) -> Fault | None:
-    """Return a parked command that should have been judged: whatever it waited for is there."""
+    """Return a parked command that should have been judged, because it waits for nothing."""
     row = await connection.fetchrow(sql("verify_stuck"))
     if row is None:
         return None
@@ -146,8 +147,8 @@ async def stuck_fault(connection: asyncpg.Connection) -> Fault | None:
 
 
 async def references_fault(connection: asyncpg.Connection) -> Fault | None:
-    """Return a payment that was refused for its reference, though no other had it by then: the
-    one thing that no customer's own rows tell. Content that cannot be read is `check`'s affair."""
+    """Return a payment that was refused for its reference although no other payment had it by then:
+    the one fault that a customer's own rows cannot show. `check` reports unreadable content."""
     try:
         async with connection.transaction():
             row = await connection.fetchrow(sql("verify_references"))
@@ -180,9 +181,9 @@ async def check(
 
 
 async def _slack(connection: asyncpg.Connection, ground: Ground) -> timedelta:
-    """Return by how much instants may contradict the order in which rows were written: twice what
-    the book shows, for no row was written at the very moment that a clock was set back. It reads
-    the whole book, so a process asks once, and only where something looks wrong."""
+    """Return by how much instants may contradict the order of positions: twice the largest
+    contradiction in the book, because a clock may have been set back by more than rows show. The
+    query reads the whole book, so a process runs it once, and only if it has found a fault."""
     if ground.slack is None:
         ground.slack = 2 * (await connection.fetchval(sql("verify_clock")) or NO_SLACK)
     return ground.slack
@@ -194,7 +195,7 @@ async def _copy(
     arguments: Sequence[Any],
     take: Callable[[Sequence[bytes]], None],
 ) -> None:
-    """Give `take` the rows of a query as COPY writes them, some at a time."""
+    """Call `take` with the rows of a query as COPY writes them, in chunks."""
     rest = b""
 
     async def output(data: bytes) -> None:
@@ -207,8 +208,8 @@ async def _copy(
 
 
 class Suspect(NamedTuple):
-    """A fault, and what was read before that customer. The rows are given where a clock that was
-    set back may explain it."""
+    """A fault, and the counts before that customer. `kept` has the customer's rows if a clock that
+    was set back may explain the fault."""
 
     read: Checked
     fault: Fault
@@ -216,7 +217,7 @@ class Suspect(NamedTuple):
 
 
 class Checking:
-    """The customers of a range, one after the other, each with what the book says of them."""
+    """Checks the customers of a range one after the other."""
 
     def __init__(self, ground: Ground, command_of: CommandOf) -> None:
         self._ground = ground
@@ -230,17 +231,18 @@ class Checking:
         self._suspects: list[Suspect] = []
 
     def accounts(self, rows: Sequence[bytes]) -> None:
-        """Note rows of verify_accounts.sql."""
+        """Store rows of verify_accounts.sql."""
         for row in rows:
             self._accounts[row[: row.index(b"\t")]] = row
 
     def commands(self, rows: Sequence[bytes]) -> None:
-        """Note rows of verify_commands.sql."""
+        """Store rows of verify_commands.sql."""
         for row in rows:
             self._commands.setdefault(row[: row.index(b"\t")], []).append(row)
 
     def lines(self, rows: Sequence[bytes]) -> None:
-        """Take rows of verify_lines.sql, in order, and check each customer who is complete."""
+        """Take rows of verify_lines.sql, in order, and check each customer once all their lines are
+        read."""
         begins = self._customer + b"\t"
         for row in rows:
             if not row.startswith(begins):
@@ -250,8 +252,9 @@ class Checking:
             self._lines.append(row)
 
     def done(self) -> tuple[Checked, list[Suspect]]:
-        """End the last customer, and those who have no lines. Return what was read, and the faults
-        that were found, in the order of customers who have lines, then of those who have none."""
+        """Check the last customer, and those without lines. Return the counts, and the faults
+        found: first those of customers with lines, then those of the others, each in order of
+        ids."""
         self._end()
         for customer in sorted(self._accounts.keys() | self._commands.keys()):
             self._customer = customer
@@ -259,7 +262,7 @@ class Checking:
         return self._checked, self._suspects
 
     def _end(self) -> None:
-        """Judge the current customer; after a fault that nothing can explain no more."""
+        """Check the current customer, unless a fault was found that no clock can explain."""
         customer, lines = self._customer, self._lines
         if not customer or (self._suspects and self._suspects[-1].kept is None):
             return
@@ -272,7 +275,7 @@ class Checking:
         self._customer, self._lines = b"", []
 
     def _audit(self, customer_id: str, account: bytes | None, commands: Sequence[bytes]) -> None:
-        """Let the audit judge the current customer."""
+        """Check the current customer with the audit."""
         what = "the row of the account"
         try:
             opened, excused = (None, False) if account is None else read_account(account)
@@ -296,7 +299,7 @@ class Checking:
             self._found(fault, kept)
 
     def _asked(self, row: Mapping[str, Any]) -> Asked | Fault:
-        """Read a command. What it says of its id and its customer must be what its row says."""
+        """Read a command. Its command id and customer id must equal those of its row."""
         customer_id = row["customer_id"]
         try:
             command = self._command_of(row["type"], row["content"], self._ground.zone)

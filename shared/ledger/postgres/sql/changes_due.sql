@@ -1,4 +1,5 @@
--- Customers of buckets [$1, $2) who have a dated change of terms on or before a day.
+-- Customers of buckets [$1, $2) whose shown terms (status, VIP, mode, cycle) have a change
+-- dated up to a day.
 SELECT account.customer_id, terms.content AS terms
 FROM book.account
 JOIN book.terms USING (terms_id)
