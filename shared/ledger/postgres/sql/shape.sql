@@ -30,8 +30,8 @@ WITH facts AS (
     WHERE relnamespace = to_regnamespace('book') AND relkind IN ('r', 'p')
         AND attnum > 0 AND NOT attisdropped
     UNION ALL
-    -- NOT NULL is a constraint too from PostgreSQL 18 on; it is shown with its column instead. A foreign
-    -- key counts for both of its tables; its triggers can be disabled.
+    -- NOT NULL is a constraint too from PostgreSQL 18 on: it is shown with its column instead. A foreign
+    -- key counts for both of its tables: its triggers can be disabled.
     SELECT pg_class.relname::text, 'constraint', conname || ' of ' || owner.relnamespace::regnamespace || '.' || owner.relname,
         concat_ws(', ',
             pg_get_constraintdef(pg_constraint.oid),
