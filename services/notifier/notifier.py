@@ -57,7 +57,7 @@ class Notifier:
     ) -> Observe:
         """Quarantine a customer whose rows cannot be used, because somebody changed them by hand.
 
-        Any other error is a bug in our code, so it is raised again and stops the worker.
+        Any other error is a bug in our code and is raised again, so that processing stops.
         """
         if not isinstance(error, UNTELLABLE):
             raise error

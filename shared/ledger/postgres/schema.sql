@@ -217,7 +217,7 @@ CREATE TABLE book.payment_reference (
 
 -- The position of each consumer group. It moves in the batch's own transaction, and only from the offset
 -- at which the batch began: a zombie updates no row and must abort. A position belongs to one topic of one
--- cluster; a topic that was deleted and made anew has another id. `halted` is why a partition waits for a
+-- cluster; a topic that was deleted and created again has another id. `halted` is why a partition waits for a
 -- person, stored because Kafka may not show the cause again. `furthest` is the highest offset that
 -- was reached in this topic before a person moved the position back; 0 if none did.
 CREATE TABLE book.position (
@@ -527,7 +527,7 @@ ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
 
 -- Stores how far a position was when a person moves it back. The broker's committed offset is then ahead
--- of the book although nothing was restored. If the topic was made anew, `furthest` is set to 0.
+-- of the book although nothing was restored. If the topic was created again, `furthest` is set to 0.
 CREATE FUNCTION book.note_furthest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.furthest := CASE WHEN NEW.topic_id = OLD.topic_id OR OLD.topic_id IS NULL
