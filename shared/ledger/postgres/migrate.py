@@ -35,8 +35,8 @@ async def migrate(
     buckets: int,
     line_parts: int | None = None,
 ) -> list[str]:
-    """Bring a database up to date and return what was applied. Given `line_parts`, the lines of a
-    new book are parted into so many partitions (`part_lines`).
+    """Bring a database up to date and return what was applied. With `line_parts`, the table of
+    lines of a new book gets that many partitions (`part_lines`).
 
     A new fleet gets these partitions, zone and buckets. An existing fleet keeps its own: raises
     ValueError if its zone or buckets differ, because existing rows depend on them. Partitions are

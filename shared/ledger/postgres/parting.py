@@ -1,7 +1,7 @@
-"""Parts the table of lines by bucket, where a new book is asked to.
+"""Partitions the table of lines by bucket, in a new book only, if `migrate` is asked to.
 
-Each partition has the lines of some buckets that lie side by side, so a bill page writes into one
-or a few of them. A large book may then keep its partitions apart, or copy them one by one.
+Each partition has the lines of some consecutive buckets, so a bill page writes into one or a few
+partitions. A large book can then store its partitions separately, or copy them one by one.
 """
 
 import asyncpg
@@ -10,10 +10,10 @@ from shared.ledger.postgres.statements import sql
 
 
 async def part_lines(connection: asyncpg.Connection, parts: int) -> bool:
-    """Part the table of lines into so many partitions; return whether it was not so before.
+    """Divide the table of lines into `parts` partitions; return False if it has that many already.
 
-    Raises ValueError where they do not divide the buckets, the book has lines, or it is parted
-    otherwise: rows are never moved. To be called in a transaction.
+    Raises ValueError if `parts` does not divide the number of buckets, the book has lines, or it
+    has another number of partitions: rows are never moved. Must be called in a transaction.
     """
     now, has_lines, buckets = await connection.fetchrow(sql("line_parts"))
     if now == parts:

@@ -1,5 +1,5 @@
--- Into how many partitions the table of lines is parted (0: it is one table), whether it has a line,
--- and the fleet's buckets.
+-- The number of partitions of the table of lines (0: it is not partitioned), whether it has lines, and the
+-- fleet's number of buckets.
 SELECT
     (SELECT count(*) FROM pg_inherits WHERE inhparent = 'book.line'::regclass) AS parts,
     EXISTS (SELECT FROM book.line) AS has_lines,

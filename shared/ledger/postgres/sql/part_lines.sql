@@ -1,7 +1,7 @@
--- Parts the empty table of lines by LIST (bucket), into as many partitions as the setting
--- `rollforward.line_parts` says, each of as many buckets. Whatever was made for the one table is made
--- for the parted one: keys, indexes, guards on it and on each partition, rights, and the views that
--- read it, which keep their own rights.
+-- Replaces the empty table of lines by one partitioned by LIST (bucket). The setting
+-- `rollforward.line_parts` is the number of partitions, each with the same number of buckets. Keys,
+-- indexes, guards (on the table and each partition), rights, and the views that read the table are
+-- created again; the views keep their rights.
 DO $$
 DECLARE
     parts CONSTANT integer := current_setting('rollforward.line_parts');

@@ -1,7 +1,7 @@
 -- Owners, memberships and rights that would let somebody remove the guards or block the writers; missing
 -- locks; and child tables, because queries of the parent would include their rows. No row if all is well.
 -- `$1` are the tables to check, such as `table book.line`; `$2` those that are append-only.
--- What holds for a table holds for its partitions.
+-- A table's partitions are checked like the table.
 WITH ours AS (
     SELECT oid, 'book.' || relname AS name, relname, relowner, relacl
     FROM pg_class

@@ -41,7 +41,7 @@ CROSS JOIN LATERAL (
         WHERE guard.oid = guarded.oid AND function = 'book.check_chain'::regproc
     )
     UNION ALL
-    -- Of the table itself the shape says so.
+    -- Only in partitions: shape.sql covers the triggers of the table itself.
     SELECT format('has the trigger %s, which is not ours', tgname) AS lacks
     FROM pg_trigger
     WHERE tgrelid = guarded.oid AND guarded.oid <> root AND NOT tgisinternal
