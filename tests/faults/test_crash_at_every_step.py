@@ -274,7 +274,9 @@ DEATHS_MIN = 240
 # The book, and what was kept in it ------------------------------------------------------------
 
 TABLES = {
-    "account": "to_jsonb(t)",
+    "terms": "to_jsonb(t) - 'terms_id'",
+    "account": "to_jsonb(t) - 'terms_id' || jsonb_build_object('terms', (SELECT content FROM"
+    " book.terms WHERE terms.terms_id = t.terms_id))",
     "line": "to_jsonb(t) - '{position,recorded_at,hash}'::text[]",
     "command": "to_jsonb(t) - '{recorded_at,position}'::text[]",
     "conflict": "to_jsonb(t) - '{recorded_at,position}'::text[]",
@@ -371,7 +373,7 @@ class Book:
 
 
 def _guards(change: str) -> list[str]:
-    tables = ("line", "command", "conflict")
+    tables = ("terms", "line", "command", "conflict")
     return [f"ALTER TABLE book.{table} {change} append_only" for table in tables]
 
 
