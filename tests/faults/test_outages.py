@@ -38,11 +38,11 @@ TRIED = re.compile(r'^billing_retries_total\{cause="(\w+)",worker="\w+"\} (\S+)'
 DISK_FULL = (
     f"""
     {MIGRATED_LATER};
-    CREATE FUNCTION book.full() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
-    CREATE TRIGGER full_disk BEFORE INSERT ON book.command EXECUTE FUNCTION book.full();
+    CREATE TRIGGER full_disk BEFORE INSERT ON book.command EXECUTE FUNCTION public.full();
     """,
-    "DROP FUNCTION book.full CASCADE",
+    "DROP FUNCTION public.full CASCADE",
 )
 EVERYWHERE = """
 DO $$ BEGIN

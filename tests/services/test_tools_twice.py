@@ -27,12 +27,12 @@ ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
 ALARM = (
     MIGRATED_LATER,
     """
-    CREATE FUNCTION book.alarm() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION public.alarm() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = 'data_exception'; END $$
     """,
     """
     CREATE TRIGGER alarm BEFORE INSERT ON book.line FOR EACH ROW WHEN (new.customer_id = 'c-1')
-        EXECUTE FUNCTION book.alarm()
+        EXECUTE FUNCTION public.alarm()
     """,
 )
 """What fails here is neither a rule nor a constraint, and is yet of the row."""
