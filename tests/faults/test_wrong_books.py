@@ -59,7 +59,8 @@ WRONG: dict[str, tuple[str, str | None]] = {
     "identity dropped": (
         "ALTER TABLE book.command ALTER position DROP IDENTITY",
         """ALTER TABLE book.command ALTER position ADD GENERATED ALWAYS AS IDENTITY;
-        SELECT setval(pg_get_serial_sequence('book.command', 'position'), 1000)""",
+        SELECT setval(pg_get_serial_sequence('book.command', 'position'), 1000);
+        GRANT SELECT ON SEQUENCE book.command_position_seq TO rollforward_writer""",
     ),
     "foreign trigger": (
         """CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS
