@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 from shared.ledger.charge import Bill, new_bill
 from shared.ledger.errors import Broken
+from shared.ledger.gifts import taken
 from shared.ledger.line import GENESIS, Form, Kind, Line, sealed
 from shared.ledger.period import label_of, months_after, months_between
 from shared.ledger.posting import By, Posting
+from shared.ledger.references import Reference
 from shared.ledger.terms import Terms, Timeline
 from shared.ledger.world import World
 
@@ -26,11 +28,35 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Contact(NamedTuple):
-    """The customer's name, phone and language, dated by `effective_on`."""
+    """Who the customer is and how to reach them; all but the last two dated by `effective_on`.
+
+    No rule about money reads them. `username` is the customer's name in other systems, once in the
+    fleet; `grace_until` a day up to which they are served at least.
+    """
 
     name: Timeline[str]
     phone: Timeline[str]
     language: Timeline[str]
+    texting: Timeline[bool]
+    address: Timeline[str | None]
+    email: Timeline[str | None]
+    tax_id: Timeline[str | None]
+    username: str
+    grace_until: date | None = None
+
+
+DATED = ("name", "phone", "language", "texting", "address", "email", "tax_id")
+"""The dated fields of `Contact`, as changes name them."""
+
+
+class Claim(NamedTuple):
+    """A payment takes or frees its reference, or a customer a username: `by` is the payment's
+    command id or the customer id."""
+
+    what: Reference | str
+    by: str
+    taken: bool
+    shared: bool = False
 
 
 class Head(NamedTuple):
@@ -60,8 +86,10 @@ class Account:
     recorded_at: datetime = NEVER
     lines: list[Line] = field(default_factory=list)
     """Lines appended and not yet committed, in seq order."""
-    claims: list[tuple[tuple[str, str], str | None]] = field(default_factory=list)
-    """References taken by a payment, ((method, reference), payment), or freed (None)."""
+    claims: list[Claim] = field(default_factory=list)
+    """References and usernames taken or given up, and not yet adopted."""
+    untold_seq: int = 0
+    """Bills up to this seq are told to nobody: a silent signup made them."""
 
     def fork(self) -> "Account":
         """Return a copy to decide on, with no lines of its own; a refusal drops it."""
@@ -69,7 +97,7 @@ class Account:
         return Account(
             self.customer_id, self.joined_on, self.bill_from, self.opening_due, self.terms,
             self.contact, list(self.periods), self.closed, self.since, postings, self.seq,
-            self.hash, self.recorded_at,
+            self.hash, self.recorded_at, untold_seq=self.untold_seq,
         )  # fmt: skip
 
     @property
@@ -167,6 +195,11 @@ class Account:
                 values[FIELD_AT[name]] = (
                     seq if value == BECOMES_BILL and name == "bill_seq" else value
                 )
+            if values[GIFTS_AT] or before.gifts:
+                _settle_gifts(values)
+            if values[CHARGE_AT] - values[DISCOUNT_AT] + values[VAT_AT] > before.billed:
+                day = max(world.business_date, by.day)
+                values[ASKED_AT] = max(before.coverage_from, before.made_on, day)
         charge, discount, vat, paid = values[CHARGE_AT:DUE_AT]
         values[SEQ_AT] = seq
         values[REVISION_AT:CHARGE_AT] = (
@@ -197,34 +230,43 @@ class Account:
         payment: str | None = None,
         method: str | None = None,
         reference: str | None = None,
+        shared: bool = False,
     ) -> None:
         """Append a posting to one period, with its cascade, and remember it for later commands."""
         before, at = self.periods[index], len(self.lines)
         self.post(kind, by, {index: changes}, world)
         if self.postings is not None:
-            self.postings.append(Posting(self.lines[at], before, payment, method, reference))
+            posting = Posting(self.lines[at], before, payment, method, reference, shared)
+            self.postings.append(posting)
 
     def _append(self, line: Line) -> None:
         self.seq, self.hash, self.recorded_at = line.seq, line.hash, line.recorded_at
         self.lines.append(line)
 
-    def bill_through(self, day: date, world: World, actor: str | None = None) -> int:
+    def bill_through(
+        self, day: date, world: World, actor: str | None = None, made_on: date | None = None
+    ) -> int:
         """Bill every label whose bill day is not after a day; return how many bills it made.
+        `made_on` is the local date of the event that bills, where that is another day.
 
         A period with no active day is a skip row, which is no bill. While the customer has
         left for good no period is made.
         """
         bills = 0
+        on = max(world.business_date, day if made_on is None else made_on)
         starts = self.billed_through
         while starts <= day and not self.terms.left_for_good_on(starts):
-            line = self.bill_next(world, actor)
+            line = self.bill_next(world, on, actor)
             bills += line.standing
             starts = line.coverage_to
         return bills
 
-    def bill_next(self, world: World, actor: str | None = None, ends: date | None = None) -> Line:
+    def bill_next(
+        self, world: World, made_on: date, actor: str | None = None, ends: date | None = None
+    ) -> Line:
         """Append the row of the next label and return it: a bill, or a skip row.
 
+        `made_on` is the day of the line: the later of the business date and its event's local date.
         Customers on the same terms get the same bill but for a few fields, so its form is made once
         in a world.
         """
@@ -237,7 +279,7 @@ class Account:
             label = months_after(head.period, 1)
         seq, command_id = self.seq + 1, f"bill/{self.customer_id}/{label}"
         recorded_at, version = max(world.recorded_at, self.recorded_at), world.policy.version
-        alike = (self.terms, label, starts, ends, actor, recorded_at)
+        alike = (self.terms, label, starts, ends, actor, recorded_at, made_on)
         form = world.forms.get(alike)
         if form is not None:
             line = form.sealed(self.customer_id, seq, previous_due, command_id, self.hash)
@@ -249,6 +291,7 @@ class Account:
                 starts, bill.coverage_to, command_id, None, starts, actor, None, version,
                 recorded_at, b"", bill.anchor_day, bill.discount_ppm, bill.vat_exempt, version,
                 bill.active, seq if bill.active else 0, 0, 0, 0, 0,
+                made_on, max(starts, made_on), 0, 0,
             )  # fmt: skip
             line = sealed(line, self.hash)
             if len(world.forms) >= FORMS_MAX:
@@ -279,8 +322,24 @@ class Account:
 FORMS_MAX = 4096
 """How many forms of bills a `World` remembers."""
 FIELD_AT = {name: at for at, name in enumerate(Line._fields)}
-SEQ_AT, REVISION_AT, CHARGE_AT, DUE_AT, COMMAND_AT, HASH_AT = (
-    FIELD_AT[name] for name in ("seq", "revision", "charge", "due", "command_id", "hash")
+SEQ_AT, REVISION_AT, CHARGE_AT, DISCOUNT_AT, VAT_AT, DUE_AT, COMMAND_AT, HASH_AT = (
+    FIELD_AT[name]
+    for name in ("seq", "revision", "charge", "discount", "vat", "due", "command_id", "hash")
+)
+GRANTED_AT, GRANTED_VAT_AT, ASKED_AT, GIFTS_AT, GIFTS_VAT_AT = (
+    FIELD_AT[name]
+    for name in ("granted_discount", "granted_vat", "asked_on", "gifts", "gifts_vat")
 )
 BECOMES_BILL = -1
 """`bill_seq` of a change that makes its own line the period's bill."""
+
+
+def _settle_gifts(values: list[Any]) -> None:
+    """Let the granted discounts take what there is for them (`gifts.py`): replaces what they took
+    in `discount` and `vat`."""
+    net = values[CHARGE_AT] - values[DISCOUNT_AT] + values[GRANTED_AT]
+    vat = values[VAT_AT] + values[GRANTED_VAT_AT]
+    discount, vat_share = taken(values[GIFTS_AT], values[GIFTS_VAT_AT], net + vat, vat)
+    values[DISCOUNT_AT] += discount - values[GRANTED_AT]
+    values[VAT_AT] = vat - vat_share
+    values[GRANTED_AT], values[GRANTED_VAT_AT] = discount, vat_share

@@ -9,7 +9,8 @@ from shared.ledger.line import Line
 from shared.ledger.money import round_half_up, share
 from shared.ledger.period import anchor_in, cycles, label_of, months_after
 from shared.ledger.policy.policy import Policy
-from shared.ledger.terms import Package, Terms, value_on
+from shared.ledger.policy.prices import PriceList
+from shared.ledger.terms import Extras, Package, Terms, value_on
 
 CYCLE_DAYS_LCM = 377_580
 """The least common multiple of 28, 29, 30 and 31, the lengths that a cycle can have."""
@@ -18,13 +19,16 @@ PRICED_MAX = 256
 
 
 class Piece(NamedTuple):
-    """Consecutive days of a coverage, [starts, ends), that cost the same each."""
+    """Consecutive days of a coverage, [starts, ends), that cost the same each: `price` is what a
+    whole cycle of such days costs, package and extras (minor units)."""
 
     starts: date
     ends: date
     cycle_days: int
     package: Package
+    extras: Extras
     status: str
+    price: int
 
     @property
     def days(self) -> int:
@@ -48,33 +52,55 @@ class Bill(NamedTuple):
         return self.charge - self.discount + self.vat
 
 
-def pieces(terms: Terms, starts: date, ends: date, anchor: int) -> Iterator[Piece]:
-    """Cut [starts, ends) wherever the cycle, the package or the status changes."""
+def pieces(
+    terms: Terms, starts: date, ends: date, anchor: int, prices: PriceList
+) -> Iterator[Piece]:
+    """Cut [starts, ends) wherever the cycle, the package, an extra, a price or the status
+    changes."""
+    cuts = {day for line in (terms.package, terms.extras, terms.status) for day, _ in line}
+    cuts.update(_price_changes(terms, prices))
     for opens, closes in cycles(starts, ends, anchor):
         first, last = max(opens, starts), min(closes, ends)
-        cuts = {day for line in (terms.package, terms.status) for day, _ in line}
         days = [first, *sorted(day for day in cuts if first < day < last), last]
         for day, until in pairwise(days):
-            yield Piece(
-                day,
-                until,
-                (closes - opens).days,
-                value_on(terms.package, day),
-                value_on(terms.status, day),
-            )
+            package, extras = value_on(terms.package, day), value_on(terms.extras, day)
+            status = value_on(terms.status, day)
+            # A day that is not active costs nothing, whether or not its price is known.
+            price = cycle_price(package, extras, prices, day) if status == "active" else 0
+            yield Piece(day, until, (closes - opens).days, package, extras, status, price)
 
 
-def charge(terms: Terms, starts: date, ends: date, anchor: int) -> tuple[int, bool]:
+def cycle_price(package: Package, extras: Extras, prices: PriceList, day: date) -> int:
+    """Return the price of a day, by the cycle: the package's and quantity times each extra's, own
+    ones first, else those of the price list (contract §3). KeyError where neither has one."""
+    total = prices.on(package.code, day) if package.price is None else package.price
+    for code, price, quantity in extras:
+        total += quantity * (prices.on(code, day) if price is None else price)
+    return total
+
+
+def _price_changes(terms: Terms, prices: PriceList) -> Iterator[date]:
+    if prices:
+        sold = [package for _, package in terms.package]
+        sold += [Package(code, price) for _, each in terms.extras for code, price, _ in each]
+        for code, price in sold:
+            if price is None and code in prices:
+                yield from prices.days(code)
+
+
+def charge(
+    terms: Terms, starts: date, ends: date, anchor: int, prices: PriceList
+) -> tuple[int, bool]:
     """Return what the active days of [starts, ends) cost, and whether there are any.
 
     The sum of price / days in the cycle over the active days, rounded once (minor units).
     """
     exact = 0
     active = False
-    for piece in pieces(terms, starts, ends, anchor):
+    for piece in pieces(terms, starts, ends, anchor, prices):
         if piece.status == "active":
             active = True
-            exact += piece.package.price * piece.days * (CYCLE_DAYS_LCM // piece.cycle_days)
+            exact += piece.price * piece.days * (CYCLE_DAYS_LCM // piece.cycle_days)
     return round_half_up(exact, CYCLE_DAYS_LCM), active
 
 
@@ -91,7 +117,7 @@ def new_bill(terms: Terms, starts: date, policy: Policy, ends: date | None = Non
     under the same terms are computed once: tens of thousands of customers share a package, so
     a bill run prices it once for all of them.
     """
-    key = (starts, ends, policy.taxes)
+    key = (starts, ends, policy.taxes, policy.price_list)
     bill: Bill | None = terms.priced.get(key)
     if bill is None:
         bill = price(
@@ -139,7 +165,7 @@ def reprice(terms: Terms, line: Line, policy: Policy, ends: date | None = None) 
 def _bill(
     terms: Terms, starts: date, ends: date, anchor: int, ppm: int, exempt: bool, policy: Policy
 ) -> Bill:
-    gross, active = charge(terms, starts, ends, anchor)
+    gross, active = charge(terms, starts, ends, anchor, policy.price_list)
     discount = share(gross, ppm)
     vat = policy.vat(gross - discount, starts, exempt)
     return Bill(ends, anchor, ppm, exempt, active, gross, discount, vat)

@@ -7,7 +7,7 @@ business zone (`..._on`). `command_id` is the one of contract §4: `payment/p-1`
 from datetime import date
 from typing import NamedTuple
 
-from shared.ledger.terms import Cycle, Package
+from shared.ledger.terms import Cycle, Extras, Package
 
 
 class SignedUp(NamedTuple):
@@ -27,6 +27,13 @@ class SignedUp(NamedTuple):
     vat_exempt: bool
     opening_due: int
     actor: str | None
+    username: str
+    extras: Extras = ()
+    texting: bool = True
+    silent: bool = False
+    address: str | None = None
+    email: str | None = None
+    tax_id: str | None = None
 
 
 class Changed(NamedTuple):
@@ -46,6 +53,14 @@ class Changed(NamedTuple):
     phone: str | None = None
     language: str | None = None
     name: str | None = None
+    extras: Extras | None = None
+    until: date | None = None
+    username: str | None = None
+    texting: bool | None = None
+    address: str | None = None
+    email: str | None = None
+    tax_id: str | None = None
+    grace_until: date | None = None
 
 
 class PaymentReceived(NamedTuple):
@@ -57,6 +72,7 @@ class PaymentReceived(NamedTuple):
     received_on: date
     reference: str | None
     actor: str
+    shared: bool = False
 
 
 class DiscountGranted(NamedTuple):
@@ -77,6 +93,7 @@ class AdjustmentMade(NamedTuple):
     made_on: date
     actor: str
     reason: str
+    vat_exempt: bool = False
 
 
 class RefundMade(NamedTuple):

@@ -4,7 +4,7 @@
 nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from shared.ledger.handlers import HANDLERS
 from shared.ledger.handlers.customers import open_account
 from shared.ledger.line import Line
 from shared.ledger.period import label_of
+from shared.ledger.policy.policy import Policy
 from shared.ledger.reasons import FirstOutcome, Reason, Waiting
 from shared.ledger.world import World
 
@@ -40,6 +41,7 @@ PERMISSION = {
     BillUpToSet: "bill_up_to",
     RebillRequested: "rebill",
 }
+"""The permission that each command needs at least; `_needs` has those that depend on its content."""
 
 
 class Decision(NamedTuple):
@@ -82,26 +84,59 @@ def _apply(account: Account | None, command: Command, world: World) -> Account:
     return after
 
 
+def may_cancel(command: CancellationRequested, world: World) -> bool:
+    """Whether the actor may cancel, so that they may withdraw a command that waits, too."""
+    return world.policy.permits(command.actor, PERMISSION[CancellationRequested])
+
+
 def _check_permission(command: Command, world: World) -> None:
     policy = world.policy
+    if not all(policy.permits(command.actor, each) for each in _needs(command, policy)):
+        raise Refused("not_permitted")
     if isinstance(command, SignedUp | Changed):
         granted = command.discount_ppm or 0
-        if granted and not policy.permits(command.actor, "discount"):
-            raise Refused("not_permitted")
-        if command.vat_exempt and not policy.permits(command.actor, "vat_exempt"):
-            raise Refused("not_permitted")
         limit = policy.discount_ppm_max(command.actor)
         if granted and limit is not None and granted > limit:
             raise Refused("over_limit")
-    elif not isinstance(command, PaymentReceived) and not policy.permits(
-        command.actor, PERMISSION[type(command)]
-    ):
-        raise Refused("not_permitted")
 
 
-def judge_tick(tick: Ticked, business_date: date | None) -> Reason | None:
-    """Return why a tick is refused, None when it is accepted (contract §4, tick)."""
+def _needs(command: Command, policy: Policy) -> Iterator[str]:
+    """Yield the permissions that a command needs of its actor (contract §4)."""
+    if isinstance(command, SignedUp | Changed):
+        if command.discount_ppm:
+            yield "discount"
+        if command.vat_exempt:
+            yield "vat_exempt"
+        if command.vip:
+            yield "vip"
+        if policy.prices and _has_own_price(command):
+            yield "price"
+        if isinstance(command, SignedUp):
+            if command.opening_due < 0:
+                yield "adjust"
+        elif command.grace_until is not None:
+            yield "grace"
+    elif not isinstance(command, PaymentReceived):
+        yield PERMISSION[type(command)]
+        if isinstance(command, AdjustmentMade) and command.vat_exempt:
+            yield "vat_exempt"
+
+
+def _has_own_price(command: SignedUp | Changed) -> bool:
+    sold = [*(command.extras or ()), *([command.package] if command.package else ())]
+    return any(each.price is not None for each in sold)
+
+
+def judge_tick(
+    tick: Ticked, business_date: date | None, sent_on: date | None = None
+) -> Reason | None:
+    """Return why a tick is refused, None when it is accepted (contract §4, tick).
+
+    The first tick of all is held against `sent_on`, the local date of its record's own timestamp;
+    None where that is not known.
+    """
     if label_of(tick.as_of) != tick.period:
         return "outside_period"
-    gap = tick.as_of - business_date if business_date is not None else timedelta()
+    known = business_date or sent_on
+    gap = tick.as_of - known if known is not None else timedelta()
     return "gap_too_large" if gap.days > GAP_DAYS_MAX and not tick.allow_gap else None

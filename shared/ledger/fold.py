@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple, cast
 
-from shared.ledger.account import Account
+from shared.ledger.account import Account, Claim
 from shared.ledger.arrival import Arrival
-from shared.ledger.commands import Command, SignedUp
-from shared.ledger.decide import Decision, decide
+from shared.ledger.commands import CancellationRequested, Command, SignedUp
+from shared.ledger.decide import Decision, decide, may_cancel
 from shared.ledger.line import Line
+from shared.ledger.references import Held, Reference, with_holder, without_holder
 from shared.ledger.reasons import FirstOutcome, Outcome, Reason, Waiting
 from shared.ledger.world import World
 
@@ -52,9 +53,8 @@ class Fold:
     Loaded: `seen` maps command ids to what became of them when they first came; `parked` holds a
     customer's parked arrivals, oldest first; `quarantined` maps quarantined customers to the
     reason. Results, to be saved: `judged` and `lines` in order; the customers `opened` and those
-    whose terms or contact `changed`; `claims`, references taken by a payment or set free (None);
-    `freed`, references that a cancellation set free, also where a later payment took them again;
-    `broken`, the errors of newly quarantined customers.
+    whose terms or contact `changed`; `references` and `usernames` that were taken or given up, each
+    with its holder before the batch; `broken`, the errors of newly quarantined customers.
     """
 
     world: World
@@ -67,8 +67,8 @@ class Fold:
     opened: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     broken: dict[str, Exception] = field(default_factory=dict)
-    claims: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    freed: set[tuple[str, str]] = field(default_factory=set)
+    references: dict[Reference, Held | None] = field(default_factory=dict)
+    usernames: dict[str, str | None] = field(default_factory=dict)
 
     def take(self, arrivals: Iterable[Arrival[Command]]) -> None:
         """Judge arrivals in the order they came."""
@@ -80,6 +80,8 @@ class Fold:
                 self.judged.append(Judged(arrival, outcome, None, first))
                 continue
             customer_id = arrival.command.customer_id
+            if self._withdraws(arrival):
+                continue
             had_period = self._has_period(customer_id)
             decision = self._judge(arrival)
             self._note(arrival, decision)
@@ -137,6 +139,24 @@ class Fold:
             if not had_period and self._has_period(customer_id):
                 at = 0
 
+    def _withdraws(self, arrival: Arrival[Command]) -> bool:
+        """Whether a cancellation names a parked command of its customer; then the parked one is
+        refused as `withdrawn`, if the actor may cancel (contract §4, cancellation.requested)."""
+        command = arrival.command
+        if not isinstance(command, CancellationRequested):
+            return False
+        waiting = self.parked.get(command.customer_id, [])
+        target = next((each for each in waiting if each.command_id == command.cancels), None)
+        if target is None:
+            return False
+        if may_cancel(command, self.world):
+            waiting.remove(target)
+            self._note(target, Decision("refused", "withdrawn", None), waited=True)
+            self._note(arrival, Decision("accepted", None, None))
+        else:
+            self._note(arrival, Decision("refused", "not_permitted", None))
+        return True
+
     def _note(self, arrival: Arrival[Command], decision: Decision, waited: bool = False) -> None:
         outcome, reason = decision.outcome, decision.reason
         self.seen[arrival.command_id] = Seen(arrival.type, arrival.content, outcome, reason)
@@ -167,15 +187,31 @@ class Fold:
         ):
             self.changed.add(after.customer_id)
         self.lines += after.lines
-        for reference, payment in after.claims:
-            self.claims[reference] = payment
-            if payment is None:
-                self.freed.add(reference)
-                self.world.references.pop(reference, None)
+        for claim in after.claims:
+            if isinstance(claim.what, str):
+                self._claim_username(claim.what, claim)
             else:
-                self.world.references[reference] = payment
+                self._claim_reference(claim.what, claim)
         after.lines, after.claims = [], []
         self.accounts[after.customer_id] = after
+
+    def _claim_reference(self, reference: Reference, claim: Claim) -> None:
+        known = self.world.references
+        held = known.pop(reference, None)
+        self.references.setdefault(reference, held)
+        if claim.taken:
+            known[reference] = with_holder(held, claim.by, claim.shared)
+        elif (left := without_holder(held, claim.by)) is not None:
+            known[reference] = left
+
+    def _claim_username(self, username: str, claim: Claim) -> None:
+        known = self.world.usernames
+        # A name that is given up was its customer's, whether or not the batch asked for it.
+        self.usernames.setdefault(username, known.get(username) if claim.taken else claim.by)
+        if claim.taken:
+            known[username] = claim.by
+        else:
+            known.pop(username, None)
 
     def _quarantine(self, customer_id: str, broken: Exception) -> None:
         self.quarantined[customer_id] = f"{type(broken).__name__}: {broken}"[:500]

@@ -68,6 +68,15 @@ class Line(NamedTuple):
     adjusted_vat: int
     granted_discount: int
     granted_vat: int
+    made_on: date
+    """The day on which the period's row was made."""
+    asked_on: date
+    """The day on which the period is asked for (contract §6, `customer`). Like the fields around
+    it, it follows from other lines and the events, so the hash does not cover it."""
+    gifts: int
+    """What the live granted discounts come to in full, VAT included; they take less where the
+    period comes to less (`gifts.py`)."""
+    gifts_vat: int
 
     @property
     def billed(self) -> int:
@@ -106,7 +115,8 @@ def _instant(moment: datetime) -> str:
 
 
 def canonical(line: Sequence[Any]) -> bytes:
-    """Return what the hash covers: each field of a line but the hash on a line of its own, UTF-8.
+    """Return what the hash covers: each field of a line up to `granted_vat` but the hash, on a line
+    of its own, UTF-8.
 
     Order as in `Line`. Integers in decimal (amounts in minor units), days as YYYY-MM-DD,
     the instant in UTC with six decimals and Z, booleans as t and f, an absent text as \\N;
@@ -117,7 +127,7 @@ def canonical(line: Sequence[Any]) -> bytes:
         coverage_from, coverage_to, command_id, reverses, effective_on, actor, reason,
         policy_version, recorded_at, _hash, anchor_day, discount_ppm, vat_exempt,
         bill_policy_version, standing, bill_seq, adjusted_charge, adjusted_vat,
-        granted_discount, granted_vat,
+        granted_discount, granted_vat, *_,
     ) = line  # fmt: skip
     return (
         f"{customer_id}\n{seq}\n{period}\n{revision}\n{kind}\n{previous_due}\n{charge}\n{discount}"
@@ -200,4 +210,4 @@ class Form:
         shared = between[1:]  # nothing stands between customer_id and seq
         fields: tuple[Any, ...] = self._line
         self._fields = [fields[span] for span in shared]
-        self._texts = ["\n".join(texts[span]) for span in shared]
+        self._texts = ["\n".join(texts[span]) for span in shared]  # without the fields unhashed

@@ -18,8 +18,10 @@ from shared.ledger.commands import (
     PaymentReceived,
     RebillRequested,
     RefundMade,
+    SignedUp,
 )
 from shared.ledger.period import label_of, months_after
+from shared.ledger.references import Reference, reference_of
 
 
 class Reach(NamedTuple):
@@ -65,7 +67,8 @@ def reach(command: Command) -> Reach:
         case DiscountGranted():
             within = Reach(command.period) if command.period else _covering(command.granted_on)
             return within._replace(postings=True)
-        case Changed() if command.prorate is not False and (command.package or command.status):
+        case Changed() if command.package or command.status or command.extras is not None:
+            # Also where it is not prorated: it counts from a billed period that starts later.
             return _covering(command.effective_on)._replace(contact=True)
         case Changed():
             return Reach(contact=True)
@@ -84,14 +87,24 @@ def _covering(day: date) -> Reach:
 
 def references_asked(
     arrivals: Iterable[Arrival[Command]], accounts: Iterable[Account]
-) -> Iterator[tuple[str, str]]:
-    """Yield the (method, reference) pairs whose holder the batch must know: those of its
-    payments, and of payments that an undo may restore."""
+) -> Iterator[Reference]:
+    """Yield the references whose holders the batch must know: those of its payments, and of
+    payments that a cancellation may free or restore."""
     for arrival in arrivals:
         command = arrival.command
-        if isinstance(command, PaymentReceived) and command.reference is not None:
-            yield command.method, command.reference
+        if isinstance(command, PaymentReceived):
+            key = reference_of(command.method, command.reference)
+            if key is not None:
+                yield key
     for account in accounts:
         for posting in account.postings or ():
-            if posting.method is not None and posting.reference is not None:
-                yield posting.method, posting.reference
+            if posting.key is not None:
+                yield posting.key
+
+
+def usernames_asked(arrivals: Iterable[Arrival[Command]]) -> Iterator[str]:
+    """Yield the usernames whose holders the batch must know."""
+    for arrival in arrivals:
+        command = arrival.command
+        if isinstance(command, SignedUp | Changed) and command.username is not None:
+            yield command.username

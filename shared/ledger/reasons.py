@@ -31,7 +31,10 @@ Reason = Literal[
     "superseded",
     "too_many_periods",
     "unknown_period",
+    "unknown_price",
     "unknown_target",
+    "username_taken",
+    "withdrawn",
 ]
 """Why a command is refused; the same command is not judged again."""
 

@@ -17,7 +17,7 @@ WHY: dict[str, str] = {
     "exceeds_credit": "it is more than the credit that the customer has",
     "exceeds_payment": "it is more than what is left of the money that came in",
     "gap_too_large": "the date lies too far past the business date, which may be a slip of the"
-    " finger. If the date is right, a tick with --allow-gap moves the business date",
+    " finger. If the date is right, let a tick move the business date first (--allow-gap)",
     "has_refunds": "money of this payment was refunded. Cancel the refund first",
     "no_standing_bill": "no bill stands in that period",
     "not_cancellable": "an undo cannot be undone. Cancel the original anew instead",
@@ -30,7 +30,12 @@ WHY: dict[str, str] = {
     "superseded": "another bill has taken the place of the one that this would bring back",
     "too_many_periods": "it would bill more than 36 months at once. Look at the dates",
     "unknown_period": "the customer has no such period",
+    "unknown_price": "it names a package or an extra without a price, and the price list has none"
+    " for that code. Look at the code, or add a [[price]] to the policy",
     "unknown_target": "the customer has no accepted command of the id that it names",
+    "username_taken": "another customer goes by that username. Choose another one, or change"
+    " theirs first",
+    "withdrawn": "it waited for its customer, and a cancellation withdrew it",
 }
 
 

@@ -73,14 +73,14 @@ class Statement(NamedTuple):
         """Return what an invoice asks for: all that is due, or in `monthly` mode its open part."""
         return item.open if mode == "monthly" else max(0, self.due)
 
-    def open_from(self) -> date | None:
-        """Return the first day of the oldest period not fully paid, None when all is paid. While
-        opening due is open it is the first period's."""
+    def open_since(self) -> date | None:
+        """Return the day on which the oldest period not fully paid was asked for, None when all is
+        paid. While opening due is open it is the first period's."""
         if self.opening_open and self.periods:
-            return self.periods[0].coverage_from
+            return self.periods[0].asked_on
         for line, item in zip(self.periods, self.items(), strict=True):
             if item.open:
-                return line.coverage_from
+                return line.asked_on
         return None
 
     def aging(self, business_date: date | None) -> Aging:
@@ -89,28 +89,23 @@ class Statement(NamedTuple):
         ages = [0] * (len(AGES) + 2)
         beyond = max(0, self.due)
         for line, item in zip(self.periods, self.items(), strict=True):
-            ages[_age(asked_on(line), business_date)] += item.open
+            ages[_age(line.asked_on, business_date)] += item.open
             beyond -= item.open
-        first = asked_on(self.periods[0]) if self.periods else None
+        first = self.periods[0].asked_on if self.periods else None
         ages[_age(first, business_date)] += beyond
         return Aging(max(0, -self.due), *ages)
 
-    def expires_on(self, grace_days: int) -> date | None:
-        """Return the first day on which the customer is no longer served; None with no period
-        yet. VIPs are served for ever; the caller checks that."""
+    def expires_on(self, grace_days: int, grace_until: date | None = None) -> date | None:
+        """Return the first day on which the customer is no longer served, no earlier than
+        `grace_until`; None with no period yet. VIPs are served for ever; the caller checks that."""
         if not self.periods:
             return None
-        day = self.open_from() or self.periods[-1].coverage_to
-        return day + timedelta(days=grace_days)
+        day = self.open_since() or self.periods[-1].coverage_to
+        return max(day + timedelta(days=grace_days), grace_until or date.min)
 
 
 AGES = (30, 60, 90)
 """The last day of each bucket of `Aging` but the last."""
-
-
-def asked_on(line: Line) -> date:
-    """Return the day on which a period is asked for: service is billed in advance."""
-    return line.coverage_from
 
 
 def _age(day: date | None, business_date: date | None) -> int:

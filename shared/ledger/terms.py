@@ -24,10 +24,23 @@ Language = Literal["en", "bn"]
 
 
 class Package(NamedTuple):
-    """What is sold: a code and its price for one full cycle (minor units)."""
+    """What is sold: a code and its own price for one full cycle (minor units), None where the price
+    list gives it."""
 
     code: str
-    price: int
+    price: int | None
+
+
+class Extra(NamedTuple):
+    """What is sold beside the package, `quantity` times; the price as of a package."""
+
+    code: str
+    price: int | None
+    quantity: int
+
+
+Extras = tuple[Extra, ...]
+"""The extras of a day, by ascending code; each code once."""
 
 
 class Cycle(NamedTuple):
@@ -45,6 +58,7 @@ def always(value: T) -> Timeline[T]:
 
 
 ACTIVE: Timeline[str] = always("active")
+NO_EXTRAS: Timeline[Extras] = always(())
 
 
 def value_on(timeline: Timeline[T], day: date) -> T:
@@ -58,6 +72,20 @@ def value_on(timeline: Timeline[T], day: date) -> T:
 def replaced_from(timeline: Timeline[T], day: date, value: T) -> Timeline[T]:
     """Return the timeline with all that it holds from a day on replaced by a value."""
     return (*(entry for entry in timeline if entry[0] < day), (day, value))
+
+
+def replaced_between(
+    timeline: Timeline[T], day: date, until: date | None, value: T
+) -> Timeline[T]:
+    """Return the timeline with a value on the days [day, until); from `until` on, what was known
+    before holds again. Without `until` the value replaces all that was known from the day on."""
+    if until is None:
+        return replaced_from(timeline, day, value)
+    if until <= day:
+        return timeline
+    after = (until, value_on(timeline, until))
+    later = (entry for entry in timeline if entry[0] > until)
+    return (*replaced_from(timeline, day, value), after, *later)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +104,7 @@ class Terms:
     vat_exempt: Timeline[bool]
     status: Timeline[str] = ACTIVE
     shown: Timeline[str] = ACTIVE
+    extras: Timeline[Extras] = NO_EXTRAS
     priced: dict[Any, Any] = field(default_factory=dict, repr=False)
     """A cache of `charge`: bills already priced under these terms. No part of their value."""
 
@@ -96,12 +125,21 @@ class Terms:
         return min((start for line in timelines for start, _ in line if start > day), default=None)
 
 
-MADE_OF: dict[str, Callable[..., Any]] = {"package": Package, "cycle": Cycle}
-FIELDS = ("package", "cycle", "mode", "vip", "discount_ppm", "vat_exempt", "status", "shown")
+MADE_OF: dict[str, Callable[[Any], Any]] = {
+    "package": lambda value: Package(*value),
+    "cycle": lambda value: Cycle(*value),
+    "extras": lambda values: tuple(Extra(*value) for value in values),
+}
+FIELDS = (
+    "package", "cycle", "mode", "vip", "discount_ppm", "vat_exempt", "status", "shown", "extras",
+)  # fmt: skip
 
 
 def encode(terms: Terms) -> str:
-    """Write terms as JSON, {field: [[day or null, value...], ...]}; `decode` reads it back."""
+    """Write terms as JSON, {field: [[day or null, value...], ...]}; `decode` reads it back.
+
+    `extras` are left out where there never were any, as in books older than extras.
+    """
     return json.dumps(
         {
             name: [
@@ -109,6 +147,7 @@ def encode(terms: Terms) -> str:
                 for day, value in getattr(terms, name)
             ]
             for name in FIELDS
+            if name != "extras" or terms.extras != NO_EXTRAS
         },
         separators=(",", ":"),
         sort_keys=True,
@@ -124,7 +163,7 @@ def decode(text: str) -> Terms:
     """
     timelines: dict[str, Any] = {
         name: read_timeline(
-            (day, MADE_OF[name](*value) if name in MADE_OF else value) for day, value in entries
+            (day, MADE_OF[name](value) if name in MADE_OF else value) for day, value in entries
         )
         for name, entries in json.loads(text).items()
     }
@@ -151,8 +190,20 @@ def _is_int(value: object, least: int, most: int | None = None) -> bool:
     return type(value) is int and least <= value and (most is None or value <= most)
 
 
+def _is_price(value: object) -> bool:
+    return value is None or _is_int(value, 0)
+
+
+def _are_extras(extras: Extras) -> bool:
+    codes = [extra.code for extra in extras]
+    return codes == sorted(set(codes)) and all(
+        isinstance(code, str) and _is_price(price) and _is_int(quantity, 1)
+        for code, price, quantity in extras
+    )
+
+
 FITS: dict[str, Callable[[Any], bool]] = {
-    "package": lambda package: isinstance(package.code, str) and _is_int(package.price, 0),
+    "package": lambda package: isinstance(package.code, str) and _is_price(package.price),
     "cycle": lambda cycle: cycle.kind in get_args(CycleKind) and _is_int(cycle.day, 1, 31),
     "mode": get_args(Mode).__contains__,
     "vip": lambda value: isinstance(value, bool),
@@ -160,5 +211,6 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "vat_exempt": lambda value: isinstance(value, bool),
     "status": get_args(Status).__contains__,
     "shown": get_args(Status).__contains__,
+    "extras": _are_extras,
 }
 """For each field, whether it can hold a value."""

@@ -5,7 +5,7 @@ the repository (`../shared/examples`), a test proves that they are the same file
 """
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from shared.ledger import commands as c
 from shared.ledger.money import minor, parts_per_million
 from shared.ledger.policy.policy import Policy, Staff, Tax
-from shared.ledger.terms import Cycle, Package
+from shared.ledger.policy.prices import Price, PriceList
+from shared.ledger.terms import Cycle, Extra, Package
 
 BESIDE = Path(__file__).parents[3] / "shared" / "examples"
 COPIED = Path(__file__).parent / "examples"
@@ -85,7 +86,14 @@ def policy_of(told: Mapping[str, Any], version: int = 1) -> Policy:
         for member in told.get("staff", ())
     }
     grace_days = told.get("billing", {}).get("grace_days", 10)
-    return Policy(version, taxes, MappingProxyType(staff), grace_days)
+    prices = PriceList(
+        Price(
+            price["code"], date.fromisoformat(price["from"]), minor(price["amount"]),
+            price.get("name"),
+        )
+        for price in told.get("price", ())
+    )  # fmt: skip
+    return Policy(version, taxes, MappingProxyType(staff), grace_days, prices)
 
 
 def content_of(command: Any, told: Mapping[str, Any]) -> Hashable:
@@ -118,6 +126,13 @@ def _signed_up(told: Mapping[str, Any], zone: ZoneInfo) -> c.SignedUp:
         told.get("vat_exempt", False),
         minor(told.get("opening_due", "0")),
         told.get("actor"),
+        told.get("username", told["customer_id"]),
+        _extras(told.get("extras", ())),
+        told.get("texting", True),
+        told.get("silent", False),
+        told.get("address"),
+        told.get("email"),
+        told.get("tax_id"),
     )
 
 
@@ -139,6 +154,14 @@ def _changed(told: Mapping[str, Any], zone: ZoneInfo) -> c.Changed:
         phone=told.get("phone"),
         language=told.get("language"),
         name=told.get("name"),
+        extras=_extras(told["extras"]) if "extras" in told else None,
+        until=_day(told.get("until")),
+        username=told.get("username"),
+        texting=told.get("texting"),
+        address=told.get("address"),
+        email=told.get("email"),
+        tax_id=told.get("tax_id"),
+        grace_until=_day(told.get("grace_until")),
     )
 
 
@@ -152,6 +175,7 @@ def _payment(told: Mapping[str, Any], zone: ZoneInfo) -> c.PaymentReceived:
         _local(told["received_at"], zone),
         told.get("reference"),
         told["actor"],
+        told.get("shared", False),
     )
 
 
@@ -176,6 +200,7 @@ def _adjustment(told: Mapping[str, Any], zone: ZoneInfo) -> c.AdjustmentMade:
         _local(told["made_at"], zone),
         told["actor"],
         told["reason"],
+        told.get("vat_exempt", False),
     )
 
 
@@ -249,7 +274,16 @@ READERS = {
 
 
 def _package(told: Mapping[str, Any]) -> Package:
-    return Package(told["code"], minor(told["price"]))
+    return Package(told["code"], _minor(told.get("price")))
+
+
+def _extras(told: Iterable[Mapping[str, Any]]) -> tuple[Extra, ...]:
+    extras = (Extra(e["code"], _minor(e.get("price")), e.get("quantity", 1)) for e in told)
+    return tuple(sorted(extras))
+
+
+def _minor(told: str | None) -> int | None:
+    return None if told is None else minor(told)
 
 
 def _cycle(told: Mapping[str, Any], joined_on: date | None) -> Cycle:

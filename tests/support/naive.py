@@ -36,6 +36,7 @@ from tests.support.naive_prices import (
 
 BILLS_PER_COMMAND_MAX = 36
 GAP_DAYS_MAX = 45
+AHEAD_DAYS_MAX = 366
 NEEDS = {
     c.DiscountGranted: "discount",
     c.AdjustmentMade: "adjust",
@@ -68,6 +69,7 @@ class Naive:
 
     def __init__(self, policy: Policy = NO_POLICY) -> None:
         self.policy = policy
+        self.policies = [NO_POLICY, *([policy] if policy.version else [])]
         self.business_date: date | None = None
         self.accounts: dict[str, Account] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -78,16 +80,22 @@ class Naive:
     def apply_policy(self, policy: Policy) -> None:
         """Take a new policy version into force; bills made so far keep theirs."""
         self.policy = policy
+        self.policies.append(policy)
 
-    def apply(self, command: Any, content: Hashable = None) -> Outcome:
-        """Judge one event. `content` decides sameness (by default the command itself)."""
+    def apply(
+        self, command: Any, content: Hashable = None, sent_on: date | None = None
+    ) -> Outcome:
+        """Judge one event. `content` decides sameness (by default the command itself); `sent_on` is
+        the day of its record's timestamp."""
         content = command if content is None else content
         command_id = command.command_id
         if command_id in self.contents:
             return DUPLICATE if self.contents[command_id] == content else CONFLICT
         self.contents[command_id] = content
         if isinstance(command, c.Ticked):
-            outcome = self._tick(command)
+            outcome = self._tick(command, sent_on)
+        elif (withdrawn := self._withdraw(command)) is not None:
+            outcome = withdrawn
         else:
             had_period = self._has_period(command.customer_id)
             outcome = self._judge(command)
@@ -109,6 +117,19 @@ class Naive:
         return account.statement() if account else []
 
     # -- the order of judgement ------------------------------------------------------------
+
+    def _withdraw(self, command: Any) -> Outcome | None:
+        """Take back the parked command that a cancellation names; None where it names none."""
+        if not isinstance(command, c.CancellationRequested):
+            return None
+        for waiting in self.parked.get(command.customer_id, []):
+            if waiting.command_id == command.cancels:
+                if not self._permitted(command):
+                    return Outcome("refused", "not_permitted")
+                self.parked[command.customer_id].remove(waiting)
+                self.outcomes[waiting.command_id] = Outcome("refused", "withdrawn")
+                return ACCEPTED
+        return None
 
     def _judge(self, command: Any) -> Outcome:
         account = self.accounts.get(command.customer_id)
@@ -143,6 +164,16 @@ class Naive:
                 needed.add("discount")
             if command.vat_exempt:
                 needed.add("vat_exempt")
+            if command.vip:
+                needed.add("vip")
+            if isinstance(command, c.SignedUp) and command.opening_due < 0:
+                needed.add("adjust")
+            if isinstance(command, c.Changed) and command.grace_until:
+                needed.add("grace")
+            if self.policy.prices and any(price is not None for _, price in _sold(command)):
+                needed.add("price")
+        if isinstance(command, c.AdjustmentMade) and command.vat_exempt:
+            needed.add("vat_exempt")
         member = self.policy.staff.get(command.actor) if command.actor else None
         return not needed or (member is not None and needed <= member.may)
 
@@ -171,16 +202,17 @@ class Naive:
 
     # -- billing ---------------------------------------------------------------------------
 
-    def _tick(self, tick: c.Ticked) -> Outcome:
+    def _tick(self, tick: c.Ticked, sent_on: date | None) -> Outcome:
         if month_of(tick.as_of) != tick.period:
             return Outcome("refused", "outside_period")
-        gap = (tick.as_of - self.business_date).days if self.business_date else 0
+        known = self.business_date or sent_on
+        gap = (tick.as_of - known).days if known else 0
         if gap > GAP_DAYS_MAX and not tick.allow_gap:
             return Outcome("refused", "gap_too_large")
         self.business_date = max(self.business_date or tick.as_of, tick.as_of)
         for customer_id, account in sorted(self.accounts.items()):
             had_period = self._has_period(customer_id)
-            self._bill_until(account, tick.as_of)
+            self._bill_until(account, tick.as_of, self.business_date)
             if self._has_period(customer_id) != had_period:
                 self._apply_parked(customer_id)
         return ACCEPTED
@@ -188,27 +220,29 @@ class Naive:
     def _today(self, day: date) -> date:
         return max(self.business_date or day, day)
 
-    def _bill_until(self, account: Account, day: date) -> int:
-        """Make every label whose bill day has come; return how many bills (not skip rows)."""
+    def _bill_until(self, account: Account, day: date, made_on: date) -> int:
+        """Make every label whose bill day has come, on the day `made_on`; return how many bills
+        (not skip rows)."""
         bills = 0
         while account.billed_through() <= day:
             starts = account.billed_through()
             if account.left_for_good_on(starts):
                 break
-            bills += self._make(account, self._whole_cycle_end(account, starts))
+            bills += self._make(account, self._whole_cycle_end(account, starts), made_on)
         return bills
 
     def _whole_cycle_end(self, account: Account, starts: date) -> date:
         return anchor_day(month_after(month_of(starts)), account.anchor_on(starts))
 
-    def _make(self, account: Account, ends: date) -> bool:
+    def _make(self, account: Account, ends: date, made_on: date) -> bool:
         """Make the next label up to a day; return whether it is a bill."""
         starts = account.billed_through()
         bill = self._priced(account, starts, ends, account.anchor_on(starts))
-        period = Period(month_of(starts), starts, ends, bill, [bill])
+        period = Period(month_of(starts), starts, ends, bill, made_on, bills=[bill])
         account.periods.append(period)
         kind = "skip" if bill.is_skip else "bill"
-        account.append(kind, f"bill/{account.signup.customer_id}/{period.label}", {period.label})
+        command_id = f"bill/{account.signup.customer_id}/{period.label}"
+        account.append(kind, command_id, {period.label}, made_on)
         return not bill.is_skip
 
     def _priced(self, account: Account, starts: date, ends: date, anchor: int) -> Bill:
@@ -226,8 +260,12 @@ class Naive:
         self._check_limit(event)
         if account is not None:
             raise Refused("already_signed_up")
-        opened = Account(event)
-        if self._bill_until(opened, self._today(event.signed_up_on)) > BILLS_PER_COMMAND_MAX:
+        opened = Account(event, self.policies)
+        self._check_prices(event)
+        self._check_username(event)
+        self._check_date(event.signed_up_on)
+        today = self._today(event.signed_up_on)
+        if self._bill_until(opened, today, today) > BILLS_PER_COMMAND_MAX:
             raise Refused("too_many_periods")
         self.accounts[event.customer_id] = opened
 
@@ -236,58 +274,77 @@ class Naive:
         if event.discount_ppm and limit is not None and event.discount_ppm > limit:
             raise Refused("over_limit")
 
+    def _check_prices(self, event: c.SignedUp | c.Changed) -> None:
+        if any(price is None and code not in self.policy.prices for code, price in _sold(event)):
+            raise Refused("unknown_price")
+
+    def _check_username(self, event: c.SignedUp | c.Changed) -> None:
+        for customer_id, account in self.accounts.items():
+            if customer_id != event.customer_id and account.username == event.username:
+                raise Refused("username_taken")
+
+    def _check_date(self, day: date) -> None:
+        if self.business_date and (day - self.business_date).days > AHEAD_DAYS_MAX:
+            raise Refused("gap_too_large")
+
     def _change(self, account: Account, event: c.Changed) -> None:
         self._check_limit(event)
         if event.effective_on < account.signup.joined_on:
             raise Refused("before_joining")
+        self._check_prices(event)
+        self._check_username(event)
+        self._check_date(event.changed_on)
         # Work on a copy where the bills could be too many: a refusal undoes them all.
         today = self._today(event.changed_on)
         may_fail = months_apart(month_of(account.billed_through()), month_of(today)) > 30
         work = _copy_of(account) if may_fail else account
-        bills = self._bill_until(work, today)
-        reaches_back = self._say(work, event)
-        if reaches_back:
-            self._prorate(work, event)
+        bills = self._bill_until(work, today, today)
+        self._say(work, event)
+        if any(value is not None for value in (event.package, event.extras, event.status)):
+            self._prorate(work, event, today)
         if self.business_date:
-            bills += self._bill_until(work, self.business_date)
+            bills += self._bill_until(work, self.business_date, today)
         if bills > BILLS_PER_COMMAND_MAX:
             assert may_fail
             raise Refused("too_many_periods")
         self.accounts[event.customer_id] = work
 
-    def _say(self, account: Account, event: c.Changed) -> bool:
-        """Take the change's word for each field it names; return whether charging reaches back."""
-        reaches_back = False
-        for name, by_default in (("package", True), ("status", event.status == "active")):
+    def _say(self, account: Account, event: c.Changed) -> None:
+        """Take the change's word for each field it names."""
+        day, until = event.effective_on, event.until or date.max
+        for name in ("package", "extras", "status"):
             value = getattr(event, name)
             if value is None:
                 continue
-            day = event.effective_on
-            if by_default if event.prorate is None else event.prorate:
-                reaches_back = True
-            elif account.periods:
-                day = max(day, account.billed_through())
-            getattr(account, name).say(day, value)
+            by_default = name != "status" or value == "active"
+            counts_from = day
+            if not (by_default if event.prorate is None else event.prorate):
+                later = [period.starts for period in account.periods if period.starts >= day]
+                counts_from = later[0] if later else max(day, account.billed_through())
+            getattr(account, name).say(counts_from, value, until)
         if event.status is not None:
-            account.shown.say(event.effective_on, event.status)
-        both = max(event.effective_on, event.changed_on)
+            account.shown.say(day, event.status, until)
+        both = max(day, event.changed_on)
         for name in ("cycle", "mode", "vip", "discount_ppm", "vat_exempt"):
             if getattr(event, name) is not None:
-                getattr(account, name).say(both, getattr(event, name))
-        for name in ("name", "phone", "language"):
+                getattr(account, name).say(both, getattr(event, name), until)
+        for name in ("name", "phone", "language", "texting", "address", "email", "tax_id"):
             if getattr(event, name) is not None:
-                getattr(account, name).say(event.effective_on, getattr(event, name))
-        return reaches_back
+                getattr(account, name).say(day, getattr(event, name), until)
+        account.username = event.username or account.username
+        account.grace_until = event.grace_until or account.grace_until
 
-    def _prorate(self, account: Account, event: c.Changed) -> None:
+    def _prorate(self, account: Account, event: c.Changed, today: date) -> None:
+        """Put the new charge on every period whose charge it changes. A change that does not reach
+        into a period changes none of its days, so all of them may be tried."""
         own = set()
         for period in account.periods:
-            if period.ends > event.effective_on and not period.is_cancelled():
+            if not period.is_cancelled():
                 priced = account.price(period.bill, period.starts, period.ends)
                 if priced[0] != period.bill.charge:
                     self._reprice(period, priced)
                     own.add(period.label)
-        account.append("proration", event.command_id, own)
+        account.append("proration", event.command_id, own, today)
 
     def _reprice(self, period: Period, priced: tuple[int, int, int, int]) -> None:
         """Put new figures on the period's bill; a skip row with an active day becomes a bill."""
@@ -297,22 +354,29 @@ class Naive:
 
     # -- payments topic --------------------------------------------------------------------
 
-    def _reference_used(self, paid_by: tuple[str, str] | None) -> bool:
+    def _reference_used(self, paid_by: tuple[str, str] | None, shared: bool) -> bool:
         if paid_by is None:
             return False
-        return any(
-            entry.live and entry.paid_by == paid_by
+        holders = [
+            entry
             for account in self.accounts.values()
             for _, entry in account.entries("payments")
-        )
+            if entry.live and entry.paid_by == paid_by
+        ]
+        return bool(holders) and not (shared and all(entry.shared for entry in holders))
 
     def _pay(self, account: Account, event: c.PaymentReceived) -> None:
-        paid_by = None if event.reference is None else (event.method, event.reference)
-        if self._reference_used(paid_by):
+        paid_by = None
+        if event.reference is not None and event.reference.strip():
+            paid_by = (event.method.strip().casefold(), event.reference.strip().casefold())
+        if self._reference_used(paid_by, event.shared):
             raise Refused("reference_already_used")
         period = account.posting_period(event.received_on)
-        period.payments.append(Entry(event.command_id, event.amount, paid_by=paid_by))
-        account.append("payment", event.command_id, {period.label})
+        entry = Entry(event.command_id, event.amount, paid_by=paid_by, shared=event.shared)
+        period.payments.append(entry)
+        account.append(
+            "payment", event.command_id, {period.label}, self._today(event.received_on)
+        )
 
     def _named_period(self, account: Account, label: str | None, day: date) -> Period:
         if label is None:
@@ -329,21 +393,35 @@ class Naive:
         row = period.row(0)
         if event.amount > row.billed:
             raise Refused("exceeds_bill")
-        live = period.bill.live_grants()
-        before = row.billed + sum(grant.amount for grant in live)
-        own = event.amount + sum(grant.amount for grant in live if grant.actor == event.actor)
-        limit = self._limit_ppm(event.actor)
-        if limit is not None and Fraction(own) > Fraction(before * limit, 1_000_000):
-            raise Refused("over_limit")
+        self._check_grant(period, event.actor, event.amount)
         vat = half_up(Fraction(event.amount * row.vat, row.billed))
         period.bill.grants.append(Grant(event.command_id, event.actor, event.amount, vat))
-        account.append("discount", event.command_id, {period.label})
+        account.append(
+            "discount", event.command_id, {period.label}, self._today(event.granted_on)
+        )
+
+    def _check_grant(self, period: Period, actor: str, amount: int) -> None:
+        """Refuse a grant that makes the actor's own on a bill more than they may grant."""
+        live = period.bill.live_grants()
+        before = period.row(0).billed + period.granted()[0]
+        own = amount + sum(grant.amount for grant in live if grant.actor == actor)
+        limit = self._limit_ppm(actor)
+        if limit is not None and Fraction(own) > Fraction(before * limit, 1_000_000):
+            raise Refused("over_limit")
 
     def _adjust(self, account: Account, event: c.AdjustmentMade) -> None:
         period = self._named_period(account, event.period, event.made_on)
-        vat = vat_on(event.amount, event.made_on, period.bill.exempt, self.policy)
+        bill = period.bill
+        if event.amount < 0 and period.has_standing_bill():
+            policy, day, exempt = bill.policy, period.starts, bill.exempt
+        else:
+            policy, day = self.policy, event.made_on
+            exempt = account.vat_exempt.on(day)
+        vat = vat_on(event.amount, day, exempt or event.vat_exempt, policy)
         period.adjustments.append(Entry(event.command_id, event.amount, vat))
-        account.append("adjustment", event.command_id, {period.label})
+        account.append(
+            "adjustment", event.command_id, {period.label}, self._today(event.made_on)
+        )
 
     def _refund(self, account: Account, event: c.RefundMade) -> None:
         of = None if event.payment_id is None else f"payment/{event.payment_id}"
@@ -356,26 +434,27 @@ class Naive:
         self._check_refund(account, event.amount, of)
         period = account.posting_period(event.refunded_on)
         period.refunds.append(Entry(event.command_id, event.amount, of=of))
-        account.append("refund", event.command_id, {period.label})
+        account.append("refund", event.command_id, {period.label}, self._today(event.refunded_on))
 
     def _check_refund(self, account: Account, amount: int, of: str | None) -> None:
         """Refuse a refund for which there is not the money, whether new or restored."""
         payments = [entry for _, entry in account.entries("payments") if entry.live]
         refunds = [entry for _, entry in account.entries("refunds") if entry.live]
-        if of is not None:
-            came_in = sum(entry.amount for entry in payments if entry.command_id == of)
-            if amount > came_in - sum(entry.amount for entry in refunds if entry.of == of):
-                raise Refused("exceeds_payment")
-            return
         came_in = sum(entry.amount for entry in payments) + max(0, -account.signup.opening_due)
         went_out = sum(entry.amount for entry in refunds)
-        if amount > -account.due() or amount > came_in - went_out:
+        if of is not None:
+            paid = sum(entry.amount for entry in payments if entry.command_id == of)
+            left = paid - sum(entry.amount for entry in refunds if entry.of == of)
+            if amount > left or amount > came_in - went_out:
+                raise Refused("exceeds_payment")
+        elif amount > -account.due() or amount > came_in - went_out:
             raise Refused("exceeds_credit")
 
     def _cancel(self, account: Account, event: c.CancellationRequested) -> None:
         done = self._undo(account, event) or self._reverse(account, event)
         account.cancellations[event.command_id] = done
-        account.append("reversal", event.command_id, {done.period.label}, event.cancels)
+        today = self._today(event.requested_on)
+        account.append("reversal", event.command_id, {done.period.label}, today, event.cancels)
 
     def _reverse(self, account: Account, event: c.CancellationRequested) -> Cancellation:
         """Cancel a bill, payment, discount, adjustment or refund."""
@@ -392,8 +471,13 @@ class Naive:
             if found is not None:
                 period, entry = found
                 refunds = [refund for _, refund in account.entries("refunds") if refund.live]
-                if entry.live and any(refund.of == event.cancels for refund in refunds):
-                    raise Refused("has_refunds")
+                if kind == "payments" and entry.live:
+                    others = [e for _, e in account.entries("payments") if e.live and e is not entry]
+                    came_in = sum(other.amount for other in others)
+                    came_in += max(0, -account.signup.opening_due)
+                    went_out = sum(refund.amount for refund in refunds)
+                    if went_out > came_in or any(each.of == event.cancels for each in refunds):
+                        raise Refused("has_refunds")
                 _kill(entry)
                 return Cancellation(entry, period, kind)
         raise Refused("unknown_target")
@@ -418,13 +502,14 @@ class Naive:
             raise Refused("already_cancelled")
         what = target.target
         if isinstance(what, Bill):
-            self._restore_bill(target, what)
+            self._restore_bill(account, target, what)
         elif isinstance(what, Grant):
             if not target.period.has_standing_bill() or what not in target.period.bill.grants:
                 raise Refused("superseded")
+            self._check_grant(target.period, what.actor, what.amount)
             what.live = True
         elif isinstance(what, Entry):
-            if self._reference_used(what.paid_by):
+            if self._reference_used(what.paid_by, what.shared):
                 raise Refused("reference_already_used")
             if target.kind == "refunds":
                 self._check_refund(account, what.amount, what.of)
@@ -434,8 +519,9 @@ class Naive:
         target.undone = True
         return Cancellation(target, target.period, "undo")
 
-    def _restore_bill(self, target: Cancellation, bill: Bill) -> None:
-        """Let a cancelled bill stand again, in the place of a skip row that was rebilled."""
+    def _restore_bill(self, account: Account, target: Cancellation, bill: Bill) -> None:
+        """Let a cancelled bill stand again, in the place of a skip row that was rebilled, priced
+        from what is known now."""
         if target.period.has_standing_bill():
             raise Refused("superseded")
         target.period.bill.stands = False
@@ -443,6 +529,7 @@ class Naive:
         target.period.bill = bill
         for grant in target.took:
             grant.live = True
+        self._reprice(target.period, account.price(bill, target.period.starts, target.period.ends))
 
     def _bill_up_to(self, account: Account, event: c.BillUpToSet) -> None:
         present, ends = account.billed_through(), event.up_to + ONE_DAY
@@ -459,10 +546,11 @@ class Naive:
         if months == 0:
             self._extend(account, event, ends)
         else:
+            today = self._today(event.set_on)
             for _ in range(months - 1):
                 starts = account.billed_through()
-                self._make(account, self._whole_cycle_end(account, starts))
-            self._make(account, ends)
+                self._make(account, self._whole_cycle_end(account, starts), today)
+            self._make(account, ends, today)
         cycle = account.cycle.on(ends)
         if cycle.kind == "custom" and anchor_day(month_of(ends), cycle.day) != ends:
             planned = account.cycle.days_after(ends)
@@ -473,9 +561,10 @@ class Naive:
         last = account.periods[-1]
         if last.is_cancelled():
             raise Refused("bill_cancelled")
+        day = max(self._today(event.set_on), last.ends)
         last.ends = ends
         self._reprice(last, account.price(last.bill, last.starts, ends))
-        account.append("extension", event.command_id, {last.label})
+        account.append("extension", event.command_id, {last.label}, day)
 
     def _rebill(self, account: Account, event: c.RebillRequested) -> None:
         period = account.period(event.period)
@@ -486,12 +575,19 @@ class Naive:
         bill = self._priced(account, period.starts, period.ends, period.bill.anchor)
         period.bills.append(bill)
         period.bill = bill
-        account.append("skip" if bill.is_skip else "bill", event.command_id, {period.label})
+        kind, today = "skip" if bill.is_skip else "bill", self._today(event.requested_on)
+        account.append(kind, event.command_id, {period.label}, today)
 
 
 def _copy_of(account: Account) -> Account:
-    policies = [bill.policy for period in account.periods for bill in period.bills]
-    return copy.deepcopy(account, {id(policy): policy for policy in policies})
+    policies = {id(policy): policy for policy in account.policies}
+    return copy.deepcopy(account, policies | {id(account.policies): account.policies})
+
+
+def _sold(event: c.SignedUp | c.Changed) -> list[tuple[str, int | None]]:
+    """Return (code, own price) of all that an event names."""
+    sold = [(event.package.code, event.package.price)] if event.package else []
+    return sold + [(extra.code, extra.price) for extra in event.extras or ()]
 
 
 def _kill(what: Grant | Entry) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from shared.ledger.commands import SignedUp
 from shared.ledger.policy.policy import Policy
-from tests.support.naive_prices import charge_for, percent_of, vat_on
+from tests.support.naive_prices import ONE_DAY, charge_for, listed_price, percent_of, vat_on
 
 KNOWN_FROM_THE_START = date.min
 
@@ -74,9 +74,10 @@ class Words:
         return self._winner(day).value
 
     def days_after(self, day: date) -> list[date]:
-        """Return the days after one on which a word not overruled since begins to count."""
-        starts = sorted({word.starts for word in self.said if word.starts > day})
-        return [start for start in starts if self._winner(start).starts == start]
+        """Return the days after one on which another word begins to count."""
+        edges = {edge for word in self.said for edge in (word.starts, word.until)}
+        later = sorted(edge for edge in edges if day < edge < date.max)
+        return [edge for edge in later if self._winner(edge) is not self._winner(edge - ONE_DAY)]
 
     def _winner(self, day: date) -> Word:
         for word in self.said[::-1]:
@@ -105,6 +106,7 @@ class Entry:
     vat: int = 0
     of: str | None = None
     paid_by: tuple[str, str] | None = None
+    shared: bool = False
     live: bool = True
 
 
@@ -135,6 +137,9 @@ class Period:
     starts: date
     ends: date
     bill: Bill
+    made_on: date
+    raised_on: date = date.min
+    """The day on which a line last raised what the period bills."""
     bills: list[Bill] = field(default_factory=list)
     payments: list[Entry] = field(default_factory=list)
     refunds: list[Entry] = field(default_factory=list)
@@ -146,6 +151,23 @@ class Period:
     def is_cancelled(self) -> bool:
         return not self.bill.stands
 
+    def asked_on(self) -> date:
+        return max(self.starts, self.made_on, self.raised_on)
+
+    def granted(self) -> tuple[int, int]:
+        """Return what the live granted discounts take, VAT included, and their VAT share: never
+        more than there is without them (contract §3)."""
+        grants = self.bill.live_grants() if self.bill.stands else []
+        if not grants:
+            return 0, 0
+        adjusted = [entry for entry in self.adjustments if entry.live]
+        vat = self.bill.vat + sum(entry.vat for entry in adjusted)
+        whole = self.bill.charge - self.bill.discount + sum(e.amount for e in adjusted) + vat
+        amount, share = sum(each.amount for each in grants), sum(each.vat for each in grants)
+        if amount > whole:
+            return (whole, vat) if whole > 0 else (0, 0)
+        return amount, min(share, vat)
+
     def row(self, previous_due: int) -> Row:
         """Sum the period's lists into its row of the statement."""
         adjusted = [entry for entry in self.adjustments if entry.live]
@@ -153,10 +175,10 @@ class Period:
         vat = sum(entry.vat for entry in adjusted)
         discount = 0
         if self.bill.stands:
-            grants = self.bill.live_grants()
+            amount, share = self.granted()
             charge += self.bill.charge
-            discount += self.bill.discount + sum(grant.amount - grant.vat for grant in grants)
-            vat += self.bill.vat - sum(grant.vat for grant in grants)
+            discount += self.bill.discount + amount - share
+            vat += self.bill.vat - share
         paid = sum(entry.amount for entry in self.payments if entry.live)
         paid -= sum(entry.amount for entry in self.refunds if entry.live)
         billed = charge - discount + vat
@@ -189,8 +211,17 @@ class Cancellation:
 class Account:
     """One customer: what was said about the terms, and the periods in order."""
 
-    def __init__(self, signup: SignedUp) -> None:
+    def __init__(self, signup: SignedUp, policies: list[Policy]) -> None:
         self.signup = signup
+        self.policies = policies
+        """The fleet's policy versions, oldest first; the list grows."""
+        self.username = signup.username
+        self.grace_until: date | None = None
+        self.extras = Words(signup.extras)
+        self.texting = Words(signup.texting)
+        self.address = Words(signup.address)
+        self.email = Words(signup.email)
+        self.tax_id = Words(signup.tax_id)
         self.periods: list[Period] = []
         self.lines: list[Line] = []
         self.cancellations: dict[str, Cancellation] = {}
@@ -248,12 +279,21 @@ class Account:
             starts,
             ends,
             bill.anchor,
-            lambda day: self.package.on(day).price,
+            lambda day: self.price_on(day, bill.policy.version),
             lambda day: self.status.on(day) == "active",
         )
         discount = percent_of(charge, bill.percent_ppm)
         vat = vat_on(charge - discount, starts, bill.exempt, bill.policy)
         return charge, discount, vat, active_days
+
+    def price_on(self, day: date, version: int) -> int:
+        """Return the price of a day, a cycle's: the package's and all extras'."""
+        sold = [(*self.package.on(day), 1), *self.extras.on(day)]
+        return sum(
+            quantity
+            * (listed_price(self.policies, version, code, day) if price is None else price)
+            for code, price, quantity in sold
+        )
 
     def entries(self, kind: str) -> Iterator[tuple[Period, Entry]]:
         """Yield every entry of a kind: payments, refunds or adjustments."""
@@ -262,18 +302,22 @@ class Account:
                 yield period, entry
 
     def append(
-        self, kind: str, command_id: str, own: set[str], reverses: str | None = None
+        self, kind: str, command_id: str, own: set[str], day: date, reverses: str | None = None
     ) -> None:
         """Append the lines by which the statement differs from what the lines say so far.
 
         `own` are the labels that the command touches itself; elsewhere only `previous_due`
-        may have moved, which makes a restatement.
+        may have moved, which makes a restatement. `day` is that of the lines.
         """
         heads = {line.period: line for line in self.lines}
         for row in self.statement():
             head = heads.get(row.period)
             if row.period in own:
                 line_kind, reversed_id = kind, reverses
+                if head is not None and row.billed > head.billed:
+                    period = self.period(row.period)
+                    assert period is not None
+                    period.raised_on = day
             else:
                 assert head is not None
                 assert head[6:11] == row[4:9], "only the command's own periods may change"

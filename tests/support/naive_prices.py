@@ -74,6 +74,16 @@ def charge_for(
     return half_up(exact), sum(days.values())
 
 
+def listed_price(policies: list[Policy], version: int, code: str, day: date) -> int:
+    """Return the price of a code on a day as a bill of a policy version reads it: of that version,
+    else of the first later one that has the code, else of the last earlier one (contract §3)."""
+    has = [policy for policy in policies if code in policy.prices]
+    chosen = next((policy for policy in has if policy.version >= version), has[-1])
+    entries = sorted(chosen.prices.by_code[code], key=lambda entry: entry.starts)
+    so_far = [entry for entry in entries if entry.starts <= day]
+    return (so_far[-1] if so_far else entries[0]).amount
+
+
 def percent_of(amount: int, ppm: int) -> int:
     return half_up(Fraction(amount * ppm, 1_000_000))
 

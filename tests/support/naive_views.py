@@ -33,6 +33,10 @@ class Customer(NamedTuple):
     due: int
     billed_through: date | None
     expires_on: date | None
+    username: str
+    package: str
+    price: int
+    texting: bool
 
 
 def settled(account: Account) -> tuple[int, list[int]]:
@@ -80,11 +84,12 @@ def expires_on(model: Naive, customer_id: str) -> date | None:
     day = account.billed_through()
     for period, row, paid in zip(account.periods, account.statement(), shares, strict=True):
         if paid < row.billed:
-            day = period.starts
+            day = period.asked_on()
             break
     if opening_open:
-        day = account.periods[0].starts
-    return day + timedelta(days=model.policy.grace_days)
+        day = account.periods[0].asked_on()
+    day += timedelta(days=model.policy.grace_days)
+    return max(day, account.grace_until or day)
 
 
 class _Terms(NamedTuple):
@@ -95,11 +100,15 @@ class _Terms(NamedTuple):
     cycle_day: int
     vip: bool
     status: str
+    package: str
+    price: int
+    texting: bool
 
 
 def _on(model: Naive, account: Account) -> _Terms:
     """Return the terms in force on the business date; before the first tick, the signup's."""
     signup, day = account.signup, model.business_date
+    version = model.policy.version
     if day is None:
         cycle, anchor_on = signup.cycle, date.min
         return _Terms(
@@ -109,8 +118,12 @@ def _on(model: Naive, account: Account) -> _Terms:
             cycle.kind,
             account.anchor_on(anchor_on),
             signup.vip,
-            "active",
+            "active" if account.periods else "pending",
+            signup.package.code,
+            account.price_on(date.min, version),
+            signup.texting,
         )
+    status = account.shown.on(day)
     return _Terms(
         account.name.on(day),
         account.phone.on(day),
@@ -118,7 +131,10 @@ def _on(model: Naive, account: Account) -> _Terms:
         account.cycle.on(day).kind,
         account.anchor_on(day),
         account.vip.on(day),
-        account.shown.on(day),
+        "pending" if status == "active" and not account.periods else status,
+        account.package.on(day).code,
+        account.price_on(day, version),
+        account.texting.on(day),
     )
 
 
@@ -126,12 +142,17 @@ def customer(model: Naive, customer_id: str) -> Customer:
     """Return the customer's row of `report.customer`."""
     account = model.accounts[customer_id]
     terms = _on(model, account)
+    *until_status, package, price, texting = terms
     return Customer(
         customer_id,
-        *terms,
+        *until_status,
         account.due(),
         account.billed_through() if account.periods else None,
         expires_on(model, customer_id),
+        account.username,
+        package,
+        price,
+        texting,
     )
 
 

@@ -9,22 +9,30 @@ do, and makes them anew from what the book would hold, only as far back as `reac
 """
 
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shared.ledger.account import BEGINNING, Account, Contact, Head
 from shared.ledger.arrival import Arrival
-from shared.ledger.commands import Command, PaymentReceived, RefundMade, SignedUp, Ticked
+from shared.ledger.commands import (
+    CancellationRequested,
+    Command,
+    PaymentReceived,
+    RefundMade,
+    SignedUp,
+    Ticked,
+)
 from shared.ledger.decide import judge_tick
 from shared.ledger.fold import Fold, Seen
 from shared.ledger.line import Line
 from shared.ledger.period import label_of
-from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
 from shared.ledger.posting import Posting
-from shared.ledger.reach import WHOLE, Reach, reach, references_asked
+from shared.ledger.reach import WHOLE, Reach, reach, references_asked, usernames_asked
 from shared.ledger.reasons import FirstOutcome
+from shared.ledger.references import Held, Reference
 from shared.ledger.terms import decode, encode
 from shared.ledger.world import World
 from tests.support.naive import ACCEPTED, CONFLICT, DUPLICATE, Outcome
@@ -38,12 +46,13 @@ class Rules(Books):
     """A whole fleet in memory: apply commands in order, read what came of them."""
 
     def __init__(self, policy: Policy = NO_POLICY) -> None:
-        self.policies = {NO_POLICY.version: NO_POLICY, policy.version: policy}
-        self.policy = policy
+        self.policies: dict[int, Policy] = {NO_POLICY.version: NO_POLICY}
+        self.apply_policy(policy)
         self.business_date: date | None = None
         self.batches = 0
         self.accounts: dict[str, Account] = {}
-        self.references: dict[tuple[str, str], str] = {}
+        self.references: dict[Reference, Held] = {}
+        self.usernames: dict[str, str] = {}
         self.seen: dict[str, Seen] = {}
         self.parked: dict[str, list[Arrival[Command]]] = {}
         self.stored: dict[str, list[Line]] = {}
@@ -51,14 +60,17 @@ class Rules(Books):
 
     def apply_policy(self, policy: Policy) -> None:
         """Take a new policy version into force; bills made so far keep theirs."""
-        self.policy = policy
-        self.policies[policy.version] = policy
+        self.policies = dict(read_together({**self.policies, policy.version: policy}))
+        self.policy = self.policies[policy.version]
 
-    def apply(self, command: Any, content: Hashable = None) -> Outcome:
-        """Judge one event. `content` decides sameness (by default the command itself)."""
+    def apply(
+        self, command: Any, content: Hashable = None, sent_on: date | None = None
+    ) -> Outcome:
+        """Judge one event. `content` decides sameness (by default the command itself); `sent_on` is
+        the day of its record's timestamp."""
         said = json.dumps(repr(command if content is None else content))
         if isinstance(command, Ticked):
-            return self._tick(command, said)
+            return self._tick(command, said, sent_on)
         return self.take([Arrival(type(command).__name__, command, said)])[0]
 
     def take(self, arrivals: Sequence[Arrival[Command]]) -> list[Outcome]:
@@ -82,11 +94,11 @@ class Rules(Books):
 
     # -- what the coordinator and a page of a bill run do ------------------------------------
 
-    def _tick(self, tick: Ticked, content: str) -> Outcome:
+    def _tick(self, tick: Ticked, content: str, sent_on: date | None) -> Outcome:
         first = self.seen.get(tick.command_id)
         if first is not None:
             return DUPLICATE if first.content == content else CONFLICT
-        reason = judge_tick(tick, self.business_date)
+        reason = judge_tick(tick, self.business_date, sent_on)
         outcome: FirstOutcome = "accepted" if reason is None else "refused"
         self.seen[tick.command_id] = Seen("Ticked", content, outcome, reason)
         if reason is None:
@@ -107,6 +119,7 @@ class Rules(Books):
             self.policy,
             self.policies,
             self.references,
+            self.usernames,
         )
 
     def _fold(self, arrivals: Sequence[Arrival[Command]]) -> Fold:
@@ -148,7 +161,9 @@ class StoredRules(Rules):
             if customer_id in self.kept:
                 fold.accounts[customer_id] = self.load(customer_id, wanted)
             account = fold.accounts.get(customer_id)
-            if customer_id in signed_up or (account is not None and account.head is None):
+            may_withdraw = any(isinstance(a.command, CancellationRequested) for a in arrivals)
+            new = account is not None and account.head is None
+            if customer_id in signed_up or new or may_withdraw:
                 fold.parked[customer_id] = list(self.parked.get(customer_id, ()))
         waiting = [each for parked in fold.parked.values() for each in parked]
         self._hold(fold, [*arrivals, *waiting])
@@ -172,6 +187,9 @@ class StoredRules(Rules):
         asked = references_asked(arrivals, fold.accounts.values())
         held = {key: self.references[key] for key in asked if key in self.references}
         fold.world.references = held
+        asked = usernames_asked(arrivals)
+        names = {name: self.usernames[name] for name in asked if name in self.usernames}
+        fold.world.usernames = names
 
     def _seen(self, command_ids: Iterable[str]) -> dict[str, Seen]:
         return {each: self.seen[each] for each in command_ids if each in self.seen}
@@ -220,11 +238,12 @@ class StoredRules(Rules):
             if line.kind in POSTINGS and line.period >= since:
                 told = self.paid.get(line.command_id) if line.kind != "reversal" else None
                 payment = method = reference = None
+                shared = False
                 if isinstance(told, RefundMade) and told.payment_id is not None:
                     payment = f"payment/{told.payment_id}"
                 elif isinstance(told, PaymentReceived):
-                    method, reference = told.method, told.reference
-                yield Posting(line, before[line.period], payment, method, reference)
+                    method, reference, shared = told.method, told.reference, told.shared
+                yield Posting(line, before[line.period], payment, method, reference, shared)
             before[line.period] = line
 
     def _save(self, fold: Fold) -> None:
@@ -247,14 +266,20 @@ class StoredRules(Rules):
                 waiting.remove(arrival)
             if isinstance(arrival.command, PaymentReceived | RefundMade):
                 self.paid[arrival.command_id] = arrival.command
-        for key, payment in fold.claims.items():
-            if payment is None:
-                self.references.pop(key, None)
-            else:
-                self.references[key] = payment
+        _take_over(self.references, fold.references, fold.world.references)
+        _take_over(self.usernames, fold.usernames, fold.world.usernames)
         self.accounts |= {
             customer_id: self.load(customer_id, WHOLE) for customer_id in fold.accounts
         }
+
+
+def _take_over(kept: dict[Any, Any], touched: Mapping[Any, Any], now: Mapping[Any, Any]) -> None:
+    """Keep who holds the names that a batch touched, as they stood before it."""
+    for key, before in touched.items():
+        assert kept.get(key) == before
+        kept.pop(key, None)
+        if key in now:
+            kept[key] = now[key]
 
 
 def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, cast
 
 from shared.ledger.account import Account
 from shared.ledger.line import Line
-from shared.ledger.policy.policy import Policy
+from shared.ledger.charge import cycle_price
+from shared.ledger.policy.policy import Policy, read_together
 from shared.ledger.terms import Timeline, value_on
 from tests.support.naive import Naive
 from tests.support.naive_account import Row
@@ -29,6 +30,7 @@ class Books:
 
     accounts: Mapping[str, Account]
     policy: Policy
+    policies: Mapping[int, Policy]
     business_date: date | None
 
     def statement(self, customer_id: str) -> list[Row]:
@@ -74,10 +76,15 @@ class _Signup(NamedTuple):
     mode: str
     cycle: Any
     vip: bool
+    package: Any
+    texting: bool
 
 
 class _Period(NamedTuple):
     line: Line
+
+    def asked_on(self) -> date:
+        return self.line.asked_on
 
     @property
     def starts(self) -> date:
@@ -103,6 +110,10 @@ class _Account:
         self.name, self.phone = _Words(account.contact.name), _Words(account.contact.phone)
         self.mode, self.cycle, self.vip = _Words(terms.mode), _Words(terms.cycle), _Words(terms.vip)
         self.status, self.shown = _Words(terms.status), _Words(terms.shown)
+        self.package, self.texting = _Words(terms.package), _Words(account.contact.texting)
+        self.username = account.contact.username
+        self.grace_until = account.contact.grace_until
+        self._policies = books.policies
         first = date.min
         self.signup = _Signup(
             account.opening_due,
@@ -111,6 +122,8 @@ class _Account:
             self.mode.on(first),
             self.cycle.on(first),
             self.vip.on(first),
+            self.package.on(first),
+            self.texting.on(first),
         )
 
     def statement(self) -> list[Row]:
@@ -125,6 +138,10 @@ class _Account:
     def anchor_on(self, day: date) -> int:
         anchor: int = self.cycle.on(day).day
         return anchor
+
+    def price_on(self, day: date, version: int) -> int:
+        terms, prices = self._account.terms, read_together(self._policies)[version].price_list
+        return cycle_price(value_on(terms.package, day), value_on(terms.extras, day), prices, day)
 
     def left_for_good_on(self, day: date) -> bool:
         return self._account.terms.left_for_good_on(day)

@@ -28,9 +28,10 @@ def on_bill_up_to(account: Account, event: BillUpToSet, world: World) -> None:
     if label_of(ends) == label_of(opened):
         _extend(account, event, ends, world)
     else:
+        made_on = max(world.business_date, event.set_on)
         for _ in starts[1:]:
-            account.bill_next(world, event.actor)
-        account.bill_next(world, event.actor, ends)
+            account.bill_next(world, made_on, event.actor)
+        account.bill_next(world, made_on, event.actor, ends)
     move_anchor(account, ends)
 
 
@@ -50,7 +51,9 @@ def _extend(account: Account, event: BillUpToSet, ends: date, world: World) -> N
     if line.cancelled:
         raise Refused("bill_cancelled")
     bill = reprice(account.terms, line, world.policies[line.bill_policy_version], ends)
-    by = By(event.command_id, event.set_on, event.actor)
+    # The longer days are asked for when they begin, not when they were agreed (contract §6).
+    asked_on = max(event.set_on, line.coverage_to)
+    by = By(event.command_id, event.set_on, event.actor, event_on=asked_on)
     account.post("extension", by, {index: account.recurring(index, bill)}, world)
 
 

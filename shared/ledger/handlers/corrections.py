@@ -2,10 +2,21 @@
 
 from typing import Any
 
-from shared.ledger.account import Account
+from shared.ledger.account import Account, Claim
+from shared.ledger.charge import reprice
 from shared.ledger.commands import CancellationRequested
 from shared.ledger.errors import Refused
-from shared.ledger.handlers.money import adjust, adjusted, check_credit, grant, granted, refunded
+from shared.ledger.handlers.money import (
+    adjust,
+    adjusted,
+    came_in,
+    check_credit,
+    check_limit,
+    claim_reference,
+    give,
+    refunded,
+)
+from shared.ledger.line import Line
 from shared.ledger.posting import By, Posting
 from shared.ledger.world import World
 
@@ -46,6 +57,8 @@ def _without_bill(account: Account, target: str) -> tuple[int, dict[str, Any]]:
         "vat": line.adjusted_vat,
         "granted_discount": 0,
         "granted_vat": 0,
+        "gifts": 0,
+        "gifts_vat": 0,
         "standing": False,
     }
 
@@ -59,20 +72,19 @@ def _opposite(account: Account, index: int, target: Posting) -> dict[str, Any]:
     if cancelled:
         raise Refused("already_cancelled")
     if target.line.kind == "discount":
-        discount, vat = granted(target)
-        return grant(line, -discount, -vat)
+        return give(line, -target.gifts, -target.gifts_vat)
     if target.line.kind == "adjustment":
         return adjust(line, -adjusted(target)[0], -adjusted(target)[1])
     if target.line.kind == "payment":
-        if refunded(account, command_id):
+        if refunded(account, command_id) or target.paid > came_in(account):
             raise Refused("has_refunds")
-        if target.method is not None and target.reference is not None:
-            account.claims.append(((target.method, target.reference), None))
+        if target.key is not None:
+            account.claims.append(Claim(target.key, command_id, taken=False))
     return {"paid": line.paid - target.paid}
 
 
 def _undo(account: Account, index: int, reversal: Posting, world: World) -> dict[str, Any]:
-    """Cancel a cancellation: restore what it took back as it was, not re-priced."""
+    """Cancel a cancellation: restore what it took back as it was; a bill is priced anew."""
     line, target = account.periods[index], reversal.line.reverses
     assert target is not None
     if target.startswith("cancellation/"):
@@ -80,36 +92,36 @@ def _undo(account: Account, index: int, reversal: Posting, world: World) -> dict
     if any(p.line.reverses == reversal.line.command_id for p in account.postings or ()):
         raise Refused("already_cancelled")
     if target.startswith("bill/"):
-        return _with_bill(line, reversal)
+        return _with_bill(account, line, reversal, world)
     original = account.posting(target)
     assert original is not None
     if original.line.kind == "discount":
         if not _counts(original, line):
             raise Refused("superseded")
-        discount, vat = granted(reversal)
-        return grant(line, -discount, -vat)
+        check_limit(account, index, original.line.actor, original.gifts, world)
+        return give(line, -reversal.gifts, -reversal.gifts_vat)
     if original.line.kind == "adjustment":
         return adjust(line, -adjusted(reversal)[0], -adjusted(reversal)[1])
     if original.line.kind == "refund":
         _check_refund_fits(account, original)
-    elif original.method is not None and original.reference is not None:
-        if (original.method, original.reference) in world.references:
-            raise Refused("reference_already_used")
-        account.claims.append(((original.method, original.reference), target))
+    elif original.key is not None:
+        claim_reference(account, original.key, target, original.shared, world)
     return {"paid": line.paid - reversal.paid}
 
 
-def _with_bill(line: Any, reversal: Posting) -> dict[str, Any]:
-    """Put a cancelled bill back, with its discounts and the terms frozen in it."""
+def _with_bill(account: Account, line: Line, reversal: Posting, world: World) -> dict[str, Any]:
+    """Put a cancelled bill back, with its granted discounts and the terms frozen in it, priced anew
+    from the prices and statuses known now: a change made meanwhile counts."""
     if line.standing:
         raise Refused("superseded")
     taken = reversal.before
+    bill = reprice(account.terms, taken, world.policies[taken.bill_policy_version])
     return {
-        "charge": taken.charge - taken.adjusted_charge + line.adjusted_charge,
-        "discount": taken.discount,
-        "vat": taken.vat - taken.adjusted_vat + line.adjusted_vat,
-        "granted_discount": taken.granted_discount,
-        "granted_vat": taken.granted_vat,
+        "charge": bill.charge + line.adjusted_charge,
+        "discount": bill.discount,
+        "vat": bill.vat + line.adjusted_vat,
+        "gifts": taken.gifts,
+        "gifts_vat": taken.gifts_vat,
         "anchor_day": taken.anchor_day,
         "discount_ppm": taken.discount_ppm,
         "vat_exempt": taken.vat_exempt,
@@ -129,7 +141,7 @@ def _check_refund_fits(account: Account, refund: Posting) -> None:
     payment = account.posting(refund.payment)
     assert payment is not None
     left = payment.paid - refunded(account, refund.payment)
-    if account.reversals_of(refund.payment) or amount > left:
+    if account.reversals_of(refund.payment) or amount > min(left, came_in(account)):
         raise Refused("exceeds_payment")
 
 

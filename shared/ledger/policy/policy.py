@@ -1,16 +1,21 @@
-"""One version of the policy: taxes, permissions of staff, days of grace (contract §5)."""
+"""One version of the policy: taxes, prices, permissions of staff, days of grace (contract §5)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
 from typing import NamedTuple
 
 from shared.ledger.money import share
+from shared.ledger.policy.prices import NO_PRICES, PriceList, lists_as_read
 
 PERMISSIONS = frozenset(
-    {"discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"}
-)
+    {
+        "discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill", "price",
+        "vip", "grace", "tick",
+    }
+)  # fmt: skip
+"""What staff may do. `tick` is a right of the console and the door alone (contract §13)."""
 
 GRACE_DAYS = 10
 """The days of grace where no policy says otherwise (contract §5)."""
@@ -36,14 +41,36 @@ class Staff(NamedTuple):
     discount_ppm_max: int | None = None
 
 
+class Seller(NamedTuple):
+    """Who sells, as documents print it."""
+
+    name: str | None = None
+    address: str | None = None
+    tax_id: str | None = None
+    phone: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One version of the policy. Version 0 is the empty one: no tax, no staff."""
+    """One version of the policy. Version 0 is the empty one: no tax, no staff, no price list.
+
+    `prices` is the version's own list. `listed` is the list as the version's bills read it, with
+    the codes that it lacks taken from other versions; None where no other version is known.
+    """
 
     version: int = 0
     taxes: tuple[Tax, ...] = ()
     staff: MappingProxyType[str, Staff] = field(default_factory=lambda: MappingProxyType({}))
     grace_days: int = GRACE_DAYS
+    prices: PriceList = NO_PRICES
+    seller: Seller = Seller()
+    document_prefix: str = ""
+    listed: PriceList | None = None
+
+    @property
+    def price_list(self) -> PriceList:
+        """The price list that the version's bills read."""
+        return self.prices if self.listed is None else self.listed
 
     def permits(self, actor: str | None, permission: str) -> bool:
         return actor is not None and actor in self.staff and permission in self.staff[actor].may
@@ -74,3 +101,14 @@ class Policy:
 
 
 NO_POLICY = Policy()
+
+
+def read_together(policies: Mapping[int, Policy]) -> Mapping[int, Policy]:
+    """Return policy versions that know one another's prices (`Policy.listed`)."""
+    if not any(policy.prices for policy in policies.values()):
+        return policies
+    lists = lists_as_read({version: policy.prices for version, policy in policies.items()})
+    return {
+        version: policy if policy.listed == lists[version] else replace(policy, listed=lists[version])
+        for version, policy in policies.items()
+    }
