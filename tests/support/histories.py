@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from shared.ledger import commands as c
 from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff, Tax
-from shared.ledger.terms import Cycle, Package
+from shared.ledger.policy.prices import NO_PRICES, Price, PriceList
+from shared.ledger.terms import Cycle, Extra, Extras, Package
 from tests.support.naive import Naive, Outcome
 from tests.support.naive_account import Account, Period
 from tests.support.naive_prices import anchor_day, month_after, month_of
@@ -26,6 +27,8 @@ STARTS = date(2025, 11, 20)
 PRICES = (100_000, 80_000, 150_000, 99_999, 33_333, 1, 0)
 ANCHORS = (1, 5, 10, 15, 20, 28, 29, 30, 31)
 PERCENTS = (0, 0, 50_000, 100_000, 125_000, 1_000_000)
+REFERENCES = ("r1", "R1 ", "r2", "r3", " ")
+USERNAMES = ("c-1", "c-2", "ana", "bob")
 LABELS_UNKNOWN = ("2019-03", "2099-12")
 
 SD = Tax("SD", 100_000, date(2025, 1, 9), None)
@@ -38,6 +41,20 @@ TAXES: tuple[tuple[Tax, ...], ...] = (
     (SD, VAT_OLD, VAT_NEW),
     (SD, VAT_NEW._replace(ends=date(2026, 4, 1)), VAT_LATER),
 )
+LISTS = (
+    NO_PRICES,
+    PriceList([Price("l-1", date(2025, 6, 1), 100_000), Price("l-1", date(2026, 2, 10), 110_000)]),
+    PriceList(
+        [
+            Price("l-1", date(2026, 1, 1), 90_000, "Home"),
+            Price("l-2", date(2026, 1, 1), 150_000),
+            Price("l-2", date(2026, 3, 1), 140_050),
+            Price("ip", date(2025, 1, 1), 20_000, "Address"),
+            Price("ip", date(2026, 2, 15), 25_000),
+        ]
+    ),
+)
+EXTRA_CODES = ("ip", "tv")
 STAFF = {
     "boss": Staff(PERMISSIONS),
     "lead": Staff(PERMISSIONS, 200_000),
@@ -152,6 +169,7 @@ class Maker:
             self.random.choice(TAXES),
             MappingProxyType(staff),
             self.random.choice((0, 5, 10)),
+            self.random.choice(LISTS),
         )
         self.model.apply_policy(policy)
         return policy
@@ -184,6 +202,11 @@ class Maker:
                 self._chance(0.1),
                 self.random.choice((0, 0, 0, 25_000, -40_000)),
                 self._actor(),
+                self._username() if self._chance(0.2) else customer_id,
+                self._extras() if self._chance(0.4) else (),
+                self._chance(0.9),
+                self._chance(0.1),
+                "Road 1" if self._chance(0.2) else None,
             )
         )
 
@@ -204,8 +227,11 @@ class Maker:
     def change(self) -> Any:
         account = self._account()
         fields = self.random.choices(
-            ("package", "status", "cycle", "mode", "vip", "discount_ppm", "vat_exempt", "phone"),
-            weights=(8, 12, 4, 1, 1, 3, 2, 1),
+            (
+                "package", "extras", "status", "cycle", "mode", "vip", "discount_ppm",
+                "vat_exempt", "phone", "username", "texting", "address", "grace_until",
+            ),
+            weights=(8, 4, 12, 4, 1, 1, 3, 2, 1, 2, 1, 1, 1),
             k=self.random.choice((1, 1, 1, 2)),
         )
         values: dict[str, Any] = {
@@ -217,15 +243,24 @@ class Maker:
             "discount_ppm": self.random.choice(PERCENTS),
             "vat_exempt": self._chance(0.5),
             "phone": "+8801711000002",
+            "extras": self._extras(),
+            "username": self._username(),
+            "texting": self._chance(0.5),
+            "address": f"Road {self.random.randint(1, 9)}",
+            "grace_until": self._day(-10, 40),
         }
         changed_on = self._day(-5, 5)
         if self._chance(0.03):
-            changed_on += timedelta(days=self.random.choice((70, 1300)))
+            changed_on += timedelta(days=self.random.choice((70, 360, 1300)))
+        effective_on = changed_on + timedelta(days=self._either((0, 0), (-75, 45)))
+        if self._chance(0.25):
+            values["until"] = effective_on + timedelta(days=self.random.choice((1, 9, 31, 70)))
+            fields.append("until")
         return self._play(
             c.Changed(
                 self._id("change"),
                 self._customer(account),
-                changed_on + timedelta(days=self._either((0, 0), (-75, 45))),
+                effective_on,
                 changed_on,
                 self._actor(),
                 self.random.choice((None, None, True, False)),
@@ -244,8 +279,9 @@ class Maker:
                 self.random.choice(("cash", "bkash")),
                 self.random.choice(("online", "field")),
                 self._day(-60, 5),
-                self.random.choice(("r1", "r2", "r3")) if self._chance(0.35) else None,
+                self.random.choice(REFERENCES) if self._chance(0.35) else None,
                 "field-1",
+                self._chance(0.4),
             )
         )
 
@@ -278,6 +314,7 @@ class Maker:
                 self._day(-60, 5),
                 self._actor(),
                 "router",
+                self._chance(0.15),
             )
         )
 
@@ -307,11 +344,16 @@ class Maker:
 
     def cancellation(self) -> Any:
         account = self._account()
+        target, customer_id = self._target(account), self._customer(account)
+        waiting = [each for parked in self.model.parked.values() for each in parked]
+        for each in waiting:
+            if each.command_id == target:
+                customer_id = each.customer_id
         return self._play(
             c.CancellationRequested(
                 self._id("cancellation"),
-                self._customer(account),
-                self._target(account),
+                customer_id,
+                target,
                 self._day(-5, 5),
                 self._actor(),
                 "mistake",
@@ -407,8 +449,20 @@ class Maker:
         return self.random.choice(accounts) if accounts and self._chance(0.95) else None
 
     def _package(self) -> Package:
+        if self._chance(0.3):
+            return Package(self.random.choice(("l-1", "l-1", "l-2", "l-9")), None)
         price = self.random.choices(PRICES, weights=(6, 6, 6, 6, 6, 1, 1))[0]
         return Package(f"p-{price}", price)
+
+    def _extras(self) -> Extras:
+        codes = [code for code in EXTRA_CODES if self._chance(0.5)]
+        return tuple(
+            Extra(code, self.random.choice((None, 5_000, 12_345)), self.random.choice((1, 1, 3)))
+            for code in sorted(codes)
+        )
+
+    def _username(self) -> str:
+        return self.random.choice(USERNAMES)
 
     def _cycle(self, joined_on: date) -> Cycle:
         kind = self.random.choice(("start_of_month", "anniversary", "custom"))
@@ -424,6 +478,9 @@ class Maker:
 
     def _target(self, account: Account | None) -> str:
         """Return something to cancel: live, cancelled before, an undo, or nothing at all."""
+        waiting = [each for each in self.model.parked.values() if each]
+        if waiting and self._chance(0.3):
+            return str(self.random.choice(self.random.choice(waiting)).command_id)
         if account is None or not account.periods or self._chance(0.05):
             return self.random.choice(["payment/none", "bill/c-9/2026-01", *self._ids()])
         if account.cancellations and self._chance(0.4):
