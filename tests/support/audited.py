@@ -1,10 +1,10 @@
 """Rules that remember what the book would: each command's outcome, and when."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from shared.ledger.audit.asked import Asked, Days, InTime
+from shared.ledger.audit.asked import Asked, Days, InTime, PolicyVersions
 from shared.ledger.audit.closing import Opened
 from shared.ledger.audit.customer import Common, Kept, fault_of
 from shared.ledger.audit.fault import Fault
@@ -46,15 +46,15 @@ class Recorded(Rules):
         world.recorded_at = self.now
         return world
 
-    def apply(self, command: Any, content: Any = None) -> Outcome:
+    def apply(self, command: Any, content: Any = None, sent_on: date | None = None) -> Outcome:
         if isinstance(command, Ticked):
             self.batches += 1
             at = self.now
-            outcome = super().apply(command, content)
+            outcome = super().apply(command, content, sent_on)
             if outcome == ACCEPTED:
                 self.ticks.append((at, command.as_of))
             return outcome
-        return super().apply(command, content)
+        return super().apply(command, content, sent_on)
 
     def _save(self, fold: Fold) -> None:
         super()._save(fold)
@@ -75,7 +75,8 @@ class Recorded(Rules):
 
     def common(self) -> Common:
         days = Days(self.ticks, self.business_date if self.ticks else None)
-        return Common(self.policies, InTime(NO_POLICY, self.versions), days)
+        versions = [(at, self.policies[each.version]) for at, each in self.versions]
+        return Common(PolicyVersions(self.policies), InTime(NO_POLICY, versions), days)
 
     def kept_of(
         self,

@@ -299,9 +299,9 @@ class Naive:
         may_fail = months_apart(month_of(account.billed_through()), month_of(today)) > 30
         work = _copy_of(account) if may_fail else account
         bills = self._bill_until(work, today, today)
-        self._say(work, event)
-        if any(value is not None for value in (event.package, event.extras, event.status)):
-            self._prorate(work, event, today)
+        counts_from = self._say(work, event)
+        if counts_from:
+            self._prorate(work, event, min(counts_from), today)
         if self.business_date:
             bills += self._bill_until(work, self.business_date, today)
         if bills > BILLS_PER_COMMAND_MAX:
@@ -309,8 +309,10 @@ class Naive:
             raise Refused("too_many_periods")
         self.accounts[event.customer_id] = work
 
-    def _say(self, account: Account, event: c.Changed) -> None:
-        """Take the change's word for each field it names."""
+    def _say(self, account: Account, event: c.Changed) -> list[date]:
+        """Take the change's word for each field it names; return the days from which those count
+        that are charged by the day."""
+        days = []
         day, until = event.effective_on, event.until or date.max
         for name in ("package", "extras", "status"):
             value = getattr(event, name)
@@ -322,6 +324,7 @@ class Naive:
                 later = [period.starts for period in account.periods if period.starts >= day]
                 counts_from = later[0] if later else max(day, account.billed_through())
             getattr(account, name).say(counts_from, value, until)
+            days.append(counts_from)
         if event.status is not None:
             account.shown.say(day, event.status, until)
         both = max(day, event.changed_on)
@@ -333,13 +336,13 @@ class Naive:
                 getattr(account, name).say(day, getattr(event, name), until)
         account.username = event.username or account.username
         account.grace_until = event.grace_until or account.grace_until
+        return days
 
-    def _prorate(self, account: Account, event: c.Changed, today: date) -> None:
-        """Put the new charge on every period whose charge it changes. A change that does not reach
-        into a period changes none of its days, so all of them may be tried."""
+    def _prorate(self, account: Account, event: c.Changed, day: date, today: date) -> None:
+        """Put the new charge on every period that ends after a day, where it differs."""
         own = set()
         for period in account.periods:
-            if not period.is_cancelled():
+            if period.ends > day and not period.is_cancelled():
                 priced = account.price(period.bill, period.starts, period.ends)
                 if priced[0] != period.bill.charge:
                     self._reprice(period, priced)

@@ -46,8 +46,8 @@ class Rules(Books):
     """A whole fleet in memory: apply commands in order, read what came of them."""
 
     def __init__(self, policy: Policy = NO_POLICY) -> None:
-        self.policies: dict[int, Policy] = {NO_POLICY.version: NO_POLICY}
-        self.apply_policy(policy)
+        self.policies = dict(read_together({NO_POLICY.version: NO_POLICY, policy.version: policy}))
+        self.policy = self.policies[policy.version]
         self.business_date: date | None = None
         self.batches = 0
         self.accounts: dict[str, Account] = {}

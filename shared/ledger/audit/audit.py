@@ -6,11 +6,12 @@ commands make of the terms, and what is refused are written a second time (`effe
 coverage, the tax of a policy and the hash.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 from shared.ledger.account import NEVER
-from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime, PolicyVersions
+from shared.ledger.audit.asked_for import days_made, with_its_day
 from shared.ledger.audit.closing import Opened, account_differs, not_cascaded, unanswered
 from shared.ledger.audit.effects import OWN, Case, Moved, expected
 from shared.ledger.audit.fault import (
@@ -28,7 +29,7 @@ from shared.ledger.audit.fault import (
 from shared.ledger.audit.outcomes import Books, Outcomes
 from shared.ledger.audit.replay import Replay, day_after
 from shared.ledger.charge import Bill, new_bill
-from shared.ledger.commands import BillUpToSet, Changed, Command, PaymentReceived
+from shared.ledger.commands import BillUpToSet, Changed, Command, PaymentReceived, SignedUp
 from shared.ledger.line import GENESIS, Line, chained, rechained
 from shared.ledger.period import label_of, months_after
 from shared.ledger.policy.policy import Policy
@@ -46,7 +47,7 @@ class Audit:
     def __init__(
         self,
         customer_id: str,
-        policies: Mapping[int, Policy],
+        policies: PolicyVersions,
         asked: Sequence[Asked],
         days: Days,
         versions: InTime[Policy],
@@ -54,6 +55,7 @@ class Audit:
     ) -> None:
         self._customer_id = customer_id
         self._policies = policies
+        self._versions = versions
         self._days = days
         self._slack = slack
         self._asked = {each.command.command_id: at for at, each in enumerate(asked)}
@@ -102,7 +104,7 @@ class Audit:
         """
         replay, account = self._replay, self._replay.account
         wrong = (
-            unanswered(self._all, self._moved)
+            unanswered(self._all, self._moved, self._outcomes.withdrawals.values())
             or self._outcomes.end(self._books)
             or replay.take_before(len(self._all))
             or not_cascaded(self._heads, account.opening_due if account else 0)
@@ -163,6 +165,7 @@ class Audit:
             or differs("coverage_from", line.coverage_from, starts)
             or self._replay.take_until(line.recorded_at)
             or self._price(line)
+            or self._made(line)
             or self._bill_header(line)
             or self._billed_up_to(line)
         )
@@ -174,7 +177,7 @@ class Audit:
         are applied, one after another, as must have come before it.
         """
         at = line.recorded_at
-        policy = self._policies.get(line.policy_version)
+        policy = self._known_at(at).get(line.policy_version)
         if policy is None or line.policy_version < self._bill_version:
             return "policy_version", str(line.policy_version), f"one from {self._bill_version} on"
         self._bill_version = line.policy_version
@@ -191,6 +194,28 @@ class Audit:
         if bill is None:
             return "a period", "there", "none: the customer has left"
         return None if agrees(line, bill) else unlike(line, bill)
+
+    def _made(self, line: Line) -> Wrong | None:
+        """Check the days on which a first line was made and its period is asked for."""
+        at = line.recorded_at
+        if self._days.earlier(at):
+            days: Collection[date] = {line.coverage_from}
+        else:
+            makers = [
+                each.command
+                for each in self._all
+                if abs(each.recorded_at - at) <= self._slack
+                and isinstance(each.command, SignedUp | Changed | BillUpToSet)
+            ]
+            days = days_made(self._days.dates.known(at, self._slack), makers)
+        if line.made_on not in days:
+            return "made_on", str(line.made_on), f"the business date, or {max(days, default=None)}"
+        return differs("asked_on", line.asked_on, max(line.coverage_from, line.made_on))
+
+    def _known_at(self, instant: datetime) -> Mapping[int, Policy]:
+        """Return the policy versions that a transaction of an instant can have known."""
+        newest = max(each.version for each in self._versions.known(instant, self._slack))
+        return self._policies.up_to(newest)
 
     def _bill_header(self, line: Line) -> Wrong | None:
         """Check what a bill states about its command, and the actor if there is one."""
@@ -249,7 +274,8 @@ class Audit:
 
     def _does(self, line: Line, before: Line, command: Command) -> Wrong | None:
         """Check a command's own line against what the command does to the period."""
-        policy = self._policies.get(line.policy_version)
+        policies = self._known_at(line.recorded_at)
+        policy = policies.get(line.policy_version)
         if policy is None:
             return "policy_version", str(line.policy_version), "one in the book"
         if not isinstance(command, PaymentReceived):
@@ -261,16 +287,22 @@ class Audit:
             before,
             self._replay.terms,
             policy,
-            self._policies[before.bill_policy_version],
+            policies[before.bill_policy_version],
+            policies,
             self._moved,
             first=line.period == next(iter(self._heads)),
             last=line.period == next(reversed(self._heads)),
+            earlier=self._days.earlier(line.recorded_at),
         )
         effect = expected(command, case)
         if isinstance(effect, str):
             return f"the period of {line.command_id}", line.period, effect
         self._moved[line.command_id] = Moved(before, line)
-        wrong = compared(line, *effect)
+        wanted, header = effect
+        if not self._days.earlier(line.recorded_at):
+            dates = self._days.dates.known(line.recorded_at, self._slack)
+            wanted = with_its_day(wanted, line, before, command, dates)
+        wrong = compared(line, wanted, header)
         if wrong is None and isinstance(command, BillUpToSet):
             self._heads[line.period] = line
             return self._replay.take()

@@ -24,9 +24,14 @@ class Opened(NamedTuple):
     contact: Contact
 
 
-def unanswered(asked: Sequence[Asked], moved: Container[str]) -> Wrong | None:
-    """Find an accepted command that must have made a line and did not."""
-    for command, outcome, *_ in asked:
+def unanswered(
+    asked: Sequence[Asked], moved: Container[str], withdrawing: Container[int]
+) -> Wrong | None:
+    """Find an accepted command that must have made a line and did not. `withdrawing` are the places
+    of cancellations that took back what waited."""
+    for at, (command, outcome, *_) in enumerate(asked):
+        if at in withdrawing:
+            continue
         if outcome == "accepted" and not isinstance(command, SignedUp | Changed | BillUpToSet):
             command_id = command.command_id
             if command_id not in moved:

@@ -4,11 +4,11 @@ Instants tell in which order different transactions wrote, unless a clock was se
 shows by how much, so what is a fault by the instants is judged once more with that much slack.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime, PolicyVersions
 from shared.ledger.audit.audit import Audit
 from shared.ledger.audit.closing import Opened
 from shared.ledger.audit.fault import Fault
@@ -31,7 +31,7 @@ class Kept(NamedTuple):
 class Common(NamedTuple):
     """What all customers are judged by: policies by version and in time, and the days of ticks."""
 
-    policies: Mapping[int, Policy]
+    policies: PolicyVersions
     versions: InTime[Policy]
     days: Days
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from shared.ledger.audit.gifts import limited, unlimited
 from shared.ledger.charge import Bill, price, reprice
 from shared.ledger.commands import (
     AdjustmentMade,
@@ -23,7 +24,7 @@ from shared.ledger.commands import (
 from shared.ledger.line import Kind, Line
 from shared.ledger.money import round_half_up
 from shared.ledger.policy.policy import Policy
-from shared.ledger.terms import Terms
+from shared.ledger.terms import Terms, value_on
 
 OWN: dict[Kind, type] = {
     "payment": PaymentReceived,
@@ -65,16 +66,23 @@ class Case(NamedTuple):
     terms: Terms
     policy: Policy
     bill_policy: Policy
+    policies: Mapping[int, Policy]
     moved: Mapping[str, Moved]
     first: bool
     last: bool
+    earlier: bool = False
+    """By the rules of releases before 2026-12."""
 
 
 def expected(command: Command, case: Case) -> Effect | str:
     """Return what a command's own line should be, or, where it is in the wrong period, the right
     one in words."""
     effect: Callable[[Any, Case], Effect | str] = EFFECTS[type(command)]
-    return effect(command, case)
+    found = effect(command, case)
+    if isinstance(found, str) or not (found[0].gifts or case.before.gifts):
+        return found
+    after, header = found
+    return unlimited(after) if case.earlier else limited(after), header
 
 
 def _payment(command: PaymentReceived, case: Case) -> Effect | str:
@@ -95,7 +103,7 @@ def _discount(command: DiscountGranted, case: Case) -> Effect | str:
     if not _holds(case, command.period, day):
         return command.period or _covering(day)
     vat = round_half_up(command.amount * before.vat, before.billed) if before.billed else 0
-    after = _added(before, discount=command.amount - vat, granted_vat=vat)
+    after = before._replace(gifts=before.gifts + command.amount, gifts_vat=before.gifts_vat + vat)
     return after, _header(command, day, before)
 
 
@@ -103,9 +111,19 @@ def _adjustment(command: AdjustmentMade, case: Case) -> Effect | str:
     before, day = case.before, command.made_on
     if not _holds(case, command.period, day):
         return command.period or _covering(day)
-    vat = case.policy.vat(command.amount, day, before.vat_exempt)
-    after = _added(before, charge=command.amount, adjusted_vat=vat)
-    return after, (*_header(command, day, before)[:-1], case.policy.version)
+    policy, rates_of, exempt = case.policy, day, value_on(case.terms.vat_exempt, day)
+    if case.earlier:
+        exempt = before.vat_exempt
+    elif command.amount < 0 and before.standing:
+        policy, rates_of, exempt = case.bill_policy, before.coverage_from, before.vat_exempt
+    vat = policy.vat(command.amount, rates_of, exempt or command.vat_exempt)
+    after = before._replace(
+        charge=before.charge + command.amount,
+        adjusted_charge=before.adjusted_charge + command.amount,
+        vat=before.vat + vat,
+        adjusted_vat=before.adjusted_vat + vat,
+    )
+    return after, (*_header(command, day, before)[:-1], policy.version)
 
 
 def _cancellation(command: CancellationRequested, case: Case) -> Effect | str:
@@ -184,21 +202,6 @@ def _covering(day: date) -> str:
     return f"the one that covers {day}"
 
 
-def _added(
-    before: Line, charge: int = 0, discount: int = 0, adjusted_vat: int = 0, granted_vat: int = 0
-) -> Line:
-    """Return the period with an adjustment or a granted discount added."""
-    return before._replace(
-        charge=before.charge + charge,
-        adjusted_charge=before.adjusted_charge + charge,
-        discount=before.discount + discount,
-        granted_discount=before.granted_discount + discount,
-        vat=before.vat + adjusted_vat - granted_vat,
-        adjusted_vat=before.adjusted_vat + adjusted_vat,
-        granted_vat=before.granted_vat + granted_vat,
-    )
-
-
 def _priced(before: Line, bill: Bill, seq: int) -> Line:
     """Return the period with its recurring part priced anew; adjustments and granted discounts
     stay. A skip row that gets an active day becomes the period's bill."""
@@ -225,6 +228,8 @@ def _reversed(cancels: str, case: Case) -> Line | str:
             vat=before.adjusted_vat,
             granted_discount=0,
             granted_vat=0,
+            gifts=0,
+            gifts_vat=0,
             standing=False,
         )
     if target is None:
@@ -233,24 +238,35 @@ def _reversed(cancels: str, case: Case) -> Line | str:
     if line.period != before.period:
         return line.period
     if line.kind == "reversal" and (line.reverses or "").startswith("bill/"):
-        return before._replace(
-            charge=taken.charge - taken.adjusted_charge + before.adjusted_charge,
-            vat=taken.vat - taken.adjusted_vat + before.adjusted_vat,
-            **{name: getattr(taken, name) for name in OF_THE_BILL},
-        )
+        return _restored(before, taken, case)
+    moved = {
+        name: getattr(before, name) - getattr(line, name) + getattr(taken, name)
+        for name in ADDED_UP
+    }
+    vat = before.vat - before.adjusted_vat + moved["adjusted_vat"]
+    return before._replace(vat=vat, **moved)
+
+
+def _restored(before: Line, taken: Line, case: Case) -> Line:
+    """Return the period with its cancelled bill back: `taken` is the period before the bill was
+    cancelled. It is priced anew by the terms known now, its own rates, percent and anchor."""
+    frozen = {name: getattr(taken, name) for name in OF_THE_BILL}
+    charge, discount, vat = taken.recurring_charge, taken.recurring_discount, taken.recurring_vat
+    if not case.earlier:
+        bill = reprice(case.terms, taken, case.policies[taken.bill_policy_version])
+        charge, discount, vat = bill.charge, bill.discount, bill.vat
     return before._replace(
-        **{
-            name: getattr(before, name) - getattr(line, name) + getattr(taken, name)
-            for name in ADDED_UP
-        }
+        charge=charge + before.adjusted_charge,
+        discount=discount,
+        vat=vat + before.adjusted_vat,
+        granted_discount=0,
+        granted_vat=0,
+        **frozen,
     )
 
 
 OF_THE_BILL = (
-    "discount", "granted_discount", "granted_vat", "anchor_day", "discount_ppm", "vat_exempt",
-    "bill_policy_version", "standing", "bill_seq",
+    "gifts", "gifts_vat", "anchor_day", "discount_ppm", "vat_exempt", "bill_policy_version",
+    "standing", "bill_seq",
 )  # fmt: skip
-ADDED_UP = (
-    "charge", "discount", "vat", "paid", "adjusted_charge", "adjusted_vat", "granted_discount",
-    "granted_vat",
-)  # fmt: skip
+ADDED_UP = ("charge", "paid", "adjusted_charge", "adjusted_vat", "gifts", "gifts_vat")

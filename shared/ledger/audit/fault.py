@@ -11,7 +11,7 @@ Wrong = tuple[str, str, str]
 """A fault before its place is known: what is wrong, what was found, what was expected."""
 AMOUNTS = (
     "previous_due", "charge", "discount", "vat", "paid", "due", "adjusted_charge", "adjusted_vat",
-    "granted_discount", "granted_vat",
+    "granted_discount", "granted_vat", "gifts", "gifts_vat",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def agrees(line: Line, bill: Bill) -> bool:
 def _frozen(line: Line, bill: Bill) -> tuple[Any, ...]:
     return (
         bill.anchor_day, bill.discount_ppm, bill.vat_exempt, line.policy_version, bill.active,
-        line.seq if bill.active else 0, 0, 0, 0, 0,
+        line.seq if bill.active else 0, 0, 0, 0, 0, line.made_on, line.asked_on, 0, 0,
     )  # fmt: skip
 
 

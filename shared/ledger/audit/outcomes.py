@@ -10,11 +10,14 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
+from shared.ledger.audit.allowed import lacks_price, not_allowed
 from shared.ledger.audit.effects import Moved
 from shared.ledger.audit.fault import Fault, Wrong
-from shared.ledger.audit.refusals import WAITS, Known, not_allowed, reason_against
+from shared.ledger.audit.refusals import WAITS, Known, reason_against
+from shared.ledger.audit.withdrawals import withdrawals
 from shared.ledger.commands import (
     BillUpToSet,
+    CancellationRequested,
     Changed,
     Command,
     PaymentReceived,
@@ -26,7 +29,8 @@ from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Terms
 
-REFERENCE = "reference_already_used"
+HELD = ("reference_already_used", "username_taken")
+"""Reasons that depend on other customers, whose rows are not at hand."""
 MAKERS = (SignedUp, Changed, BillUpToSet)
 """Commands that bill first, so that no single line marks their place."""
 
@@ -56,7 +60,12 @@ class Outcomes:
         self._slack = slack
         self._versions = versions
         self._days = days
-        self.refusals = [at for at, each in enumerate(asked) if each.outcome != "accepted"]
+        self.withdrawals = withdrawals(asked)
+        self.refusals = [
+            at
+            for at, each in enumerate(asked)
+            if each.outcome != "accepted" and at not in self.withdrawals
+        ]
         self._settled = 0
         """How many of `refusals` are checked and right."""
         self._right: set[int] = set()
@@ -99,25 +108,32 @@ class Outcomes:
         return self._wrong(at, books)
 
     def end(self, books: Books) -> Wrong | None:
-        """Judge the refusals after the last line, and of accepted signups, changes and bills ahead
-        what the policy alone decides."""
+        """Judge the refusals after the last line, and of accepted signups, changes, bills
+        ahead and withdrawals what the policy alone decides."""
         for one in self.refusals[self._settled :]:
             if (wrong := self._wrong(one, books)) is not None:
                 return wrong
-        for each in self._asked:
+        withdrawing = set(self.withdrawals.values())
+        for at, each in enumerate(self._asked):
             command = each.command
-            if each.outcome != "accepted" or type(command) not in MAKERS:
+            withdraws = at in withdrawing
+            if each.outcome != "accepted" or not (withdraws or type(command) in MAKERS):
                 continue
             policies = self._versions.known(each.recorded_at, self._slack)
-            reasons = [self._against_maker(command, policy) for policy in policies]
+            earlier = self._days.earlier(each.recorded_at)
+            reasons = [self._against_maker(command, policy, earlier) for policy in policies]
             if None not in reasons:
                 return _differs(each, reasons[0])
         return None
 
-    def _against_maker(self, command: Command, policy: Policy) -> str | None:
+    def _against_maker(self, command: Command, policy: Policy, earlier: bool) -> str | None:
         joined_on = self._signup.joined_on if self._signup is not None else date.min
-        early = isinstance(command, Changed) and command.effective_on < joined_on
-        return not_allowed(command, policy) or ("before_joining" if early else None)
+        if (reason := not_allowed(command, policy, earlier)) is not None:
+            return reason
+        if isinstance(command, Changed) and command.effective_on < joined_on:
+            return "before_joining"
+        sells = isinstance(command, SignedUp | Changed)
+        return "unknown_price" if sells and lacks_price(command, policy) else None
 
     def _wrong(self, at: int, books: Books) -> Wrong | None:
         if at in self._right:
@@ -134,12 +150,22 @@ class Outcomes:
                     lambda: books.terms_before(at),
                     policy,
                     business_date,
-                    asked.reason == REFERENCE,
+                    asked.reason in HELD,
+                    self._days.earlier(asked.recorded_at),
                 )
                 wanted.append(reason_against(asked.command, known))
-                if wanted[-1] == asked.reason:
+                if wanted[-1] == asked.reason or self._may_not_withdraw(at, policy):
                     return None
         return _differs(asked, wanted[0])
+
+    def _may_not_withdraw(self, at: int, policy: Policy) -> bool:
+        """Whether a cancellation was rightly refused because it named a command that waited, which
+        its actor may not withdraw. What waits is not in the customer's outcomes yet."""
+        command, _, reason, _ = self._asked[at]
+        if not isinstance(command, CancellationRequested) or reason != "not_permitted":
+            return False
+        judged = any(each.command.command_id == command.cancels for each in self._asked[:at])
+        return not judged and not_allowed(command, policy) == reason
 
     def _policies(self, asked: Asked, books: Books) -> list[Policy]:
         """Return the versions that may have been known: none older than an earlier line names."""
@@ -165,6 +191,9 @@ def ticks_fault(ticks: Sequence[tuple[Ticked, str, str | None]]) -> Fault | None
     business_date: date | None = None
     for at, (tick, outcome, reason) in enumerate(ticks, 1):
         wanted = judge_tick(tick, business_date)
+        if business_date is None and wanted is None and not tick.allow_gap:
+            # The first tick was held against its record's timestamp, which the book does not keep.
+            wanted = "gap_too_large" if reason == "gap_too_large" else None
         if reason != wanted or (outcome == "accepted") != (wanted is None):
             return Fault("-", at, f"the outcome of {tick.command_id}", or_accepted(reason),
                          or_accepted(wanted))  # fmt: skip

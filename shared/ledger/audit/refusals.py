@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
+from shared.ledger.audit.allowed import AHEAD_DAYS_MAX, lacks_price, not_allowed
 from shared.ledger.audit.effects import Moved
 from shared.ledger.audit.terms import account_of, terms_after
 from shared.ledger.charge import charge
@@ -27,21 +28,15 @@ from shared.ledger.line import Line
 from shared.ledger.money import PPM
 from shared.ledger.period import anchor_in, label_of, months_after, months_between
 from shared.ledger.policy.policy import Policy
+from shared.ledger.policy.prices import PriceList
 from shared.ledger.reasons import Reason
+from shared.ledger.references import reference_of
 from shared.ledger.terms import Terms, value_on
 
 BILLS_AT_ONCE_MAX = 36
 MONTHS_AHEAD_MAX = 36
 WAITS: Literal["parked"] = "parked"
 """Neither refused nor accepted: the command waits for a signup or a first period."""
-RIGHTS = {
-    DiscountGranted: "discount",
-    AdjustmentMade: "adjust",
-    RefundMade: "refund",
-    CancellationRequested: "cancel",
-    BillUpToSet: "bill_up_to",
-    RebillRequested: "rebill",
-}
 MONEY_OR_MORE = ("payment", "discount", "adjustment", "refund", "reversal")
 """Kinds of lines whose command can be cancelled."""
 
@@ -51,7 +46,8 @@ class Known(NamedTuple):
 
     `signup` is the accepted one, None before it. `heads` are the latest lines by label, ascending;
     `moved` what each command did; `commands` every command of the customer by id. `terms` returns
-    the terms at that place. `held` is true where another payment held the payment's reference.
+    the terms at that place. `held` is true where another payment held the payment's reference, or
+    another customer went by the username. `earlier`: by the rules of releases before 2026-12.
     """
 
     signup: SignedUp | None
@@ -62,6 +58,7 @@ class Known(NamedTuple):
     policy: Policy
     business_date: date
     held: bool
+    earlier: bool = False
 
     @property
     def last(self) -> Line:
@@ -71,6 +68,17 @@ class Known(NamedTuple):
     def billed_through(self) -> date:
         assert self.signup is not None
         return self.last.coverage_to if self.heads else self.signup.bill_from
+
+    @property
+    def billed(self) -> list[date]:
+        """The first days of the periods, and the first day not billed yet."""
+        return [*(line.coverage_from for line in self.heads.values()), self.billed_through]
+
+    @property
+    def came_in(self) -> int:
+        """Live payments and opening credit, less live refunds."""
+        assert self.signup is not None
+        return sum(line.paid for line in self.heads.values()) - min(0, self.signup.opening_due)
 
     def is_taken_back(self, command_id: str) -> bool:
         """Whether a command has a cancellation that was not itself cancelled."""
@@ -89,27 +97,10 @@ def reason_against(command: Command, known: Known) -> Reason | Literal["parked"]
     if known.signup is None and not signing_up:
         return WAITS
     return (
-        not_allowed(command, known.policy)
+        not_allowed(command, known.policy, known.earlier)
         or (WAITS if not known.heads and not isinstance(command, SignedUp | Changed) else None)
         or REASONS[type(command)](command, known)
     )
-
-
-def not_allowed(command: Command, policy: Policy) -> Reason | None:
-    """Return why the actor lacks the permission for this; the policy alone decides."""
-    rights, percent = set[str](), 0
-    if isinstance(command, SignedUp | Changed):
-        percent = command.discount_ppm or 0
-        rights |= {"discount"} if percent else set()
-        rights |= {"vat_exempt"} if command.vat_exempt else set()
-    elif type(command) in RIGHTS:
-        rights.add(RIGHTS[type(command)])
-    member = policy.staff.get(command.actor or "")
-    if not rights <= (member.may if member else frozenset()):
-        return "not_permitted"
-    if member and member.discount_ppm_max is not None and percent > member.discount_ppm_max:
-        return "over_limit"
-    return None
 
 
 # Customers ----------------------------------------------------------------------------------
@@ -118,9 +109,23 @@ def not_allowed(command: Command, policy: Policy) -> Reason | None:
 def _signup(command: SignedUp, known: Known) -> Reason | None:
     if known.signup is not None:
         return "already_signed_up"
+    if (reason := _against_both(command, command.signed_up_on, known)) is not None:
+        return reason
     until = max(known.business_date, command.signed_up_on)
-    bills, _ = _bills(account_of(command).terms, command.bill_from, until)
+    prices = known.policy.price_list
+    bills, _ = _bills(account_of(command).terms, command.bill_from, until, prices)
     return "too_many_periods" if bills > BILLS_AT_ONCE_MAX else None
+
+
+def _against_both(command: SignedUp | Changed, day: date, known: Known) -> Reason | None:
+    """Return why neither a signup nor a change may say this; `day` is its local date."""
+    if lacks_price(command, known.policy):
+        return "unknown_price"
+    if known.held and command.username is not None:
+        return "username_taken"
+    if known.business_date == date.min or known.earlier:
+        return None
+    return "gap_too_large" if (day - known.business_date).days > AHEAD_DAYS_MAX else None
 
 
 def _change(command: Changed, known: Known) -> Reason | None:
@@ -128,22 +133,28 @@ def _change(command: Changed, known: Known) -> Reason | None:
     assert signup is not None
     if command.effective_on < signup.joined_on:
         return "before_joining"
-    until = max(known.business_date, command.changed_on)
+    if (reason := _against_both(command, command.changed_on, known)) is not None:
+        return reason
+    until, prices = max(known.business_date, command.changed_on), known.policy.price_list
     before = known.terms()
-    bills, through = _bills(before, known.billed_through, until)
-    after = terms_after(before, command, signup.joined_on, through)
-    more, _ = _bills(after, through, known.business_date)
+    bills, starts = _bills(before, known.billed_through, until, prices)
+    billed = [*known.billed[:-1], *starts]
+    after = terms_after(before, command, signup.joined_on, billed, known.earlier)
+    more, _ = _bills(after, starts[-1], known.business_date, prices)
     return "too_many_periods" if bills + more > BILLS_AT_ONCE_MAX else None
 
 
-def _bills(terms: Terms, starts: date, until: date) -> tuple[int, date]:
-    """Count the bills due from `starts` to `until`, not skip rows; return the coverage end too."""
-    count = 0
-    while starts <= until and not terms.left_for_good_on(starts):
-        ends, anchor = _next_anchor(terms, starts)
-        count += charge(terms, starts, ends, anchor)[1]
-        starts = ends
-    return count, starts
+def _bills(
+    terms: Terms, starts: date, until: date, prices: PriceList
+) -> tuple[int, list[date]]:
+    """Count the bills due from `starts` to `until`, not skip rows; return the first day of each
+    period too, and the coverage end."""
+    count, days = 0, [starts]
+    while days[-1] <= until and not terms.left_for_good_on(days[-1]):
+        ends, anchor = _next_anchor(terms, days[-1])
+        count += charge(terms, days[-1], ends, anchor, prices)[1]
+        days.append(ends)
+    return count, days
 
 
 def _next_anchor(terms: Terms, starts: date) -> tuple[date, int]:
@@ -155,7 +166,8 @@ def _next_anchor(terms: Terms, starts: date) -> tuple[date, int]:
 
 
 def _payment(command: PaymentReceived, known: Known) -> Reason | None:
-    return "reference_already_used" if known.held and command.reference is not None else None
+    has_one = reference_of(command.method, command.reference) is not None
+    return "reference_already_used" if known.held and has_one else None
 
 
 def _discount(command: DiscountGranted, known: Known) -> Reason | None:
@@ -166,14 +178,18 @@ def _discount(command: DiscountGranted, known: Known) -> Reason | None:
         return "no_standing_bill"
     if line.billed < command.amount:
         return "exceeds_bill"
-    member = known.policy.staff[command.actor]
-    if member.discount_ppm_max is None:
+    return _beyond_limit(command.actor, command.amount, line, known)
+
+
+def _beyond_limit(actor: str | None, amount: int, line: Line, known: Known) -> Reason | None:
+    member = known.policy.staff.get(actor or "")
+    if member is None or member.discount_ppm_max is None:
         return None
-    together = command.amount
+    together = amount
     for command_id, (before, granted) in known.moved.items():
         on_this_bill = (granted.period, granted.bill_seq) == (line.period, line.bill_seq)
-        if granted.kind == "discount" and granted.actor == command.actor and on_this_bill:
-            together += 0 if known.is_taken_back(command_id) else before.billed - granted.billed
+        if granted.kind == "discount" and granted.actor == actor and on_this_bill:
+            together += 0 if known.is_taken_back(command_id) else granted.gifts - before.gifts
     before_all = line.billed + line.granted_discount + line.granted_vat
     return "over_limit" if together * PPM > member.discount_ppm_max * before_all else None
 
@@ -191,13 +207,17 @@ def _refund(command: RefundMade, known: Known) -> Reason | None:
         return "unknown_target"
     if known.is_taken_back(payment):
         return "already_cancelled"
-    return "exceeds_payment" if command.amount > _left_of(payment, known) else None
+    return "exceeds_payment" if command.amount > _may_go_out(payment, known) else None
 
 
 def _beyond_credit(amount: int, known: Known) -> Reason | None:
-    assert known.signup is not None
-    came_in = sum(line.paid for line in known.heads.values()) - min(0, known.signup.opening_due)
-    return "exceeds_credit" if amount > min(-known.last.due, came_in) else None
+    return "exceeds_credit" if amount > min(-known.last.due, known.came_in) else None
+
+
+def _may_go_out(payment: str, known: Known) -> int:
+    """Return the part of a payment that was not refunded, or less where less came in."""
+    left = _left_of(payment, known)
+    return left if known.earlier else min(left, known.came_in)
 
 
 def _left_of(payment: str, known: Known) -> int:
@@ -238,6 +258,9 @@ def _cancellation(command: CancellationRequested, known: Known) -> Reason | None
         return "already_cancelled"
     if line.kind == "payment" and any(_live_refunds(target, known)):
         return "has_refunds"
+    before = known.moved[target].before
+    if line.kind == "payment" and not known.earlier and line.paid - before.paid > known.came_in:
+        return "has_refunds"
     return None
 
 
@@ -262,16 +285,19 @@ def _against_undo(reversal: str, target: str, head: Line, known: Known) -> Reaso
         return "superseded" if head.standing else None
     before, line = known.moved[target]
     if line.kind == "discount":
-        return None if _is_on(line, head) else "superseded"
+        if not _is_on(line, head):
+            return "superseded"
+        amount = line.gifts - before.gifts
+        return None if known.earlier else _beyond_limit(line.actor, amount, head, known)
     if line.kind == "payment":
         asked: Any = known.commands[target]
-        return "reference_already_used" if known.held and asked.reference is not None else None
+        return _payment(asked, known)
     if line.kind == "refund":
         amount, named = before.paid - line.paid, getattr(known.commands[target], "payment_id", None)
         if named is None:
             return _beyond_credit(amount, known)
         payment = f"payment/{named}"
-        if known.is_taken_back(payment) or amount > _left_of(payment, known):
+        if known.is_taken_back(payment) or amount > _may_go_out(payment, known):
             return "exceeds_payment"
     return None
 

@@ -112,8 +112,10 @@ class Replay:
             return f"the signup before {command.command_id}", "not in the book", "accepted"
         if isinstance(command, Changed):
             assert account.contact is not None
+            asked = self._asked[self._makers[self._taken - 1]]
+            earlier = self._days.earlier(asked.recorded_at)
             account.terms = terms_after(
-                account.terms, command, account.joined_on, account.billed_through
+                account.terms, command, account.joined_on, self._billed(), earlier
             )
             account.contact = contact_after(account.contact, command)
         else:
@@ -129,17 +131,25 @@ class Replay:
         account.terms = _shared(account.terms)
         return None
 
+    def _billed(self) -> list[date]:
+        """Return the first days of the periods, and the first day not billed yet."""
+        account = self.closed()
+        assert account is not None
+        starts = [line.coverage_from for line in self._heads.values()]
+        return [*starts, account.billed_through]
+
     def terms_before(self, at: int) -> Terms:
         """Return the terms by which the command at place `at` was judged, if it came after all
         lines so far."""
         account = self.closed()
         assert account is not None
-        terms, through = account.terms, account.billed_through
+        terms, billed = account.terms, self._billed()
         for maker in self._makers[self._taken :]:
             if maker < at:
                 command = self._asked[maker].command
                 if isinstance(command, Changed):
-                    terms = terms_after(terms, command, account.joined_on, through)
+                    earlier = self._days.earlier(self._asked[maker].recorded_at)
+                    terms = terms_after(terms, command, account.joined_on, billed, earlier)
                 elif isinstance(command, BillUpToSet):
                     terms = terms_billed_up_to(terms, day_after(command.up_to))
         return terms

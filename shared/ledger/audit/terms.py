@@ -4,7 +4,7 @@ The audit replays with this; nothing here is shared with the handlers. Both use 
 values: a timeline is ((day, value), ...), ascending, its first day `ALWAYS` (contract §4).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,13 +15,15 @@ from shared.ledger.terms import ALWAYS, Cycle, Terms, Timeline
 
 BY_THE_BILL = ("cycle", "mode", "vip", "discount_ppm", "vat_exempt")
 """Fields that count for bills whose coverage starts on or after both days of a change."""
-OF_THE_CONTACT = ("name", "phone", "language")
+OF_THE_CONTACT = ("name", "phone", "language", "texting", "address", "email", "tax_id")
+CHARGED = ("package", "extras", "status")
+"""Fields that are charged by the day."""
 
 
 def account_of(event: SignedUp) -> Account:
     """Return the account right after its signup: every field counts from the beginning."""
     whole: dict[str, Any] = {
-        name: ((ALWAYS, getattr(event, name)),) for name in ("package", *BY_THE_BILL)
+        name: ((ALWAYS, getattr(event, name)),) for name in ("package", "extras", *BY_THE_BILL)
     }
     whole["cycle"] = ((ALWAYS, _with_its_day(event.cycle, event.joined_on)),)
     contact = [((ALWAYS, getattr(event, name)),) for name in OF_THE_CONTACT]
@@ -31,12 +33,16 @@ def account_of(event: SignedUp) -> Account:
         event.bill_from,
         event.opening_due,
         Terms(**whole),
-        Contact(*contact),
+        Contact(*contact, event.username),
     )
 
 
-def terms_after(terms: Terms, event: Changed, joined_on: date, billed_through: date) -> Terms:
-    """Return the terms after a change; `billed_through` is the first day not billed yet."""
+def terms_after(
+    terms: Terms, event: Changed, joined_on: date, billed: Sequence[date], earlier: bool = False
+) -> Terms:
+    """Return the terms after a change. `billed` are the first days of the billed periods, oldest
+    first, and at its end the first day not billed yet; `earlier` is true for the rules of releases
+    before 2026-12."""
     news: dict[str, Timeline[Any]] = {}
     later_of_both = max(event.effective_on, event.changed_on)
     for name in BY_THE_BILL:
@@ -44,14 +50,19 @@ def terms_after(terms: Terms, event: Changed, joined_on: date, billed_through: d
         if value is not None:
             if name == "cycle":
                 value = _with_its_day(value, joined_on)
-            news[name] = _from(getattr(terms, name), later_of_both, value)
-    if event.package is not None:
-        day = _charged_from(event, billed_through, by_itself=True)
-        news["package"] = _from(terms.package, day, event.package)
+            news[name] = _on_its_days(getattr(terms, name), later_of_both, event.until, value)
+    for name in CHARGED:
+        value = getattr(event, name)
+        if value is not None:
+            reaches_back = event.prorate
+            if reaches_back is None:
+                reaches_back = value not in ("suspended", "left")
+            day = event.effective_on if reaches_back else _charged_from(event, billed, earlier)
+            news[name] = _on_its_days(getattr(terms, name), day, event.until, value)
     if event.status is not None:
-        day = _charged_from(event, billed_through, by_itself=event.status == "active")
-        news["status"] = _from(terms.status, day, event.status)
-        news["shown"] = _from(terms.shown, event.effective_on, event.status)
+        news["shown"] = _on_its_days(
+            terms.shown, event.effective_on, event.until, event.status
+        )
     return _with(terms, news) if news else terms
 
 
@@ -59,8 +70,12 @@ def contact_after(contact: Contact, event: Changed) -> Contact:
     lines = []
     for name in OF_THE_CONTACT:
         value, line = getattr(event, name), getattr(contact, name)
-        lines.append(line if value is None else _from(line, event.effective_on, value))
-    return Contact(*lines)
+        if value is not None:
+            line = _on_its_days(line, event.effective_on, event.until, value)
+        lines.append(line)
+    username = contact.username if event.username is None else event.username
+    grace = contact.grace_until if event.grace_until is None else event.grace_until
+    return Contact(*lines, username, grace)
 
 
 def terms_billed_up_to(terms: Terms, day: date) -> Terms:
@@ -74,11 +89,11 @@ def terms_billed_up_to(terms: Terms, day: date) -> Terms:
     return _with(terms, {"cycle": tuple(sorted(by_day.items()))})
 
 
-def _charged_from(event: Changed, billed_through: date, by_itself: bool) -> date:
-    """Return the day from which a change is charged: its own where it reaches back (`prorate`, or
-    by default), else no day that is billed already."""
-    reaches_back = by_itself if event.prorate is None else event.prorate
-    return event.effective_on if reaches_back else max(event.effective_on, billed_through)
+def _charged_from(event: Changed, billed: Sequence[date], earlier: bool) -> date:
+    """Return the day from which a change is charged that does not reach back: the first day of a
+    billed period on or after its own, else no day that is billed already."""
+    starts = [] if earlier else [day for day in billed[:-1] if day >= event.effective_on]
+    return starts[0] if starts else max(event.effective_on, billed[-1])
 
 
 def _with_its_day(cycle: Cycle, joined_on: date) -> Cycle:
@@ -86,17 +101,23 @@ def _with_its_day(cycle: Cycle, joined_on: date) -> Cycle:
     return Cycle(cycle.kind, days[cycle.kind])
 
 
-def _from(line: Timeline[Any], day: date, value: Any) -> Timeline[Any]:
-    """Return the timeline with all that it holds from a day on replaced by a value."""
+def _on_its_days(line: Timeline[Any], day: date, until: date | None, value: Any) -> Timeline[Any]:
+    """Return the timeline with a value on the days from `day` to `until`, where given excluded. All
+    that it held on these days is replaced; from `until` on it says what it said before."""
+    if until is not None and until <= day:
+        return line
     by_day = {start: known for start, known in line if start < day}
     by_day[day] = value
+    if until is not None:
+        by_day[until] = [known for start, known in line if start <= until][-1]
+        by_day.update((start, known) for start, known in line if start > until)
     return tuple(by_day.items())
 
 
 def _with(terms: Terms, news: Mapping[str, Timeline[Any]]) -> Terms:
     kept: dict[str, Any] = {
         name: getattr(terms, name)
-        for name in ("package", *BY_THE_BILL, "status", "shown")
+        for name in (*CHARGED, *BY_THE_BILL, "shown")
         if name not in news
     }
     return Terms(**(kept | dict(news)))
