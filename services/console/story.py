@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from shared.ledger.charge import Piece
 from shared.ledger.commands import RefundMade
-from shared.ledger.explain import Pricing, Step, TaxPart
+from shared.ledger.explain import Pricing, Sold, Step
 from shared.ledger.money import decimal, percent, round_half_up
+from shared.ledger.taxes import TaxPart
 from shared.operator.printing import shown
 
 FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
@@ -107,8 +108,8 @@ def _who(step: Step, zone: ZoneInfo) -> str:
 def _priced(pricing: Pricing) -> Iterator[str]:
     if not pricing.agrees:
         yield "    (these terms do not give this charge: run `rollforward verify`)"
-    for piece in pricing.pieces:
-        yield _row(_days(piece), decimal(_exact(piece)))
+    for piece, sold in pricing.pieces:
+        yield _row(_days(piece, sold), decimal(_exact(piece)))
     yield _row("charge, the sum rounded once", decimal(pricing.charge))
     if pricing.discount_ppm:
         words = f"discount by terms, {percent(pricing.discount_ppm)} % of it"
@@ -121,13 +122,17 @@ def _priced(pricing: Pricing) -> Iterator[str]:
         yield f"    by policy version {pricing.policy_version}"
 
 
-def _days(piece: Piece) -> str:
+def _days(piece: Piece, sold: Sequence[Sold]) -> str:
     last = piece.ends - timedelta(days=1)
     share = f"{piece.days} of {piece.cycle_days} days"
     if piece.status != "active":
         return f"{piece.starts} to {last}, {share}, {piece.status}"
-    price = f"{decimal(piece.package.price)} ({piece.package.code})"
-    return f"{piece.starts} to {last}, {share} of {price}"
+    return f"{piece.starts} to {last}, {share} of {' + '.join(map(_price, sold))}"
+
+
+def _price(sold: Sold) -> str:
+    times = f"{sold.quantity} x " if sold.quantity > 1 else ""
+    return f"{times}{decimal(sold.price)} ({sold.code})"
 
 
 def _tax(tax: TaxPart) -> str:
@@ -144,7 +149,7 @@ def _exact(piece: Piece) -> int:
     """Return what a piece costs, rounded for display: for the charge the sum is rounded once."""
     if piece.status != "active":
         return 0
-    exact = Fraction(piece.package.price * piece.days, piece.cycle_days)
+    exact = Fraction(piece.price * piece.days, piece.cycle_days)
     return round_half_up(exact.numerator, exact.denominator)
 
 
@@ -180,7 +185,7 @@ def _step(step: Step) -> dict[str, Any]:
 def _pricing(pricing: Pricing) -> dict[str, Any]:
     return {
         "agrees": pricing.agrees,
-        "days": [_piece(piece) for piece in pricing.pieces],
+        "days": [_piece(piece, sold) for piece, sold in pricing.pieces],
         "charge": decimal(pricing.charge),
         "discount_percent": percent(pricing.discount_ppm),
         "discount": decimal(pricing.discount),
@@ -190,7 +195,7 @@ def _pricing(pricing: Pricing) -> dict[str, Any]:
     }
 
 
-def _piece(piece: Piece) -> dict[str, Any]:
+def _piece(piece: Piece, sold: Sequence[Sold]) -> dict[str, Any]:
     active = piece.status == "active"
     return {
         "from": piece.starts,
@@ -198,9 +203,18 @@ def _piece(piece: Piece) -> dict[str, Any]:
         "days": piece.days,
         "cycle_days": piece.cycle_days,
         "package": piece.package.code,
-        "price": decimal(piece.package.price),
+        "price": decimal(piece.price),
+        "sold": [
+            {
+                "code": each.code,
+                "price": decimal(each.price),
+                "quantity": each.quantity,
+                "own_price": each.own,
+            }
+            for each in sold
+        ],
         "status": piece.status,
-        "cost": str(Fraction(piece.package.price * piece.days, piece.cycle_days * 100))
+        "cost": str(Fraction(piece.price * piece.days, piece.cycle_days * 100))
         if active
         else "0",
     }

@@ -9,7 +9,7 @@ from shared.ledger.line import Line
 from shared.ledger.money import round_half_up, share
 from shared.ledger.period import anchor_in, cycles, label_of, months_after
 from shared.ledger.policy.policy import Policy
-from shared.ledger.policy.prices import PriceList
+from shared.ledger.policy.prices import NO_PRICES, PriceList
 from shared.ledger.terms import Extras, Package, Terms, value_on
 
 CYCLE_DAYS_LCM = 377_580
@@ -53,7 +53,7 @@ class Bill(NamedTuple):
 
 
 def pieces(
-    terms: Terms, starts: date, ends: date, anchor: int, prices: PriceList
+    terms: Terms, starts: date, ends: date, anchor: int, prices: PriceList = NO_PRICES
 ) -> Iterator[Piece]:
     """Cut [starts, ends) wherever the cycle, the package, an extra, a price or the status
     changes."""
@@ -89,7 +89,7 @@ def _price_changes(terms: Terms, prices: PriceList) -> Iterator[date]:
 
 
 def charge(
-    terms: Terms, starts: date, ends: date, anchor: int, prices: PriceList
+    terms: Terms, starts: date, ends: date, anchor: int, prices: PriceList = NO_PRICES
 ) -> tuple[int, bool]:
     """Return what the active days of [starts, ends) cost, and whether there are any.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
+from shared.ledger.taxes import Parts, adjustment_parts, recurring_parts
 
 RECEIVABLE, INCOME = "assets:receivable", "income:service"
 DISCOUNTS, OPENING = "expenses:discounts", "equity:opening"
@@ -40,11 +41,12 @@ class Entries:
         self._policies = policies
         self._receivable = f"{RECEIVABLE}:{customer_id}"
         self._heads: dict[str, Line] = {}
-        self._billed: dict[str, Taxes] = {}
-        """The tax of each period's bill, less the tax share of granted discounts."""
-        self._whole: dict[str, Taxes] = {}
-        """The tax of each period, adjustments included: a discount takes its share of this."""
+        self._taxes: dict[str, Taxes] = {}
+        """The tax that each period holds."""
+        self._adjusted: dict[str, Taxes] = {}
+        """The part of it that came from adjustments."""
         self._moved: dict[str, Taxes] = {}
+        """The tax that each adjustment, and each reversal of one, moved."""
         self._money: dict[str, Money] = {}
         """What each command moved, by cash account."""
         self._held: Money = Counter()
@@ -70,7 +72,6 @@ class Entries:
             DISCOUNTS: line.discount - was.discount,
         })  # fmt: skip
         taxes = self._tax(line, was)
-        _add(self._whole.setdefault(line.period, Counter()), taxes)
         for code, amount in taxes.items():
             postings[f"{TAX}:{code}"] -= amount
         if line.paid != was.paid:
@@ -118,44 +119,32 @@ class Entries:
         return Money({account: taken for account, taken in moved.items() if taken})
 
     def _tax(self, line: Line, was: Line) -> Taxes:
-        """Return what a line moves of each tax. A discount takes its share of each."""
-        billed = self._billed.setdefault(line.period, Counter())
-        if line.kind == "adjustment":
-            net = line.adjusted_charge - was.adjusted_charge
-            moved = self._parts(line.policy_version, net, line.effective_on, line.vat_exempt)
-            self._moved[line.command_id] = moved
-            return moved
+        """Return what a line moves of each tax: what the period holds after it, less what it held
+        before. A granted discount takes its share of each."""
+        adjusted = self._adjusted.setdefault(line.period, Counter())
         target = line.reverses or ""
-        if line.kind == "reversal" and target in self._moved:
-            moved = Counter({code: -amount for code, amount in self._moved[target].items()})
-            self._moved[line.command_id] = moved
-            if line.adjusted_vat == was.adjusted_vat:
-                _add(billed, moved)
-            return moved
-        if line.kind == "discount":
-            moved = _shared_out(line.vat - was.vat, self._whole.get(line.period, Counter()))
-            self._moved[line.command_id] = moved
-        elif line.kind == "reversal" and target.startswith("bill/"):
-            moved = Counter({code: -amount for code, amount in billed.items()})
-            self._moved[line.command_id] = moved
-        elif line.kind in ("bill", "skip", "extension", "proration"):
-            net = line.recurring_charge - line.recurring_discount
-            day, version = line.coverage_from, line.bill_policy_version
-            moved = self._parts(version, net, day, line.vat_exempt)
-            granted = _shared_out(-line.granted_vat, moved)
-            _add(moved, granted)
-            for code, amount in billed.items():
-                moved[code] -= amount
-        else:
-            return Counter()
-        _add(billed, moved)
+        if line.kind == "adjustment":
+            parts = adjustment_parts(line, was, self._policies)
+            self._moved[line.command_id] = _by_code(parts)
+            _add(adjusted, _by_code(parts))
+        elif line.kind == "reversal" and target in self._moved:
+            back = Counter({code: -amount for code, amount in self._moved[target].items()})
+            self._moved[line.command_id] = back
+            _add(adjusted, back)
+        held = _by_code(recurring_parts(line, self._policies))
+        _add(held, adjusted)
+        _add(held, _shared_out(-line.granted_vat, held))
+        moved = Counter(held)
+        moved.subtract(self._taxes.get(line.period, Counter()))
+        self._taxes[line.period] = held
         return moved
 
-    def _parts(self, version: int, net: int, day: date, exempt: bool) -> Taxes:
-        if exempt:
-            return Counter()
-        parts = self._policies[version].tax_parts(net, day)
-        return Counter({tax.code: amount for tax, _, amount in parts})
+
+def _by_code(parts: Parts) -> Taxes:
+    taxes: Taxes = Counter()
+    for part in parts:
+        taxes[part.code] += part.amount
+    return taxes
 
 
 def _add(taxes: Taxes, more: Taxes) -> None:

@@ -8,31 +8,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from shared.ledger.account import Account, Head
+from shared.ledger.account import Account
 from shared.ledger.charge import Piece, charge, pieces
 from shared.ledger.commands import Changed, Command, SignedUp
 from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import Line
-from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
+from shared.ledger.policy.prices import PriceList
+from shared.ledger.taxes import Parts, TaxPart, adjustment_parts, recurring_parts
 from shared.ledger.terms import Terms
 
 PRICED = ("bill", "skip", "extension", "proration")
 
 
-class TaxPart(NamedTuple):
-    """One component of VAT: `amount` is `rate_ppm` of `base` (minor units)."""
+class Sold(NamedTuple):
+    """A package or an extra: its price for a cycle (minor units), and whether it is the customer's
+    own, not the price list's."""
 
     code: str
-    rate_ppm: int
-    base: int
-    amount: int
+    price: int
+    quantity: int
+    own: bool
+
+
+class Priced(NamedTuple):
+    """Days that cost the same each, and what was sold on them."""
+
+    piece: Piece
+    sold: Sequence[Sold]
 
 
 class Pricing(NamedTuple):
     """How a recurring charge is computed. `agrees` is true where `pieces`, added up and rounded
     once, give the line's charge: then the terms found are those it was priced with."""
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[Priced]
     charge: int
     discount_ppm: int
     discount: int
@@ -81,14 +91,19 @@ def explain(
         if line.period == period:
             command = commands.get(line.command_id)
             pricing: Pricing | None = None
-            taxes: tuple[TaxPart, ...] = ()
-            if line.kind in PRICED:
+            taxes: Parts = ()
+            if line.kind in PRICED or _comes_back(line, before):
                 pricing = _pricing(line, numbers.get(line.command_id), known, policies)
             elif line.kind == "adjustment" and before is not None:
-                taxes = _adjustment_taxes(line, before, policies)
+                taxes = adjustment_parts(line, before, policies)
             steps.append(Step(line, before, command, pricing, taxes))
             before = line
     return steps
+
+
+def _comes_back(line: Line, before: Line | None) -> bool:
+    """Whether a line puts a cancelled bill back, which is then priced anew."""
+    return line.kind == "reversal" and line.standing and not (before and before.standing)
 
 
 class _Known(NamedTuple):
@@ -110,9 +125,8 @@ def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_K
             account = open_account(command)
         elif isinstance(command, Changed) and account is not None:
             billed = [line for line in lines if line.recorded_at <= recorded_at]
-            if billed:
-                last = max(billed, key=lambda line: (line.period, line.revision))
-                account.closed = Head(last.period, last.due, last.coverage_to)
+            heads = {line.period: line for line in billed}
+            account.periods = [heads[period] for period in sorted(heads)]
             take_terms(account, command)
         else:
             continue
@@ -129,17 +143,17 @@ def _pricing(
     possible = _possible(line, number, known)
     if not possible:
         return None
-    agreed = [terms for terms in possible if _charge(terms, line) == line.recurring_charge]
-    terms = agreed[0] if agreed else possible[0]
-    policy = policies.get(line.bill_policy_version, NO_POLICY)
-    net = line.recurring_charge - line.recurring_discount
+    found = [(terms, prices) for prices in _lists(line, policies) for terms in possible]
+    agreed = [each for each in found if _charge(*each, line) == line.recurring_charge]
+    terms, prices = agreed[0] if agreed else found[0]
+    days = line.coverage_from, line.coverage_to, line.anchor_day
     return Pricing(
-        list(pieces(terms, line.coverage_from, line.coverage_to, line.anchor_day)),
+        [Priced(piece, _sold(piece, prices)) for piece in pieces(terms, *days, prices)],
         line.recurring_charge,
         line.discount_ppm,
         line.recurring_discount,
         line.vat_exempt,
-        () if line.vat_exempt else _taxes(policy, net, line.coverage_from),
+        recurring_parts(line, policies),
         line.bill_policy_version,
         bool(agreed),
     )
@@ -168,21 +182,30 @@ def _bills_first(change: _Known, line: Line) -> bool:
     )
 
 
-def _charge(terms: Terms, line: Line) -> int:
-    return charge(terms, line.coverage_from, line.coverage_to, line.anchor_day)[0]
+def _lists(line: Line, policies: Mapping[int, Policy]) -> list[PriceList]:
+    """Return the price lists that a line may have been priced by, as known now and before. A code
+    that its policy version lacks is read from a later one, which may not have been there yet."""
+    version = line.bill_policy_version
+    lists = [policies.get(version, NO_POLICY).price_list]
+    for newest in sorted((each for each in policies if each >= version), reverse=True):
+        known = {each: policy for each, policy in policies.items() if each <= newest}
+        lists.append(read_together(known)[version].price_list)
+    return list(dict.fromkeys(lists))
 
 
-def _adjustment_taxes(
-    line: Line, before: Line, policies: Mapping[int, Policy]
-) -> tuple[TaxPart, ...]:
-    if line.vat_exempt:
-        return ()
-    policy = policies.get(line.policy_version, NO_POLICY)
-    return _taxes(policy, line.adjusted_charge - before.adjusted_charge, line.effective_on)
+def _charge(terms: Terms, prices: PriceList, line: Line) -> int | None:
+    """Return what the terms charge for a line's days, None where a price is not known."""
+    try:
+        return charge(terms, line.coverage_from, line.coverage_to, line.anchor_day, prices)[0]
+    except KeyError:
+        return None
 
 
-def _taxes(policy: Policy, net: int, day: date) -> tuple[TaxPart, ...]:
-    return tuple(
-        TaxPart(tax.code, tax.rate_ppm, base, amount)
-        for tax, base, amount in policy.tax_parts(net, day)
-    )
+def _sold(piece: Piece, prices: PriceList) -> list[Sold]:
+    if piece.status != "active":
+        return []
+    return [
+        Sold(code, prices.on(code, piece.starts) if price is None else price, quantity,
+             price is not None)
+        for code, price, quantity in ((*piece.package, 1), *piece.extras)
+    ]  # fmt: skip

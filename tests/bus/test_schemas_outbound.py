@@ -37,6 +37,7 @@ def bill(actor: str | None = None, reason: str | None = 'said "so"') -> Line:
         actor=actor, reason=reason, policy_version=3, recorded_at=AT, hash=bytes(range(32)),
         anchor_day=1, discount_ppm=0, vat_exempt=False, bill_policy_version=3, standing=True,
         bill_seq=2, adjusted_charge=0, adjusted_vat=0, granted_discount=0, granted_vat=0,
+        made_on=date(2026, 2, 1), asked_on=date(2026, 2, 1), gifts=0, gifts_vat=0,
     )  # fmt: skip
 
 

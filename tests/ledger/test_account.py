@@ -123,7 +123,7 @@ def billed(world: World, of: dict[str, Any], **asked: Any) -> Line:
         "terms": TERMS,
         "contact": None,
     }
-    return Account(**like | of).bill_next(world, **asked)
+    return Account(**like | of).bill_next(world, JOINED, **asked)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from tests.support.tell import tell
 
 
-def test_an_adjustment_adds_to_charge_and_vat_at_the_rates_of_the_day_it_was_made() -> None:
+def test_a_sale_has_the_rates_of_its_day_and_a_credit_those_of_its_bill() -> None:
     tell("""
         policy
           tax VAT 5 from 2020-01-01 until 2026-02-01
@@ -12,7 +12,38 @@ def test_an_adjustment_adds_to_charge_and_vat_at_the_rates_of_the_day_it_was_mad
         2026-01-31  adjust  rahim   100.00
         2026-01     charge 1100.00  vat 55.00
         2026-02-01  adjust  rahim  -200.00, period 2026-01
-        2026-01     charge  900.00  vat 35.00
+        2026-01     charge  900.00  vat 45.00
+        2026-02-01  adjust  rahim   100.00, period 2026-01
+        2026-01     charge 1000.00  vat 55.00
+    """)
+
+
+def test_a_credit_where_no_bill_stands_has_the_rates_and_exemption_of_its_day() -> None:
+    tell("""
+        policy
+          tax VAT 5 from 2020-01-01 until 2026-02-01
+          tax VAT 10 from 2026-02-01
+        2026-01-01  signup  rahim  1000.00 a month
+        2026-01-02  cancel  rahim  bill 2026-01
+        2026-02-03  adjust  rahim  -200.00, period 2026-01
+        2026-01     charge -200.00  vat -20.00
+        2026-02-04  terms   rahim, vat exempt
+        2026-02-05  adjust  rahim  -100.00, period 2026-01
+        2026-01     charge -300.00  vat -20.00
+        2026-02     charge 1000.00
+    """)
+
+
+def test_an_untaxed_adjustment_bears_no_vat_and_needs_a_permission_of_its_own() -> None:
+    tell("""
+        policy
+          tax VAT 10 from 2020-01-01
+          staff clerk may adjust
+        2026-01-01  signup  rahim  1000.00 a month
+        2026-01-02  adjust  rahim   100.00, untaxed, by clerk  => refused not_permitted
+        2026-01-02  adjust  rahim   100.00, untaxed
+        2026-01-02  adjust  rahim   -50.00, untaxed
+        2026-01     charge 1050.00  vat 100.00
     """)
 
 
@@ -28,23 +59,20 @@ def test_an_adjustment_uses_the_policy_known_now_not_the_bills() -> None:
     """)
 
 
-def test_an_adjustment_of_an_exempt_bill_bears_no_vat() -> None:
+def test_a_credit_on_an_exempt_bill_bears_no_vat_and_a_sale_the_customers_own() -> None:
     tell("""
         policy
           tax VAT 5 from 2020-01-01
         2026-01-01  signup  rahim  1000.00 a month, vat exempt
         2026-01-05  terms   rahim, with vat
+        2026-01-05  adjust  rahim  -100.00
+        2026-01     charge 900.00  vat 0.00
         2026-01-05  adjust  rahim   100.00
-        2026-01-06  cancel  rahim  bill 2026-01
-        2026-01-06  adjust  rahim    10.00
-        2026-01     charge 110.00  vat 0.00
-        2026-01-07  rebill  rahim  2026-01
-        2026-01-07  adjust  rahim     1.00
-        2026-01     charge 1111.00  vat 0.00
+        2026-01     charge 1000.00  vat 5.00
     """)
 
 
-def test_an_adjustment_of_a_skip_row_follows_the_skip_rows_exemption() -> None:
+def test_an_adjustment_of_a_skip_row_follows_the_exemption_of_its_own_day() -> None:
     tell("""
         policy
           tax VAT 10 from 2020-01-01
@@ -52,11 +80,11 @@ def test_an_adjustment_of_a_skip_row_follows_the_skip_rows_exemption() -> None:
         2026-01-02  suspend  rahim
         2026-01-02  terms    rahim, vat exempt, from 2026-03-01
         2026-03-01  tick     2026-03, allow gap
+        2026-02-28  adjust   rahim  100.00, period 2026-03
         2026-03-05  adjust   rahim  100.00, period 2026-02
-        2026-03-05  adjust   rahim  100.00, period 2026-03
         2026-01     vat 100.00
-        2026-02     vat  10.00  standing no
-        2026-03     vat   0.00  standing no
+        2026-02     vat   0.00  standing no
+        2026-03     vat  10.00  standing no
     """)
 
 

@@ -52,14 +52,18 @@ def test_a_cancelled_month_counts_as_billed_and_is_not_made_again() -> None:
     """)
 
 
-def test_an_undo_restores_a_bill_as_it_was_not_re_priced() -> None:
+def test_an_undo_prices_a_bill_anew_from_the_prices_and_statuses_known_now() -> None:
     tell("""
         policy
         2026-01-01  signup   rahim  1000.00 a month
         2026-01-02  cancel   rahim  bill 2026-01, as c1
         2026-01-03  package  rahim  5000.00, from 2026-01-01
         2026-01-04  undo     rahim  c1
-        2026-01     charge 1000.00  standing yes
+        2026-01     charge 5000.00  standing yes
+        2026-01-04  cancel   rahim  bill 2026-01, as c2
+        2026-01-05  suspend  rahim, from 2026-01-01, prorate
+        2026-01-05  undo     rahim  c2
+        2026-01     charge    0.00  standing yes
     """)
 
 
@@ -303,8 +307,26 @@ def test_over_a_rebilled_skip_row_the_old_bill_may_come_back() -> None:
         2026-01     billed    0.00  standing no
         2026-01-04  cancel   rahim  bill 2026-01  => refused already_cancelled
         2026-01-04  rebill   rahim  2026-01       => refused unknown_period
+        2026-01-05  resume   rahim, from 2026-02-01
         2026-01-05  undo     rahim  c1
+        2026-01     billed    0.00  standing yes
+        2026-01-06  resume   rahim, from 2026-01-01
         2026-01     billed 1000.00  standing yes
+    """)
+
+
+def test_an_undo_over_a_rebilled_skip_row_that_grew_prices_the_days_it_covers_now() -> None:
+    """The skip row in the bill's place is extended to 9 February: 31 and 9 of 28 days."""
+    tell("""
+        policy
+        2026-01-01  signup   rahim  2800.00 a month, custom day 1
+        2026-01-02  cancel   rahim  bill 2026-01, as c1
+        2026-01-03  suspend  rahim, from 2026-01-01, prorate
+        2026-01-03  rebill   rahim  2026-01
+        2026-01-03  billto   rahim  2026-02-09
+        2026-01-04  undo     rahim  c1
+        2026-01-05  resume   rahim, from 2026-01-01
+        2026-01     charge 3700.00  covers 2026-01-01..2026-02-10
     """)
 
 

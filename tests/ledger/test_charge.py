@@ -78,9 +78,9 @@ def test_pieces_tile_the_coverage() -> None:
     found = list(pieces(terms(anchor=10, package=dearer), JANUARY, FEBRUARY, 10))
 
     assert found == [
-        Piece(JANUARY, date(2026, 1, 10), 31, Package("home", 1), "active"),
-        Piece(date(2026, 1, 10), date(2026, 1, 22), 31, Package("home", 1), "active"),
-        Piece(date(2026, 1, 22), FEBRUARY, 31, Package("fast", 2), "active"),
+        Piece(JANUARY, date(2026, 1, 10), 31, Package("home", 1), (), "active", 1),
+        Piece(date(2026, 1, 10), date(2026, 1, 22), 31, Package("home", 1), (), "active", 1),
+        Piece(date(2026, 1, 22), FEBRUARY, 31, Package("fast", 2), (), "active", 2),
     ]
     assert sum(piece.days for piece in found) == 31
 

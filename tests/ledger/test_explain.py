@@ -106,7 +106,7 @@ def priced_by(*commands: Any, at_once: bool = False) -> dict[str, list[str]]:
         for step in explain(lines, accepted, rules.policies, period)
     ]
     return {
-        step.line.command_id: [piece.package.code for piece in step.pricing.pieces]
+        step.line.command_id: [piece.package.code for piece, _ in step.pricing.pieces]
         for step in steps
         if step.pricing is not None
     }

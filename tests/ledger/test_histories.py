@@ -13,9 +13,25 @@ HISTORIES = [history(seed, size=40) for seed in range(250)]
 BY_SEED = pytest.mark.parametrize("told", HISTORIES[:60], ids=lambda told: f"seed-{told.seed}")
 
 REASONS: dict[type, tuple[str, ...]] = {
-    c.SignedUp: ("not_permitted", "over_limit", "already_signed_up", "too_many_periods"),
+    c.SignedUp: (
+        "not_permitted",
+        "over_limit",
+        "already_signed_up",
+        "unknown_price",
+        "username_taken",
+        "gap_too_large",
+        "too_many_periods",
+    ),
     c.Ticked: ("outside_period", "gap_too_large"),
-    c.Changed: ("not_permitted", "over_limit", "before_joining", "too_many_periods"),
+    c.Changed: (
+        "not_permitted",
+        "over_limit",
+        "before_joining",
+        "unknown_price",
+        "username_taken",
+        "gap_too_large",
+        "too_many_periods",
+    ),
     c.PaymentReceived: ("reference_already_used",),
     c.DiscountGranted: (
         "not_permitted",
@@ -38,6 +54,7 @@ REASONS: dict[type, tuple[str, ...]] = {
         "already_cancelled",
         "has_refunds",
         "superseded",
+        "over_limit",
         "reference_already_used",
         "exceeds_payment",
         "exceeds_credit",

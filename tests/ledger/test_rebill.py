@@ -64,7 +64,7 @@ def test_a_rebilled_bill_freezes_percent_and_exemption_anew() -> None:
         2026-01-03  package  rahim  2000.00, from 2026-02-01
         2026-01-03  adjust   rahim   100.00, period 2026-02
         2026-01     charge 1000.00  discount    0.00  vat 50.00
-        2026-02     charge 2100.00  discount 1000.00  vat  0.00
+        2026-02     charge 2100.00  discount 1000.00  vat  5.00
     """)
 
 

@@ -55,10 +55,13 @@ def test_a_signup_billed_from_a_later_day_has_no_period_yet() -> None:
 
 def test_the_first_period_opens_with_the_opening_due() -> None:
     tell("""
+        policy
+          staff clerk may discount
+        2026-01-01  signup  rahim  1000.00 a month, opening due -250.00, by clerk, as s1  => refused not_permitted
         2026-01-01  signup  rahim  1000.00 a month, opening due -250.00
 
         2026-01     previous -250.00  billed 1000.00  due 750.00
-    """)
+    """)  # noqa: E501
 
 
 def test_a_discount_or_exemption_by_terms_needs_its_permission() -> None:
@@ -117,6 +120,9 @@ def test_a_refused_signup_leaves_no_trace_and_a_corrected_one_may_follow() -> No
 
 def test_a_vip_is_billed_like_anyone() -> None:
     tell("""
+        policy
+          staff clerk may discount
+        2026-01-01  signup  rahim  100.00 a month, vip, by clerk, as s1  => refused not_permitted
         2026-01-01  signup  rahim  100.00 a month, vip
         2026-01     due 100.00
         expires rahim never

@@ -1,11 +1,12 @@
 """What is asked for, from the lines alone: open items, the amount to pay, the day of expiry."""
 
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from shared.ledger.policy.policy import Policy
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.statement import Statement, newest_open
 from tests.postgres.booked import pay, signup, tick
 from tests.support.histories import history
@@ -35,7 +36,9 @@ def test_a_statement_says_what_the_naive_model_says(seed: int) -> None:
             assert items == [tuple(each) for each in invoices(naive, customer_id, mode)]
         shown = customer(naive, customer_id)
         if not shown.vip:
-            assert statement.expires_on(naive.policy.grace_days) == shown.expires_on
+            assert statement.expires_on(
+                naive.policy.grace_days, account.contact.grace_until
+            ) == shown.expires_on
         assert statement.due == shown.due
 
 
@@ -54,12 +57,12 @@ def test_before_the_first_period_what_was_owed_before_is_due_and_nobody_expires(
     statement = Statement([], opening_due=50_00)
 
     assert (statement.due, statement.opening_open, list(statement.items())) == (50_00, 50_00, [])
-    assert statement.open_from() is None
+    assert statement.open_since() is None
     assert statement.expires_on(10) is None
 
 
 def test_credit_from_before_settles_the_first_bills() -> None:
-    rules = Rules()
+    rules = Rules(Policy(1, staff=MappingProxyType({"boss": Staff(PERMISSIONS)})))
     rules.apply(signup("rahim", "2026-01-01", opening_due=-1500_00))
 
     (account,) = rules.accounts.values()
@@ -83,7 +86,8 @@ def test_what_is_owed_by_age_less_the_credit_is_the_total_due(seed: int) -> None
 def test_each_open_amount_ages_from_the_day_its_period_is_asked_for() -> None:
     rules = Rules()
     rules.apply(signup("rahim", "2026-01-01", opening_due=70_00))
-    rules.apply(tick("2026-04-01"))
+    for day in ("2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"):
+        rules.apply(tick(day))
     rules.apply(pay("p-1", "rahim", 370_00, "2026-04-01"))
 
     (account,) = rules.accounts.values()

@@ -126,6 +126,7 @@ def signup(customer_id: str, joined: str, **others: Any) -> c.SignedUp:
         "vat_exempt": False,
         "opening_due": 0,
         "actor": "boss",
+        "username": customer_id,
     }
     return c.SignedUp(**fields | others)
 

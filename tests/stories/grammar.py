@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from shared.ledger import commands as c
 from shared.ledger.money import decimal, minor, parts_per_million
 from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff, Tax
-from shared.ledger.terms import Cycle, Package
+from shared.ledger.policy.prices import Price, PriceList
+from shared.ledger.terms import Cycle, Extra, Extras, Package
 
 EVENT = re.compile(r"(\d{4}-\d\d-\d\d)\s+([a-z]+)\s+(.*?)(?:\s+=>\s+(.*))?")
 HEADING = re.compile(r"(statement|lines|invoices|expires)\s+(\S+)\s*(.*)")
@@ -30,6 +31,9 @@ FLAGS = (
     "prorate",
     "no proration",
     "allow gap",
+    "shared",
+    "untaxed",
+    "silent",
 )
 OPTIONS = (
     "as",
@@ -43,6 +47,10 @@ OPTIONS = (
     "opening due",
     "discount",
     "custom day",
+    "until",
+    "extras",
+    "username",
+    "grace until",
 )
 
 
@@ -143,6 +151,7 @@ class _Reader:
 
     def _policy(self, lines: list[str]) -> Policy:
         taxes, staff, grace_days = [], {"boss": Staff(PERMISSIONS)}, 10
+        prices = []
         for line in lines:
             word, *rest = line.replace(",", " ").split()
             if word == "tax":
@@ -153,9 +162,14 @@ class _Reader:
                 staff[rest[0]] = Staff(frozenset(may), limit)
             elif word == "grace":
                 grace_days = int(rest[0])
+            elif word == "price":
+                code, amount, _, day = rest
+                prices.append(Price(code, date.fromisoformat(day), minor(amount)))
             else:
                 raise ValueError(line)
-        return Policy(self.policies, tuple(taxes), MappingProxyType(staff), grace_days)
+        return Policy(
+            self.policies, tuple(taxes), MappingProxyType(staff), grace_days, PriceList(prices)
+        )
 
     def _command(self, day: date, verb: str, rest: str) -> Any:
         first, *parts = (part.strip() for part in rest.split(","))
@@ -185,7 +199,7 @@ class _Reader:
             who.capitalize(),
             "+8801711000001",
             "en",
-            Package(price, minor(price)),
+            _package(price),
             _cycle(told, joined_on) or Cycle("start_of_month", 1),
             _flag(told, monthly="monthly", cumulative="cumulative") or "cumulative",
             bool(_flag(told, vip=True)),
@@ -193,10 +207,13 @@ class _Reader:
             bool(_flag(told, **{"vat exempt": True})),
             minor(told.pop("opening due", "0")),
             told.pop("by", "boss"),
+            told.pop("username", who),
+            _extras(told.pop("extras", "none")),
+            silent=bool(_flag(told, silent=True)),
         )
 
     def terms(self, day: date, words: list[str], told: dict[str, str]) -> c.Changed:
-        """Change what the options name: cycle, mode, vip, discount, VAT."""
+        """Change what the options name: cycle, mode, vip, discount, VAT, username, grace."""
         percent = told.pop("discount", None)
         return self._changed(
             day,
@@ -207,11 +224,17 @@ class _Reader:
             vip=_flag(told, **{"vip": True, "not vip": False}),
             discount_ppm=None if percent is None else parts_per_million(percent.split()[0]),
             vat_exempt=_flag(told, **{"vat exempt": True, "with vat": False}),
+            username=told.pop("username", None),
+            grace_until=_day(told.pop("grace until", None)),
         )
 
     def package(self, day: date, words: list[str], told: dict[str, str]) -> c.Changed:
         who, price = words[:2]
-        return self._changed(day, who, told, package=Package(price, minor(price)))
+        return self._changed(day, who, told, package=_package(price))
+
+    def extras(self, day: date, words: list[str], told: dict[str, str]) -> c.Changed:
+        who, *extras = words
+        return self._changed(day, who, told, extras=_extras(" ".join(extras)))
 
     def suspend(self, day: date, words: list[str], told: dict[str, str]) -> c.Changed:
         return self._changed(day, words[0], told, status="suspended")
@@ -230,22 +253,24 @@ class _Reader:
             day,
             told.pop("by", "boss"),
             _flag(told, **{"prorate": True, "no proration": False}),
+            until=_day(told.pop("until", None)),
             **fields,
         )
 
     def pay(self, day: date, words: list[str], told: dict[str, str]) -> c.PaymentReceived:
         who, amount = words
         payment_id, reference = self._id("payment", told), told.pop("reference", None)
-        actor = told.pop("by", "field-1")
+        actor, shared = told.pop("by", "field-1"), bool(_flag(told, shared=True))
         return c.PaymentReceived(
-            payment_id, who, minor(amount), "cash", "field", day, reference, actor
+            payment_id, who, minor(amount), "cash", "field", day, reference, actor, shared
         )
 
     def discount(self, day: date, words: list[str], told: dict[str, str]) -> c.DiscountGranted:
         return c.DiscountGranted(*self._granted("discount", day, words, told))
 
     def adjust(self, day: date, words: list[str], told: dict[str, str]) -> c.AdjustmentMade:
-        return c.AdjustmentMade(*self._granted("adjustment", day, words, told))
+        untaxed = bool(_flag(told, untaxed=True))
+        return c.AdjustmentMade(*self._granted("adjustment", day, words, told), untaxed)
 
     def _granted(self, kind: str, day: date, words: list[str], told: dict[str, str]) -> Any:
         who, amount = words
@@ -289,6 +314,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "signup": _Reader.signup,
     "terms": _Reader.terms,
     "package": _Reader.package,
+    "extras": _Reader.extras,
     "suspend": _Reader.suspend,
     "resume": _Reader.resume,
     "leave": _Reader.leave,
@@ -334,6 +360,20 @@ def _cycle(told: dict[str, str], joined_on: date) -> Cycle | None:
     }
     cycle: Cycle | None = _flag(told, **fixed)
     return cycle
+
+
+def _package(price: str) -> Package:
+    """Read "1000.00", a price of its own, or a code of the price list."""
+    return Package(price, minor(price)) if price[0].isdigit() else Package(price, None)
+
+
+def _extras(text: str) -> Extras:
+    """Read "2xip tv=150.00", or "none"."""
+    extras = []
+    for word in text.split() if text != "none" else ():
+        many, code, price = re.fullmatch(r"(?:(\d+)x)?([a-z-]+)(?:=([\d.]+))?", word).groups()  # type: ignore[union-attr]
+        extras.append(Extra(code, None if price is None else minor(price), int(many or 1)))
+    return tuple(sorted(extras))
 
 
 def _tax(words: list[str]) -> Tax:

@@ -188,7 +188,7 @@ class Maker:
             c.SignedUp(
                 f"signup/{customer_id}.{self._next()}" if self._chance(0.5) else self._id("signup"),
                 customer_id,
-                self._day(-3, 3),
+                self._day(-3, 3) + timedelta(days=400 * self._chance(0.03)),
                 joined_on,
                 bill_from,
                 "Rahim",
@@ -250,7 +250,7 @@ class Maker:
             "grace_until": self._day(-10, 40),
         }
         changed_on = self._day(-5, 5)
-        if self._chance(0.03):
+        if self._chance(0.03 if self.model.business_date else 0.15):
             changed_on += timedelta(days=self.random.choice((70, 360, 1300)))
         effective_on = changed_on + timedelta(days=self._either((0, 0), (-75, 45)))
         if self._chance(0.25):

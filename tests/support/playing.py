@@ -119,15 +119,17 @@ def modes_swapped(steps: Iterable[Any]) -> list[Any]:
     ]
 
 
-def references_parted(steps: Iterable[Any]) -> list[Any]:
-    """Return the steps with references that no two customers share: the only thing about which
+def names_parted(steps: Iterable[Any]) -> list[Any]:
+    """Return the steps with references and usernames that no two customers share: all about which
     the order between customers matters."""
-    return [
-        step._replace(reference=f"{step.customer_id}.{step.reference}")
-        if isinstance(step, PaymentReceived) and step.reference is not None
-        else step
-        for step in steps
-    ]
+    made = []
+    for step in steps:
+        for name in ("reference", "username"):
+            if getattr(step, name, None) is not None:
+                parted = f"{step.customer_id}.{getattr(step, name)}"
+                step = step._replace(**{name: parted})
+        made.append(step)
+    return made
 
 
 TWIN = ".twin"
@@ -137,11 +139,11 @@ TWIN = ".twin"
 def twinned(steps: Iterable[Any]) -> list[Any]:
     """Return the steps with a twin of each customer, for whom everything happens once more."""
     made: list[Any] = []
-    for step in references_parted(steps):
+    for step in names_parted(steps):
         made.append(step)
         if not isinstance(step, Policy | Ticked):
             made.append(_of_the_twin(step))
-    return references_parted(made)
+    return names_parted(made)
 
 
 def line_of_the_twin(line: Line) -> Line:

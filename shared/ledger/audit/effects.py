@@ -253,7 +253,8 @@ def _restored(before: Line, taken: Line, case: Case) -> Line:
     frozen = {name: getattr(taken, name) for name in OF_THE_BILL}
     charge, discount, vat = taken.recurring_charge, taken.recurring_discount, taken.recurring_vat
     if not case.earlier:
-        bill = reprice(case.terms, taken, case.policies[taken.bill_policy_version])
+        policy = case.policies[taken.bill_policy_version]
+        bill = reprice(case.terms, taken, policy, before.coverage_to)
         charge, discount, vat = bill.charge, bill.discount, bill.vat
     return before._replace(
         charge=charge + before.adjusted_charge,

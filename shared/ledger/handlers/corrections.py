@@ -115,7 +115,9 @@ def _with_bill(account: Account, line: Line, reversal: Posting, world: World) ->
     if line.standing:
         raise Refused("superseded")
     taken = reversal.before
-    bill = reprice(account.terms, taken, world.policies[taken.bill_policy_version])
+    policy = world.policies[taken.bill_policy_version]
+    # A skip row that was rebilled in its place may have been extended since.
+    bill = reprice(account.terms, taken, policy, line.coverage_to)
     return {
         "charge": bill.charge + line.adjusted_charge,
         "discount": bill.discount,
