@@ -214,9 +214,7 @@ def _piece(piece: Piece, sold: Sequence[Sold]) -> dict[str, Any]:
             for each in sold
         ],
         "status": piece.status,
-        "cost": str(Fraction(piece.price * piece.days, piece.cycle_days * 100))
-        if active
-        else "0",
+        "cost": str(Fraction(piece.price * piece.days, piece.cycle_days * 100)) if active else "0",
     }
 
 

@@ -327,8 +327,7 @@ SEQ_AT, REVISION_AT, CHARGE_AT, DISCOUNT_AT, VAT_AT, DUE_AT, COMMAND_AT, HASH_AT
     for name in ("seq", "revision", "charge", "discount", "vat", "due", "command_id", "hash")
 )
 GRANTED_AT, GRANTED_VAT_AT, ASKED_AT, GIFTS_AT, GIFTS_VAT_AT = (
-    FIELD_AT[name]
-    for name in ("granted_discount", "granted_vat", "asked_on", "gifts", "gifts_vat")
+    FIELD_AT[name] for name in ("granted_discount", "granted_vat", "asked_on", "gifts", "gifts_vat")
 )
 BECOMES_BILL = -1
 """`bill_seq` of a change that makes its own line the period's bill."""

@@ -14,8 +14,8 @@ from shared.ledger.arrival import Arrival
 from shared.ledger.commands import CancellationRequested, Command, SignedUp
 from shared.ledger.decide import Decision, decide, may_cancel
 from shared.ledger.line import Line
-from shared.ledger.references import Held, Reference, with_holder, without_holder
 from shared.ledger.reasons import FirstOutcome, Outcome, Reason, Waiting
+from shared.ledger.references import Held, Reference, with_holder, without_holder
 from shared.ledger.world import World
 
 

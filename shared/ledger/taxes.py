@@ -47,7 +47,10 @@ def adjustment_parts(line: Line, before: Line, policies: Mapping[int, Policy]) -
     A credit on a standing bill has the rates of that bill, a sale those of its own day (contract
     §4). Releases before 2026-12 took those of its own day for both.
     """
-    net, vat = line.adjusted_charge - before.adjusted_charge, line.adjusted_vat - before.adjusted_vat
+    net, vat = (
+        line.adjusted_charge - before.adjusted_charge,
+        line.adjusted_vat - before.adjusted_vat,
+    )
     of_the_bill = policies.get(line.bill_policy_version, NO_POLICY), line.coverage_from
     of_its_day = policies.get(line.policy_version, NO_POLICY), line.effective_on
     credit = net < 0 and before.standing

@@ -74,9 +74,7 @@ def replaced_from(timeline: Timeline[T], day: date, value: T) -> Timeline[T]:
     return (*(entry for entry in timeline if entry[0] < day), (day, value))
 
 
-def replaced_between(
-    timeline: Timeline[T], day: date, until: date | None, value: T
-) -> Timeline[T]:
+def replaced_between(timeline: Timeline[T], day: date, until: date | None, value: T) -> Timeline[T]:
     """Return the timeline with a value on the days [day, until); from `until` on, what was known
     before holds again. Without `until` the value replaces all that was known from the day on."""
     if until is None:

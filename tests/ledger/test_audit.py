@@ -220,7 +220,9 @@ def refused() -> dict[tuple[str, str], list[tuple[Recorded, str, int]]]:
 def test_a_reason_that_was_changed_is_found_and_the_right_one_named(
     command: str, reason: str, refused: dict[tuple[str, str], list[tuple[Recorded, str, int]]]
 ) -> None:
-    others = sorted({other for _, other in REFUSALS} - {reason, "reference_already_used", "username_taken"})
+    others = sorted(
+        {other for _, other in REFUSALS} - {reason, "reference_already_used", "username_taken"}
+    )
     for number, (rules, customer_id, at) in enumerate(refused[command, reason][:20]):
         asked = rules.asked[customer_id]
         other = others[number % len(others)]

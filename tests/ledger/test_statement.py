@@ -36,9 +36,10 @@ def test_a_statement_says_what_the_naive_model_says(seed: int) -> None:
             assert items == [tuple(each) for each in invoices(naive, customer_id, mode)]
         shown = customer(naive, customer_id)
         if not shown.vip:
-            assert statement.expires_on(
-                naive.policy.grace_days, account.contact.grace_until
-            ) == shown.expires_on
+            assert (
+                statement.expires_on(naive.policy.grace_days, account.contact.grace_until)
+                == shown.expires_on
+            )
         assert statement.due == shown.due
 
 

@@ -228,8 +228,19 @@ class Maker:
         account = self._account()
         fields = self.random.choices(
             (
-                "package", "extras", "status", "cycle", "mode", "vip", "discount_ppm",
-                "vat_exempt", "phone", "username", "texting", "address", "grace_until",
+                "package",
+                "extras",
+                "status",
+                "cycle",
+                "mode",
+                "vip",
+                "discount_ppm",
+                "vat_exempt",
+                "phone",
+                "username",
+                "texting",
+                "address",
+                "grace_until",
             ),
             weights=(8, 4, 12, 4, 1, 1, 3, 2, 1, 2, 1, 1, 1),
             k=self.random.choice((1, 1, 1, 2)),

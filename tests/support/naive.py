@@ -82,9 +82,7 @@ class Naive:
         self.policy = policy
         self.policies.append(policy)
 
-    def apply(
-        self, command: Any, content: Hashable = None, sent_on: date | None = None
-    ) -> Outcome:
+    def apply(self, command: Any, content: Hashable = None, sent_on: date | None = None) -> Outcome:
         """Judge one event. `content` decides sameness (by default the command itself); `sent_on` is
         the day of its record's timestamp."""
         content = command if content is None else content
@@ -377,9 +375,7 @@ class Naive:
         period = account.posting_period(event.received_on)
         entry = Entry(event.command_id, event.amount, paid_by=paid_by, shared=event.shared)
         period.payments.append(entry)
-        account.append(
-            "payment", event.command_id, {period.label}, self._today(event.received_on)
-        )
+        account.append("payment", event.command_id, {period.label}, self._today(event.received_on))
 
     def _named_period(self, account: Account, label: str | None, day: date) -> Period:
         if label is None:
@@ -399,9 +395,7 @@ class Naive:
         self._check_grant(period, event.actor, event.amount)
         vat = half_up(Fraction(event.amount * row.vat, row.billed))
         period.bill.grants.append(Grant(event.command_id, event.actor, event.amount, vat))
-        account.append(
-            "discount", event.command_id, {period.label}, self._today(event.granted_on)
-        )
+        account.append("discount", event.command_id, {period.label}, self._today(event.granted_on))
 
     def _check_grant(self, period: Period, actor: str, amount: int) -> None:
         """Refuse a grant that makes the actor's own on a bill more than they may grant."""
@@ -422,9 +416,7 @@ class Naive:
             exempt = account.vat_exempt.on(day)
         vat = vat_on(event.amount, day, exempt or event.vat_exempt, policy)
         period.adjustments.append(Entry(event.command_id, event.amount, vat))
-        account.append(
-            "adjustment", event.command_id, {period.label}, self._today(event.made_on)
-        )
+        account.append("adjustment", event.command_id, {period.label}, self._today(event.made_on))
 
     def _refund(self, account: Account, event: c.RefundMade) -> None:
         of = None if event.payment_id is None else f"payment/{event.payment_id}"
@@ -475,7 +467,9 @@ class Naive:
                 period, entry = found
                 refunds = [refund for _, refund in account.entries("refunds") if refund.live]
                 if kind == "payments" and entry.live:
-                    others = [e for _, e in account.entries("payments") if e.live and e is not entry]
+                    others = [
+                        e for _, e in account.entries("payments") if e.live and e is not entry
+                    ]
                     came_in = sum(other.amount for other in others)
                     came_in += max(0, -account.signup.opening_due)
                     went_out = sum(refund.amount for refund in refunds)

@@ -290,8 +290,7 @@ class Account:
         """Return the price of a day, a cycle's: the package's and all extras'."""
         sold = [(*self.package.on(day), 1), *self.extras.on(day)]
         return sum(
-            quantity
-            * (listed_price(self.policies, version, code, day) if price is None else price)
+            quantity * (listed_price(self.policies, version, code, day) if price is None else price)
             for code, price, quantity in sold
         )
 

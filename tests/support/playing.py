@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from shared.ledger.account import NEVER
 from shared.ledger.arrival import Arrival
-from shared.ledger.commands import CancellationRequested, Command, PaymentReceived, Ticked
+from shared.ledger.commands import CancellationRequested, Command, Ticked
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
 from tests.support.histories import Telling, telling

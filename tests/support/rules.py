@@ -63,9 +63,7 @@ class Rules(Books):
         self.policies = dict(read_together({**self.policies, policy.version: policy}))
         self.policy = self.policies[policy.version]
 
-    def apply(
-        self, command: Any, content: Hashable = None, sent_on: date | None = None
-    ) -> Outcome:
+    def apply(self, command: Any, content: Hashable = None, sent_on: date | None = None) -> Outcome:
         """Judge one event. `content` decides sameness (by default the command itself); `sent_on` is
         the day of its record's timestamp."""
         said = json.dumps(repr(command if content is None else content))

@@ -9,8 +9,8 @@ from datetime import date
 from typing import Any, NamedTuple, cast
 
 from shared.ledger.account import Account
-from shared.ledger.line import Line
 from shared.ledger.charge import cycle_price
+from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy, read_together
 from shared.ledger.terms import Timeline, value_on
 from tests.support.naive import Naive

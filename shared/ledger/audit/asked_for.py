@@ -7,7 +7,7 @@ date a transaction saw, so any that it can have known is right.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import date, timedelta
+from datetime import date
 
 from shared.ledger.commands import (
     AdjustmentMade,
@@ -42,9 +42,7 @@ def local_date(command: Command) -> date:
     return day
 
 
-def days_made(
-    business_dates: Iterable[date], makers: Iterable[Command]
-) -> Collection[date]:
+def days_made(business_dates: Iterable[date], makers: Iterable[Command]) -> Collection[date]:
     """Return the days that a period's first line may bear: those of a run, or of a command of its
     own transaction that bills (`makers`)."""
     dates = list(business_dates)
@@ -66,5 +64,3 @@ def with_its_day(
     possible = [max(least, known) for known in business_dates]
     chosen = line.asked_on if line.asked_on in possible else possible[0]
     return wanted._replace(asked_on=chosen)
-
-

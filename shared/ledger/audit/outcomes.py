@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
 from shared.ledger.audit.allowed import lacks_price, not_allowed
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
 from shared.ledger.audit.effects import Moved
 from shared.ledger.audit.fault import Fault, Wrong
 from shared.ledger.audit.refusals import WAITS, Known, reason_against

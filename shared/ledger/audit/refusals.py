@@ -144,9 +144,7 @@ def _change(command: Changed, known: Known) -> Reason | None:
     return "too_many_periods" if bills + more > BILLS_AT_ONCE_MAX else None
 
 
-def _bills(
-    terms: Terms, starts: date, until: date, prices: PriceList
-) -> tuple[int, list[date]]:
+def _bills(terms: Terms, starts: date, until: date, prices: PriceList) -> tuple[int, list[date]]:
     """Count the bills due from `starts` to `until`, not skip rows; return the first day of each
     period too, and the coverage end."""
     count, days = 0, [starts]

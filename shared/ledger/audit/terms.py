@@ -60,9 +60,7 @@ def terms_after(
             day = event.effective_on if reaches_back else _charged_from(event, billed, earlier)
             news[name] = _on_its_days(getattr(terms, name), day, event.until, value)
     if event.status is not None:
-        news["shown"] = _on_its_days(
-            terms.shown, event.effective_on, event.until, event.status
-        )
+        news["shown"] = _on_its_days(terms.shown, event.effective_on, event.until, event.status)
     return _with(terms, news) if news else terms
 
 
@@ -116,8 +114,6 @@ def _on_its_days(line: Timeline[Any], day: date, until: date | None, value: Any)
 
 def _with(terms: Terms, news: Mapping[str, Timeline[Any]]) -> Terms:
     kept: dict[str, Any] = {
-        name: getattr(terms, name)
-        for name in (*CHARGED, *BY_THE_BILL, "shown")
-        if name not in news
+        name: getattr(terms, name) for name in (*CHARGED, *BY_THE_BILL, "shown") if name not in news
     }
     return Terms(**(kept | dict(news)))

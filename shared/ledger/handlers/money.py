@@ -54,9 +54,7 @@ def on_discount(account: Account, event: DiscountGranted, world: World) -> None:
     account.post_one("discount", by, index, give(line, event.amount, vat), world)
 
 
-def check_limit(
-    account: Account, index: int, actor: str | None, amount: int, world: World
-) -> None:
+def check_limit(account: Account, index: int, actor: str | None, amount: int, world: World) -> None:
     """Refuse a granted discount that, together with the actor's own live ones on the bill, is more
     than they may grant of what was billed before all live ones (contract §4, `over_limit`)."""
     limit_ppm = world.policy.discount_ppm_max(actor)

@@ -109,6 +109,8 @@ def read_together(policies: Mapping[int, Policy]) -> Mapping[int, Policy]:
         return policies
     lists = lists_as_read({version: policy.prices for version, policy in policies.items()})
     return {
-        version: policy if policy.listed == lists[version] else replace(policy, listed=lists[version])
+        version: policy
+        if policy.listed == lists[version]
+        else replace(policy, listed=lists[version])
         for version, policy in policies.items()
     }

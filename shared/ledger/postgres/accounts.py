@@ -18,7 +18,7 @@ from shared.ledger.reach import Reach
 from shared.ledger.terms import Terms
 
 LINE_WIDTH = len(Line._fields)
-ACCOUNT_WIDTH = 9
+ACCOUNT_WIDTH = 10
 """Number of columns of accounts.sql before those of the line."""
 TERMS_AT = 4
 """Index of the column `terms_id` in accounts.sql."""
@@ -54,7 +54,7 @@ async def accounts(
 
 def _account(row: asyncpg.Record, terms: Terms, with_contact: bool) -> Account:
     """Return an account with its last period, if it has any."""
-    customer_id, joined_on, bill_from, opening_due, _, contact, seq, tip, recorded_at = row[
+    customer_id, joined_on, bill_from, opening_due, _, contact, untold, seq, tip, recorded_at = row[
         :ACCOUNT_WIDTH
     ]
     account = Account(
@@ -64,6 +64,7 @@ def _account(row: asyncpg.Record, terms: Terms, with_contact: bool) -> Account:
         opening_due,
         terms,
         read_contact(contact) if with_contact else None,
+        untold_seq=untold,
     )
     if seq is not None:
         head = Line._make(row[ACCOUNT_WIDTH:])
@@ -129,14 +130,14 @@ async def _load_postings(
     sinces = [loaded[customer_id].since for customer_id in wanted]
     for row in await connection.fetch(sql("postings_since"), wanted, sinces):
         line, before = Line(*row[:LINE_WIDTH]), Line(*row[LINE_WIDTH : 2 * LINE_WIDTH])
-        payment_id, method, reference = row[2 * LINE_WIDTH :]
+        payment_id, method, reference, shared = row[2 * LINE_WIDTH :]
         postings = loaded[line.customer_id].postings
         assert postings is not None
         if line.kind == "refund":
             payment = None if payment_id is None else f"payment/{payment_id}"
             postings.append(Posting(line, before, payment))
         else:
-            postings.append(Posting(line, before, None, method, reference))
+            postings.append(Posting(line, before, None, method, reference, bool(shared)))
 
 
 class Page(NamedTuple):

@@ -24,28 +24,33 @@ HEX_AT = 3
 def read_line(row: bytes) -> tuple[Line, bytes]:
     """Return the line of a row of verify_lines.sql, and its canonical form.
 
-    The row and the canonical form differ in three ways: the row has customer, instant and hash
-    first; it writes the instant differently; and it escapes backslashes and control characters.
+    The row and the canonical form differ in four ways: the row has customer, instant and hash
+    first, and at its end the fields that the hash does not cover; it writes the instant
+    differently; and it escapes backslashes and control characters.
     """
     customer_id, told, digest, *f = row.split(b"\t")
     at = read_instant(told)
     reverses, actor, reason = f[13], f[15], f[16]
+    starts, granted, granted_vat = read_day(f[10]), int(f[26]), int(f[27])
     line = tuple.__new__(
         Line,
         (
             str(customer_id, "utf-8"), int(f[0]), _label(f[1]), int(f[2]), _text(f[3]),
             int(f[4]), int(f[5]), int(f[6]), int(f[7]), int(f[8]), int(f[9]),
-            read_day(f[10]), read_day(f[11]), str(f[12], "utf-8"),
+            starts, read_day(f[11]), str(f[12], "utf-8"),
             None if reverses == NULL else plain(reverses), read_day(f[14]),
             None if actor == NULL else plain(actor), None if reason == NULL else plain(reason),
             int(f[17]), at, bytes.fromhex(str(digest[HEX_AT:], "ascii")),
             int(f[18]), int(f[19]), f[20] == b"t", int(f[21]), f[22] == b"t", int(f[23]),
-            int(f[24]), int(f[25]), int(f[26]), int(f[27]),
+            int(f[24]), int(f[25]), granted, granted_vat,
+            *(starts if each == NULL else read_day(each) for each in f[28:30]),
+            granted + granted_vat if f[30] == NULL else int(f[30]),
+            granted_vat if f[31] == NULL else int(f[31]),
         ),
     )  # fmt: skip
-    nulls = (reverses == NULL) + (actor == NULL) + (reason == NULL)
+    nulls = sum(each == NULL for each in (reverses, actor, reason, *f[28:]))
     if row.count(b"\\") == HASH_BACKSLASHES + nulls:
-        return line, b"\n".join((customer_id, *f[:18], canonical_instant(told), *f[18:]))
+        return line, b"\n".join((customer_id, *f[:18], canonical_instant(told), *f[18:28]))
     return line, canonical(line)
 
 

@@ -4,7 +4,7 @@ It loads plain values: this module loads, `shared.ledger.decide` decides, `save.
 needs a fixed number of statements, whatever its size.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -12,16 +12,17 @@ import asyncpg
 
 from shared.ledger.account import NEVER
 from shared.ledger.arrival import Arrival
-from shared.ledger.commands import Command, SignedUp
+from shared.ledger.commands import CancellationRequested, Command, SignedUp
 from shared.ledger.errors import Unreadable
 from shared.ledger.fold import Fold, Seen
 from shared.ledger.policy.file import parse_policy
-from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
 from shared.ledger.postgres.accounts import accounts, bill_page
 from shared.ledger.postgres.locks import lock_buckets
+from shared.ledger.postgres.names import load_references, load_usernames
 from shared.ledger.postgres.quarantine import BucketOf
 from shared.ledger.postgres.statements import sql
-from shared.ledger.reach import WHOLE, Reach, reach, references_asked
+from shared.ledger.reach import WHOLE, Reach, reach, references_asked, usernames_asked
 from shared.ledger.world import World
 
 CommandOf = Callable[[str, str], Any]
@@ -32,15 +33,16 @@ class Policies:
     """Policy versions. Each is read once, because versions never change."""
 
     def __init__(self) -> None:
-        self.versions: dict[int, Policy] = {0: NO_POLICY}
+        self.versions: Mapping[int, Policy] = {0: NO_POLICY}
 
     async def up_to(self, connection: asyncpg.Connection, version: int | None) -> Policy:
         """Return the policy of a version (None: the empty policy); reads versions not read yet."""
         if version is None:
             return NO_POLICY
         if version not in self.versions:
-            for row in await connection.fetch(sql("policies"), max(self.versions)):
-                self.versions[row["version"]] = parse_policy(row["source"], row["version"])
+            new = await connection.fetch(sql("policies"), max(self.versions))
+            read = {row["version"]: parse_policy(row["source"], row["version"]) for row in new}
+            self.versions = read_together({**self.versions, **read})
         return self.versions[version]
 
 
@@ -82,8 +84,8 @@ class Folding:
         others: Iterable[int] = (),
     ) -> Fold:
         """Lock and load the customers of arrivals, each as far back as their commands need. Also
-        load the parked commands of customers who sign up in this batch or have no period yet. The
-        buckets `others` are locked too."""
+        load the parked commands of customers who sign up in this batch or have no period yet, or
+        whose commands a cancellation may withdraw. The buckets `others` are locked too."""
         reaches = _reaches(arrivals)
         await lock_buckets(connection, [*map(self.bucket_of, reaches), *others])
         if not reaches:
@@ -93,7 +95,12 @@ class Folding:
         fold.accounts, broken = await accounts(connection, reaches)
         fold.set_apart(broken)
         signed_up = {a.command.customer_id for a in arrivals if isinstance(a.command, SignedUp)}
-        unsettled = [each for each in reaches if each in signed_up or _is_new(fold, each)]
+        cancelling = {a.command.customer_id for a in arrivals if _may_withdraw(a)}
+        unsettled = [
+            each
+            for each in reaches
+            if each in signed_up or each in cancelling or _is_new(fold, each)
+        ]
         await self._load_waiting(connection, fold, unsettled, arrivals)
         return fold
 
@@ -141,12 +148,14 @@ class Folding:
         customers: Sequence[str],
         arrivals: Iterable[Arrival[Command]] = (),
     ) -> None:
-        """Load customers' parked commands, and which payments hold the references they need."""
+        """Load customers' parked commands, and who holds the references and usernames they need."""
         if customers:
             await self._load_parked(connection, fold, customers)
         waiting = (each for parked in fold.parked.values() for each in parked)
-        asked = references_asked([*arrivals, *waiting], fold.accounts.values())
+        judged = [*arrivals, *waiting]
+        asked = references_asked(judged, fold.accounts.values())
         await load_references(connection, fold.world, asked)
+        await load_usernames(connection, fold.world, usernames_asked(judged))
 
     async def _load_parked(
         self, connection: asyncpg.Connection, fold: Fold, customers: Sequence[str]
@@ -164,6 +173,10 @@ class Folding:
             fold.parked.setdefault(customer_id, []).append(Arrival(type_, command, content, *event))
 
 
+def _may_withdraw(arrival: Arrival[Command]) -> bool:
+    return isinstance(arrival.command, CancellationRequested)
+
+
 def _is_new(fold: Fold, customer_id: str) -> bool:
     """Whether the customer has an account but no period yet."""
     return customer_id in fold.accounts and fold.accounts[customer_id].head is None
@@ -177,14 +190,3 @@ def _reaches(arrivals: Iterable[Arrival[Command]]) -> dict[str, Reach]:
         known = reaches.get(customer_id)
         reaches[customer_id] = wanted if known is None else known.and_also(wanted)
     return reaches
-
-
-async def load_references(
-    connection: asyncpg.Connection, world: World, asked: Iterable[tuple[str, str]]
-) -> None:
-    """Load into the world which live payments hold these references."""
-    keys = sorted(set(asked))
-    if keys:
-        methods, references = zip(*keys, strict=True)
-        for row in await connection.fetch(sql("references_held"), methods, references):
-            world.references[row["method"], row["reference"]] = row["payment"]

@@ -9,16 +9,20 @@ the audit judges that customer from the beginning. It must never accept what the
 accept; tests/ledger/test_plain.py compares the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import date
 from hashlib import sha256
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from shared.ledger.audit.asked_for import days_made
 from shared.ledger.audit.customer import Common
 from shared.ledger.charge import new_bill
+from shared.ledger.commands import SignedUp
 from shared.ledger.errors import Unreadable
 from shared.ledger.line import GENESIS
 from shared.ledger.period import months_after
-from shared.ledger.postgres.copied import NULL, canonical_instant
+from shared.ledger.postgres.copied import NULL, canonical_instant, read_day, read_instant
 from shared.ledger.postgres.plain_commands import (
     Asked,
     CommandOf,
@@ -31,8 +35,11 @@ from shared.ledger.postgres.plain_forms import Form, Period, form_of
 from shared.ledger.postgres.stored import read_terms
 from shared.ledger.terms import FIELDS
 
-ACTOR_AT, POLICY_VERSION_AT = 18, 20
+ACTOR_AT, POLICY_VERSION_AT, MADE_AT = 18, 20, 31
 """Field indexes in a row of verify_lines.sql."""
+
+
+MADE_MAX = 50_000
 
 
 class Head:
@@ -52,6 +59,7 @@ class Plain:
     def __init__(self, common: Common, zone: ZoneInfo, command_of: CommandOf) -> None:
         self._common = common
         self._commands = Commands(common, zone, command_of)
+        self._made: dict[Any, Collection[date]] = {}
 
     def is_right(
         self, customer: bytes, account: bytes, commands: Sequence[bytes], lines: Sequence[bytes]
@@ -93,6 +101,10 @@ class Plain:
                 hashed = _billed(form, row, customer, told, instant, place, due, digest)
             if form is None or not hashed or form.version < version or period.after is None:
                 raise Doubt
+            if form.made_on not in self._days_made(
+                told, told == asked.told and asked.opening.signup
+            ):
+                raise Doubt
             if payments:  # only a payment reads earlier periods
                 heads.append(Head(period, form, due, place))
             due, version, digest, period = due + form.billed, form.version, hashed, period.after
@@ -106,22 +118,42 @@ class Plain:
         signup, if the signup made the bill (`at_once`), or null."""
         fields = row.split(b"\t")
         version, actor = int(fields[POLICY_VERSION_AT]), fields[ACTOR_AT]
+        made, asked = fields[MADE_AT : MADE_AT + 2]
         policy = self._common.policies.get(version)
         said = opening.signup.actor
         by_signup = at_once and said is not None and actor == said.encode()
         if policy is None or not (actor == NULL or by_signup):
             raise Doubt
-        form = period.forms.get((version, actor))
+        form = period.forms.get((version, actor, made, asked))
         if form is None:
+            if not opening.shared.is_priced_by(policy):
+                raise Doubt
             bill = new_bill(opening.shared.terms, period.starts_on, policy)
             if not bill.active:
                 raise Doubt
-            form = period.forms[version, actor] = form_of(period, bill, version, actor)
+            made_on = period.starts_on if made == NULL else read_day(made)
+            form = form_of(period, bill, version, actor, made_on)
+            period.forms[version, actor, made, asked] = form
             self._commands.remembered += 1
             period.after = opening.shared.period(bill.coverage_to, months_after(period.label, 1))
         if actor == NULL:
             period.form = form
         return form
+
+    def _days_made(self, told: bytes, signup: SignedUp | Literal[False]) -> Collection[date]:
+        """Return the days that bills of an instant may bear; `signup` is one of the same instant.
+        What earlier releases wrote bears the first day that it covers, which the audit checks."""
+        key = told, signup and signup.signed_up_on
+        days = self._made.get(key)
+        if days is None:
+            instant = read_instant(told)
+            if self._common.days.earlier(instant):
+                raise Doubt
+            if len(self._made) > MADE_MAX:
+                self._made.clear()
+            known = self._common.days.dates.known(instant)
+            days = self._made[key] = days_made(known, [signup] if signup else [])
+        return days
 
 
 # Rows -----------------------------------------------------------------------------------------
@@ -200,10 +232,13 @@ def _opened(account: bytes, customer: bytes, asked: Asked) -> bool:
         if any(getattr(found, name) != getattr(shared.terms, name) for name in FIELDS):
             raise Doubt
         shared.texts.add(terms)
-    if contact != CONTACT % (name, phone, language.encode()):
+    if contact != CONTACT % (name, phone, language.encode(), customer):
         raise Doubt
     return quarantined == b"t"
 
 
-CONTACT = b'{"name": [[null, "%b"]], "phone": [[null, "%b"]], "language": [[null, "%b"]]}'
+CONTACT = (
+    b'{"name": [[null, "%b"]], "phone": [[null, "%b"]], "language": [[null, "%b"]]'
+    b', "username": "%b"}'
+)
 """A contact that never changed, as PostgreSQL writes it if no text needs escaping."""

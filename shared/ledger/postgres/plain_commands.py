@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from shared.ledger.audit.allowed import lacks_price, not_allowed
 from shared.ledger.audit.customer import Common
-from shared.ledger.audit.refusals import not_allowed
 from shared.ledger.audit.terms import account_of
 from shared.ledger.commands import SignedUp
 from shared.ledger.period import label_of
+from shared.ledger.policy.policy import Policy
 from shared.ledger.postgres.copied import NULL, canonical_instant, read_instant
 from shared.ledger.postgres.plain_forms import Period, Shared
 
@@ -50,12 +51,14 @@ class Doubt(Exception):
 
 class Opening(NamedTuple):
     """What customers with equal signups share: the command of one of them, the periods, the first
-    period, and the fields of their account rows after the customer id."""
+    period, the fields of their account rows after the customer id, and whether the policy decides
+    if they may sign up so."""
 
     signup: SignedUp
     shared: Shared
     first: Period
     begins: bytes
+    needs_leave: bool
 
 
 class Payment(NamedTuple):
@@ -139,10 +142,9 @@ class Commands:
         if opening is None:
             opening = self._openings[joined_on, rest] = self._opening(content, rest)
         signup = opening.signup
-        if signup.discount_ppm or signup.vat_exempt:
-            known = self._common.versions.known(read_instant(told))
-            if all(not_allowed(signup, policy) for policy in known):
-                raise Doubt
+        known = self._common.versions.known(read_instant(told))
+        if opening.needs_leave and all(self._refused(signup, policy) for policy in known):
+            raise Doubt
         return opening, told, name, phone
 
     def _opening(self, content: bytes, rest: bytes) -> Opening:
@@ -155,9 +157,11 @@ class Commands:
         except Exception as error:
             raise Doubt from error
         day = signup.joined_on.day if signup.cycle.kind == "anniversary" else 0
+        if signup.username != signup.customer_id:
+            raise Doubt
         key = (
-            signup.package, signup.cycle, day, signup.mode, signup.vip, signup.discount_ppm,
-            signup.vat_exempt,
+            signup.package, signup.extras, signup.cycle, day, signup.mode, signup.vip,
+            signup.discount_ppm, signup.vat_exempt,
         )  # fmt: skip
         shared = self._shared.get(key)
         if shared is None:
@@ -165,7 +169,20 @@ class Commands:
         first = shared.period(signup.bill_from, label_of(signup.bill_from))
         self.remembered += 1
         begins = f"\t{signup.joined_on}\t{signup.bill_from}\t{signup.opening_due}\t"
-        return Opening(signup, shared, first, begins.encode())
+        needs_leave = bool(
+            signup.discount_ppm or signup.vat_exempt or signup.vip or signup.opening_due < 0
+            or self._sells(signup)
+        )  # fmt: skip
+        return Opening(signup, shared, first, begins.encode(), needs_leave)
+
+    def _sells(self, signup: SignedUp) -> bool:
+        """Whether a price list decides about the signup."""
+        return any(policy.prices for policy in self._common.policies.values()) or (
+            any(each.price is None for each in (signup.package, *signup.extras))
+        )
+
+    def _refused(self, signup: SignedUp, policy: Policy) -> bool:
+        return not_allowed(signup, policy) is not None or lacks_price(signup, policy)
 
     def _day_of_minute(self, minute: bytes) -> bytes:
         """Return the day in the business zone of a UTC minute, both in ISO form. Raises Doubt if

@@ -4,6 +4,8 @@ from datetime import date
 from typing import NamedTuple
 
 from shared.ledger.charge import Bill
+from shared.ledger.policy.policy import Policy
+from shared.ledger.postgres.copied import NULL
 from shared.ledger.terms import Terms
 
 
@@ -20,6 +22,7 @@ class Form(NamedTuple):
 
     version: int
     billed: int
+    made_on: date
     bill: bytes
     bill_hashed: bytes
     line: bytes
@@ -34,8 +37,8 @@ class Period:
     def __init__(self, starts_on: date, label: str) -> None:
         self.starts_on, self.label = starts_on, label
         self.starts = starts_on.isoformat().encode()
-        self.forms: dict[tuple[int, bytes], Form] = {}
-        """(policy version, actor) -> form."""
+        self.forms: dict[tuple[int, bytes, bytes, bytes], Form] = {}
+        """(policy version, actor, made_on, asked_on) -> form; the days as the row has them."""
         self.form: Form | None = None
         """The form of the last bill without an actor, tried first because it is the most likely
         one."""
@@ -52,6 +55,14 @@ class Shared:
         self.texts: set[bytes] = set()
         self._periods: dict[tuple[date, str], Period] = {}
 
+    def is_priced_by(self, policy: Policy) -> bool:
+        """Whether a version itself has a price for all that is sold. What it lacks is read from
+        another version; which one depends on the time, so the audit looks."""
+        sold = [package for _, package in self.terms.package]
+        extras = [extra for _, each in self.terms.extras for extra in each]
+        codes = [each.code for each in (*sold, *extras) if each.price is None]
+        return all(code in policy.prices for code in codes)
+
     def period(self, starts_on: date, label: str) -> Period:
         key = starts_on, label
         if key not in self._periods:
@@ -59,10 +70,13 @@ class Shared:
         return self._periods[key]
 
 
-def form_of(period: Period, bill: Bill, version: int, actor: bytes) -> Form:
+def form_of(period: Period, bill: Bill, version: int, actor: bytes, made_on: date) -> Form:
     """Return the form of a period's rows. The bill must not be a skip row. A `%` in an actor is
-    escaped."""
+    escaped. `made_on` is the day on which the bill was made; nothing raises it later."""
     assert bill.active
+    days_of = (made_on, max(made_on, period.starts_on))
+    told = [NULL if day == period.starts_on else day.isoformat().encode() for day in days_of]
+    unhashed = b"\t%b\t%b\t\\N\t\\N" % (told[0], told[1])
     label, starts, named = period.label.encode(), period.starts, b"%d" % version
     amounts = b"\t%d\t%d\t%d\t" % (bill.charge, bill.discount, bill.vat)
     days = b"\t%b\t%b\t" % (starts, bill.coverage_to.isoformat().encode())
@@ -75,10 +89,11 @@ def form_of(period: Period, bill: Bill, version: int, actor: bytes) -> Form:
     later = b"%d\t" + label + b"\t%d\t%b\t%d" + amounts + b"%d\t%d" + days
     later += b"%b\t\\N\t%b\t%b\t\\N\t" + named
     billed = bill.charge - bill.discount + bill.vat
-    return Form(version, billed, *_both(first, frozen), *_both(later, frozen))
+    both = (*_both(first, frozen, unhashed), *_both(later, frozen, unhashed))
+    return Form(version, billed, made_on, *both)
 
 
-def _both(line: bytes, frozen: bytes) -> tuple[bytes, bytes]:
+def _both(line: bytes, frozen: bytes, unhashed: bytes) -> tuple[bytes, bytes]:
     """Return the templates of a line's row and of its canonical form."""
-    row = b"%b\t%b\t\\\\x%b\t" + line + frozen
+    row = b"%b\t%b\t\\\\x%b\t" + line + frozen + unhashed
     return row, (b"%b\t" + line + b"\t%b" + frozen).replace(b"\t", b"\n")

@@ -19,20 +19,23 @@ RETURN jsonb_path_query_array(
 CREATE FUNCTION book.month_number(day date) RETURNS integer LANGUAGE sql IMMUTABLE
 RETURN (extract(year FROM day) * 12 + extract(month FROM day))::integer;
 
--- Returns the first day of the oldest period that is not fully paid; null if all is paid. Payments settle
--- the oldest bill first, so the newest bills are open. The loop goes back from the last period until the
--- open bills add up to the total due. If a rest remains, it is opening due.
-CREATE FUNCTION book.open_from(customer text) RETURNS date LANGUAGE plpgsql STABLE
+-- Returns the day on which the oldest period that is not fully paid was asked for; null if all is paid.
+-- Payments settle the oldest bill first, so the newest bills are open. The loop goes back from the last
+-- period until the open bills add up to the total due. If a rest remains, it is opening due, which was asked
+-- for with the first period.
+CREATE FUNCTION book.open_since(customer text) RETURNS date LANGUAGE plpgsql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     line record;
     rest bigint;
     seen text;
-    opened date;
+    since date;
     first_day date;
 BEGIN
     FOR line IN
-        SELECT period, due, charge - discount + vat AS billed, coverage_from
+        SELECT
+            period, due, charge - discount + vat AS billed,
+            coalesce(asked_on, coverage_from) AS asked_on
         FROM book.line
         WHERE customer_id = customer
         ORDER BY period DESC, revision DESC
@@ -41,17 +44,58 @@ BEGIN
         rest := coalesce(rest, line.due);
         EXIT WHEN rest <= 0;
         IF line.billed > 0 THEN
-            opened := line.coverage_from;
+            since := line.asked_on;
             rest := rest - line.billed;
         END IF;
         seen := line.period;
-        first_day := line.coverage_from;
+        first_day := line.asked_on;
     END LOOP;
     IF rest > 0 AND (SELECT opening_due > 0 FROM book.account WHERE customer_id = customer) THEN
         RETURN first_day;
     END IF;
-    RETURN opened;
+    RETURN since;
 END $$;
+
+-- Returns what a code costs a cycle on a day by the newest policy version that has the code; null if none
+-- has. Its first price holds on the days before it too, and before the first tick (null).
+CREATE FUNCTION book.listed_price(asked text, day date) RETURNS bigint LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+SELECT (
+    SELECT amount FROM book.price
+    WHERE code = asked AND version = (SELECT max(version) FROM book.price WHERE code = asked)
+    ORDER BY starts <= coalesce(day, '-infinity') DESC,
+        CASE WHEN starts <= coalesce(day, '-infinity') THEN starts END DESC,
+        starts
+    LIMIT 1
+)
+$$;
+
+-- Returns what a package, [code, own price or null], and extras, [[code, own price or null, quantity], ...],
+-- cost a cycle on a day.
+CREATE FUNCTION book.cycle_price(package jsonb, extras jsonb, day date) RETURNS bigint LANGUAGE sql STABLE AS $$
+SELECT coalesce((package ->> 1)::bigint, book.listed_price(package ->> 0, day)) + coalesce((
+    SELECT sum(
+        (extra ->> 2)::bigint * coalesce((extra ->> 1)::bigint, book.listed_price(extra ->> 0, day))
+    )
+    FROM jsonb_array_elements(extras) AS extra
+), 0)::bigint
+$$;
+
+-- Whether a command has a cancellation that was not itself cancelled. Of a customer's lines only those of
+-- money and corrections are read (index line_posting).
+CREATE FUNCTION book.is_cancelled(customer text, of_bucket smallint, command text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+SELECT EXISTS (
+    SELECT FROM book.line AS taken
+    WHERE taken.customer_id = customer AND taken.bucket = of_bucket AND taken.kind = 'reversal'
+        AND taken.reverses = command
+        AND NOT EXISTS (
+            SELECT FROM book.line AS undone
+            WHERE undone.customer_id = customer AND undone.bucket = of_bucket
+                AND undone.kind = 'reversal' AND undone.reverses = taken.command_id
+        )
+)
+$$;
 
 -- The latest line of each period. A backward scan of the index on (customer, period, revision) gives it
 -- without a sort.
@@ -73,21 +117,36 @@ SELECT
     book.value_on(terms.content -> 'cycle', today.day) ->> 0 AS cycle_kind,
     (book.value_on(terms.content -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
     book.value_on(terms.content -> 'vip', today.day)::boolean AS vip,
-    book.value_on(terms.content -> 'shown', today.day) #>> '{}' AS status,
+    CASE
+        WHEN last.period IS NULL
+            AND book.value_on(terms.content -> 'shown', today.day) #>> '{}' = 'active' THEN 'pending'
+        ELSE book.value_on(terms.content -> 'shown', today.day) #>> '{}'
+    END AS status,
     coalesce(last.due, account.opening_due) AS due,
     coalesce(last.coverage_to, account.bill_from) AS billed_through,
     CASE WHEN NOT book.value_on(terms.content -> 'vip', today.day)::boolean THEN
-        CASE
-            WHEN last.due <= 0 THEN last.coverage_to
-            WHEN last.due <= last.billed THEN last.coverage_from
-            ELSE coalesce(book.open_from(account.customer_id), last.coverage_to)
-        END + coalesce((SELECT grace_days FROM book.policy ORDER BY version DESC LIMIT 1), 10)
+        greatest(
+            CASE
+                WHEN last.due <= 0 THEN last.coverage_to
+                WHEN last.due <= last.billed THEN last.asked_on
+                ELSE coalesce(book.open_since(account.customer_id), last.coverage_to)
+            END + coalesce((SELECT grace_days FROM book.policy ORDER BY version DESC LIMIT 1), 10),
+            CASE WHEN last.period IS NOT NULL THEN (account.contact ->> 'grace_until')::date END
+        )
     END AS expires_on,
     last.period,
     last.billed,
     last.standing,
     last.bill_seq,
-    account.bucket
+    account.bucket,
+    account.contact ->> 'username' AS username,
+    book.value_on(terms.content -> 'package', today.day) ->> 0 AS package,
+    book.cycle_price(
+        book.value_on(terms.content -> 'package', today.day),
+        book.value_on(terms.content -> 'extras', today.day),
+        today.day
+    ) AS price,
+    coalesce(book.value_on(account.contact -> 'texting', today.day)::boolean, true) AS texting
 FROM book.account
 LEFT JOIN book.terms USING (terms_id)
 CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
@@ -102,7 +161,7 @@ LEFT JOIN LATERAL (
         line.period,
         line.charge - line.discount + line.vat AS billed,
         line.due,
-        line.coverage_from,
+        coalesce(line.asked_on, line.coverage_from) AS asked_on,
         line.coverage_to,
         line.standing,
         line.bill_seq
@@ -214,7 +273,18 @@ SELECT
     status,
     (due * 0.01)::numeric(18,2) AS due,
     billed_through,
-    expires_on
+    expires_on,
+    username,
+    package,
+    (price * 0.01)::numeric(18,2) AS price,
+    texting,
+    coalesce((
+        SELECT sum((parked.content::jsonb ->> 'amount')::numeric(18,2))
+        FROM book.parked
+        WHERE parked.customer_id = customer.customer_id
+            AND parked.type = 'billing.payment.received.v1'
+            AND parked.reason IN ('not_signed_up', 'no_period_yet')
+    ), 0)::numeric(18,2) AS waiting
 FROM book.customer;
 
 -- Payments settle the opening due first, then the bills, oldest first. This does not depend on the mode,
@@ -320,6 +390,54 @@ SELECT
     ce_source,
     recorded_at
 FROM book.conflict;
+
+-- Payments, applied ones from their lines, and those that wait. `refunded` is the sum of the live refunds
+-- that name a payment. A cancellation counts unless it was itself cancelled.
+CREATE VIEW report.payment AS
+SELECT
+    substr(line.command_id, 9) AS payment_id,
+    line.customer_id,
+    (said.content ->> 'amount')::numeric(18,2) AS amount,
+    said.content ->> 'method' AS method,
+    said.content ->> 'channel' AS channel,
+    said.content ->> 'reference' AS reference,
+    line.effective_on AS received_on,
+    line.recorded_at,
+    line.actor,
+    CASE WHEN book.is_cancelled(line.customer_id, line.bucket, line.command_id) THEN 'cancelled'
+        ELSE 'applied' END AS status,
+    coalesce((
+        SELECT sum((refund.content::jsonb ->> 'amount')::numeric(18,2))
+        FROM book.line AS paid_back
+        JOIN book.command AS refund ON refund.command_id = paid_back.command_id
+        WHERE paid_back.customer_id = line.customer_id AND paid_back.bucket = line.bucket
+            AND paid_back.kind = 'refund'
+            AND refund.content::jsonb ->> 'payment_id' = substr(line.command_id, 9)
+            AND NOT book.is_cancelled(line.customer_id, line.bucket, paid_back.command_id)
+    ), 0)::numeric(18,2) AS refunded,
+    line.period
+FROM book.line
+JOIN book.command USING (command_id)
+CROSS JOIN LATERAL (SELECT command.content::jsonb AS content) AS said
+WHERE line.kind = 'payment'
+UNION ALL
+SELECT
+    substr(parked.command_id, 9),
+    parked.customer_id,
+    (said.content ->> 'amount')::numeric(18,2),
+    said.content ->> 'method',
+    said.content ->> 'channel',
+    said.content ->> 'reference',
+    ((said.content ->> 'received_at')::timestamptz AT TIME ZONE fleet.zone)::date,
+    parked.parked_at,
+    said.content ->> 'actor',
+    'waiting',
+    0::numeric(18,2),
+    NULL
+FROM book.parked
+CROSS JOIN book.fleet
+CROSS JOIN LATERAL (SELECT parked.content::jsonb AS content) AS said
+WHERE parked.type = 'billing.payment.received.v1';
 
 CREATE VIEW report.parked AS
 SELECT command_id, customer_id, type, parked_at, reason FROM book.parked;
@@ -648,7 +766,8 @@ GRANT USAGE ON SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT EXECUTE ON FUNCTION
-    book.value_on(jsonb, date), book.month_number(date), book.open_from(text)
+    book.value_on(jsonb, date), book.month_number(date), book.open_since(text), book.listed_price(text, date),
+    book.cycle_price(jsonb, jsonb, date), book.is_cancelled(text, smallint, text)
     TO rollforward_reader, rollforward_writer;
 
 -- The writer may only append to append-only tables; on the others it has only the rights that workers
@@ -656,7 +775,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
 GRANT INSERT ON
-    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation, book.terms
+    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation, book.terms,
+    book.price
     TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
@@ -665,7 +785,7 @@ GRANT INSERT, UPDATE ON
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO rollforward_writer;
 GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;
 GRANT INSERT, UPDATE, DELETE ON
-    book.parked, book.quarantine, book.payment_reference, book.outgoing
+    book.parked, book.quarantine, book.payment_reference, book.outgoing, book.username
     TO rollforward_writer;
 GRANT EXECUTE ON FUNCTION book.lock(text[]) TO rollforward_writer;
 GRANT USAGE ON SCHEMA book_lock TO rollforward_writer;

@@ -9,6 +9,7 @@ import asyncpg
 from shared.ledger.fold import Fold, Judged
 from shared.ledger.line import Line
 from shared.ledger.postgres.appending import Last, typed
+from shared.ledger.postgres.names import save_names
 from shared.ledger.postgres.quarantine import BucketOf, quarantine
 from shared.ledger.postgres.statements import sql
 from shared.ledger.postgres.stored import encode_contact
@@ -20,6 +21,9 @@ EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
 COMMAND = (*EVENT, "outcome", "reason", "recorded_at", "bucket")
 PARKED = (*EVENT, "reason", "parked_at", "bucket")
 LINE = (*Line._fields, "bucket")
+STARTS_AT, GRANTED_AT, GRANTED_VAT_AT, ASKED_FOR_AT = map(
+    Line._fields.index, ("coverage_from", "granted_discount", "granted_vat", "made_on")
+)
 
 
 async def save(
@@ -29,13 +33,27 @@ async def save(
     added to it, for the batch's last statement to append."""
     at = fold.world.recorded_at
     await _save_accounts(connection, fold, bucket_of)
-    lines = [(*line, bucket_of(line.customer_id)) for line in fold.lines]
+    lines = [row_of(line, bucket_of(line.customer_id)) for line in fold.lines]
     await insert(connection, "line", LINE, lines, last)
     await _save_outcomes(connection, fold.judged, at, bucket_of, last)
-    await _save_references(connection, fold)
+    await save_names(connection, fold)
     if fold.broken:
         reasons = {customer_id: fold.quarantined[customer_id] for customer_id in fold.broken}
         await quarantine(connection, reasons, bucket_of, at)
+
+
+def row_of(line: Line, bucket: int) -> tuple[Any, ...]:
+    """Return a line's row: of its last fields those are null that say what most lines do."""
+    made_on, asked_on, gifts, gifts_vat = line[ASKED_FOR_AT:]
+    starts, vat = line[STARTS_AT], line[GRANTED_VAT_AT]
+    return (
+        *line[:ASKED_FOR_AT],
+        None if made_on == starts else made_on,
+        None if asked_on == starts else asked_on,
+        None if gifts == line[GRANTED_AT] + vat else gifts,
+        None if gifts_vat == vat else gifts_vat,
+        bucket,
+    )
 
 
 async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: BucketOf) -> None:
@@ -50,7 +68,7 @@ async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: 
         "account",
         (
             "customer_id", "bucket", "joined_on", "bill_from", "opening_due", "terms_id", "contact",
-            "next_change_on",
+            "next_change_on", "untold_seq",
         ),
         [
             (
@@ -62,6 +80,7 @@ async def _save_accounts(connection: asyncpg.Connection, fold: Fold, bucket_of: 
                 terms_id,
                 encode_contact(account.contact),
                 account.terms.next_change_after(business_date),
+                account.untold_seq,
             )
             for account, terms_id in zip(opened, ids, strict=False)
         ],
@@ -105,17 +124,6 @@ async def _save_outcomes(
         PARKED,
         [row for row in waiting if row[0] not in gone],
     )
-
-
-async def _save_references(connection: asyncpg.Connection, fold: Fold) -> None:
-    if fold.freed:
-        methods, references = zip(*fold.freed, strict=True)
-        await connection.execute(sql("free_references"), methods, references)
-    held = [(*key, payment) for key, payment in fold.claims.items() if payment is not None]
-    if held:
-        await connection.execute(
-            sql("hold_references"), *(list(column) for column in zip(*held, strict=True))
-        )
 
 
 async def insert(

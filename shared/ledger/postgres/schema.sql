@@ -54,7 +54,20 @@ CREATE TABLE book.terms (
     CONSTRAINT terms_digest CHECK (digest = sha256(convert_to(content::text, 'UTF8')))
 );
 
+-- The price lists of the policy versions: what a code costs a cycle from a day on, for the views. Workers
+-- read the file of the version itself.
+CREATE TABLE book.price (
+    code text COLLATE "C" NOT NULL,
+    version integer NOT NULL REFERENCES book.policy,
+    starts date NOT NULL,
+    amount bigint NOT NULL CHECK (amount >= 0),
+    name text,
+    PRIMARY KEY (code, version, starts)
+);
+
 -- Customers: the facts of the signup, their terms and contact; no amounts but the opening due.
+-- `contact` has their name and so on with days, their username and `grace_until`. Bills up to
+-- `untold_seq` are told to nobody, because a silent signup made them.
 -- `terms_id` is not a foreign key: each signup would lock a row of terms that many customers share. A bill
 -- run reads accounts from the index `account_bucket` alone, so the index includes all columns it needs.
 CREATE TABLE book.account (
@@ -65,16 +78,27 @@ CREATE TABLE book.account (
     opening_due bigint NOT NULL,
     terms_id bigint NOT NULL,
     contact jsonb NOT NULL,
-    next_change_on date
+    next_change_on date,
+    untold_seq integer NOT NULL DEFAULT 0
 );
 CREATE INDEX account_bucket ON book.account (bucket, customer_id)
     INCLUDE (joined_on, bill_from, opening_due, terms_id);
 CREATE INDEX account_next_change ON book.account (bucket, next_change_on)
     WHERE next_change_on IS NOT NULL;
 
+-- Which customer goes by a username: once in the fleet. Customers of different buckets may ask for the
+-- same one at the same time; then the key decides, and the batch that lost is judged again.
+CREATE TABLE book.username (
+    username text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C" NOT NULL
+);
+
 -- The ledger, append-only. A line has the totals of one period after one command. The columns up to
 -- `hash` are required by the contract; the next ones, up to `granted_vat`, let a later command read a
--- period from its latest line alone. `position` is assigned while the customer's bucket is locked, so
+-- period from its latest line alone, as do the last four, which are null where they say what most lines do:
+-- `made_on`, the day on which the period's row was made, and `asked_on`, on which the period is asked for
+-- (null: `coverage_from`); `gifts`, what granted discounts come to in full, VAT included, and the VAT share of
+-- it (null: what they take, `granted_discount` and `granted_vat`). `position` is assigned while the customer's bucket is locked, so
 -- within a bucket it rises in commit order; the relay and seals rely on this.
 CREATE TABLE book.line (
     customer_id text COLLATE "C" NOT NULL,
@@ -111,6 +135,10 @@ CREATE TABLE book.line (
     granted_vat bigint NOT NULL,
     bucket smallint NOT NULL,
     position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    made_on date,
+    asked_on date,
+    gifts bigint,
+    gifts_vat bigint,
     PRIMARY KEY (customer_id, seq, bucket),
     CONSTRAINT line_revision UNIQUE (customer_id, period, revision, bucket),
     CONSTRAINT line_rolls_forward CHECK (due = previous_due + charge - discount + vat - paid),
@@ -207,11 +235,14 @@ CREATE TABLE book.quarantine (
     bucket smallint NOT NULL
 );
 
--- Which live payment holds a reference. Cancelling the payment frees it.
+-- Which live payments hold a reference; method and reference as they are compared, case and outer spaces
+-- aside. Several may hold one if all of them say that they share it. `payments` are their command ids,
+-- separated by spaces. Cancelling a payment frees its reference.
 CREATE TABLE book.payment_reference (
-    method text NOT NULL,
-    reference text NOT NULL,
-    payment text COLLATE "C" NOT NULL,
+    method text COLLATE "C" NOT NULL,
+    reference text COLLATE "C" NOT NULL,
+    payments text COLLATE "C" NOT NULL,
+    shared boolean NOT NULL,
     PRIMARY KEY (method, reference)
 );
 
@@ -292,7 +323,7 @@ CREATE TABLE book.relay (
 CREATE TABLE book.notice (
     notice_id text COLLATE "C" PRIMARY KEY,
     customer_id text COLLATE "C" NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('due', 'receipt', 'correction')),
+    kind text NOT NULL CHECK (kind IN ('due', 'receipt', 'refund', 'correction')),
     period text COLLATE "C" NOT NULL,
     amount bigint NOT NULL,
     text text NOT NULL,
@@ -323,7 +354,9 @@ CREATE TABLE book.entitlement (
     incarnation integer NOT NULL DEFAULT 1,
     bucket smallint NOT NULL,
     position bigint NOT NULL,
-    changed_at timestamptz NOT NULL
+    changed_at timestamptz NOT NULL,
+    username text, -- null: published before entitlements had it
+    package text
 );
 CREATE INDEX entitlement_outbox ON book.entitlement (bucket, position);
 CREATE SEQUENCE book.entitlement_position AS bigint OWNED BY book.entitlement.position;
@@ -442,6 +475,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.policy
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.policy
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.price
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.price
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.seal
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.seal
@@ -521,6 +558,8 @@ ALTER TABLE book.conflict ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.conflict ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.policy ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.price ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.price ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;

@@ -1,8 +1,9 @@
 """Statements by name: each file in `sql/` has one, and is read once. Private to this folder.
 
 `:line_columns(ALIAS)` in a statement is replaced by the columns of `Line` in order, each as
-`ALIAS.column`, so that only `Line` lists them. `:line_columns_told_first(ALIAS)` puts customer_id,
-recorded_at and hash before the others.
+`ALIAS.column`, so that only `Line` lists them; where a null stands for a value, that value is read.
+`:line_columns_told_first(ALIAS)` puts customer_id, recorded_at and hash before the others, and gives
+nulls as they are.
 """
 
 import re
@@ -22,8 +23,25 @@ def sql(name: str) -> str:
     return _LINE_COLUMNS.sub(lambda found: line_columns(found[2], bool(found[1])), text)
 
 
+NULL_IS = {
+    "made_on": "{0}.coverage_from",
+    "asked_on": "{0}.coverage_from",
+    "gifts": "{0}.granted_discount + {0}.granted_vat",
+    "gifts_vat": "{0}.granted_vat",
+}
+"""What a column of a line means where it is null (schema.sql)."""
+
+
 def line_columns(alias: str, told_first: bool = False) -> str:
-    """Return the columns of a line for a SELECT: "line.customer_id, line.seq, ..."."""
-    first = TOLD_FIRST if told_first else ()
-    names = (*first, *(name for name in Line._fields if name not in first))
-    return ", ".join(f"{alias}.{name}" for name in names)
+    """Return the columns of a line for a SELECT: "line.customer_id, line.seq, ...". With
+    `told_first` nulls stay as they are stored."""
+    if told_first:
+        names = (*TOLD_FIRST, *(name for name in Line._fields if name not in TOLD_FIRST))
+        return ", ".join(f"{alias}.{name}" for name in names)
+    return ", ".join(_column(alias, name) for name in Line._fields)
+
+
+def _column(alias: str, name: str) -> str:
+    if name not in NULL_IS:
+        return f"{alias}.{name}"
+    return f"coalesce({alias}.{name}, {NULL_IS[name].format(alias)}) AS {name}"

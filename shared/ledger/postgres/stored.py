@@ -6,11 +6,12 @@ exact reason, so that the caller can quarantine one customer.
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any, TypeVar
 
-from shared.ledger.account import Contact
+from shared.ledger.account import DATED, Contact
 from shared.ledger.errors import Unreadable
-from shared.ledger.terms import ALWAYS, Terms, decode, read_timeline
+from shared.ledger.terms import ALWAYS, Terms, always, decode, read_timeline
 
 T = TypeVar("T")
 
@@ -26,25 +27,41 @@ def read_contact(text: str) -> Contact:
 
 
 def encode_contact(contact: Contact | None) -> str:
-    """Return a contact as JSON: {field: [[day or null, text], ...]} for name, phone, language."""
+    """Return a contact as JSON: {field: [[day or null, value], ...]}, username and grace_until as
+    single texts. What says nothing is left out: texting where it was always wanted, address, email,
+    tax_id and grace_until where there never were any."""
     assert contact is not None
-    return json.dumps(
-        {
-            name: [[None if day == ALWAYS else day.isoformat(), text] for day, text in timeline]
-            for name, timeline in contact._asdict().items()
-        }
-    )
+    told: dict[str, Any] = {
+        name: [[None if day == ALWAYS else day.isoformat(), value] for day, value in timeline]
+        for name in DATED
+        if (timeline := getattr(contact, name)) != UNSAID.get(name)
+    }
+    told["username"] = contact.username
+    if contact.grace_until is not None:
+        told["grace_until"] = contact.grace_until.isoformat()
+    return json.dumps(told)
+
+
+UNSAID: dict[str, Any] = {
+    "texting": always(True), "address": always(None), "email": always(None), "tax_id": always(None),
+}  # fmt: skip
+"""The dated fields of a contact that need not be there, and what they then say."""
 
 
 def _decode_contact(text: str) -> Contact:
-    dated: dict[str, Any] = {
-        name: read_timeline((day, said) for day, said in of)
-        for name, of in json.loads(text).items()
+    told: dict[str, Any] = json.loads(text)
+    username, grace_until = told.pop("username"), told.pop("grace_until", None)
+    dated: dict[str, Any] = UNSAID | {
+        name: read_timeline((day, value) for day, value in of) for name, of in told.items()
     }
-    contact = Contact(**dated)
-    for name, timeline in contact._asdict().items():
-        if not all(isinstance(said, str) for _, said in timeline):
-            raise ValueError(f"{name} is not a text")
+    grace = None if grace_until is None else date.fromisoformat(grace_until)
+    contact = Contact(**dated, username=username, grace_until=grace)
+    for name in DATED:
+        kind: Any = bool if name == "texting" else str | None if name in UNSAID else str
+        if not all(isinstance(value, kind) for _, value in getattr(contact, name)):
+            raise ValueError(f"{name} is not a {'yes or no' if name == 'texting' else 'text'}")
+    if not isinstance(username, str):
+        raise ValueError("username is not a text")
     return contact
 
 

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime
+from shared.ledger.audit.asked import NO_SLACK, Asked, Days, InTime, PolicyVersions
 from shared.ledger.audit.customer import Common, Kept, fault_of, judged_again
 from shared.ledger.audit.fault import Fault
 from shared.ledger.audit.outcomes import ticks_fault
 from shared.ledger.errors import PolicyError, Unreadable
 from shared.ledger.policy.file import parse_policy
-from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
 from shared.ledger.postgres.copied import read_account, read_command, read_line
 from shared.ledger.postgres.plain import Plain
 from shared.ledger.postgres.statements import sql
@@ -63,8 +63,9 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     zone = ZoneInfo(row["zone"])
     rows = await connection.fetch(sql("verify_policies"))
     policies, wrong = _read_policies(rows)
+    together = read_together(policies)
     versions = [
-        (each["applied_at"], policies[each["version"]])
+        (each["applied_at"], together[each["version"]])
         for each in rows
         if each["version"] in policies
     ]
@@ -81,7 +82,8 @@ async def ground(connection: asyncpg.Connection, command_of: CommandOf) -> Groun
     fault = (
         wrong or ticks_fault(judged) or _date_fault(row["business_date"], [day for _, day in ticks])
     )
-    common = Common(policies, InTime(NO_POLICY, versions), Days(ticks, row["billed_to"]))
+    days = Days(ticks, row["billed_to"], row["grown_at"])
+    common = Common(PolicyVersions(policies), InTime(NO_POLICY, versions), days)
     return Ground(zone, common, Plain(common, zone, command_of), fault)
 
 

@@ -9,6 +9,7 @@ SELECT
     account.opening_due,
     account.terms_id,
     CASE WHEN wanted.contact THEN account.contact END AS contact,
+    account.untold_seq,
     last.seq,
     last.hash,
     last.recorded_at,

@@ -1,0 +1,895 @@
+-- The grown rules: price lists, extras, usernames, days on which periods are asked for, discounts that take
+-- no more than there is. Lines keep what their release wrote; what they lack is null, and then the rules of
+-- that time hold (`verify` takes the instant of this migration for the border). The releases before cannot
+-- work on it, because they do not know the new fields of terms and contacts.
+
+-- Who reads the views besides ourselves keeps the right to.
+CREATE TABLE book.reader AS
+SELECT relname::text AS name, acl.grantee::regrole::text AS role
+FROM pg_class
+CROSS JOIN LATERAL aclexplode(relacl) AS acl
+WHERE relnamespace = 'report'::regnamespace AND relkind = 'v'
+    AND acl.privilege_type = 'SELECT' AND acl.grantee <> 0 AND acl.grantee <> relowner
+    AND acl.grantee::regrole::text NOT IN ('rollforward_reader', 'rollforward_writer');
+
+-- Views and what they call; they are made anew below. One that somebody else has made of them has to
+-- be dropped before, and is named by the error.
+DROP FUNCTION report.statement_as_of(text, timestamptz);
+DROP VIEW
+    report.reconciliation, book.behind, book.gap, book.double_bill, book.hash_break,
+    book.broken_chain, report.coverage, book.stretch, report.notice, report.quarantine, report.run,
+    report.parked, report.refusal, report.command, report.invoice, report.customer,
+    report.statement, report.ledger, book.customer, book.head;
+DROP FUNCTION book.open_from(text), book.value_on(jsonb, date), book.month_number(date);
+
+ALTER TABLE book.line
+    ADD COLUMN made_on date,
+    ADD COLUMN asked_on date,
+    ADD COLUMN gifts bigint,
+    ADD COLUMN gifts_vat bigint;
+
+CREATE TABLE book.price (
+    code text COLLATE "C" NOT NULL,
+    version integer NOT NULL REFERENCES book.policy,
+    starts date NOT NULL,
+    amount bigint NOT NULL CHECK (amount >= 0),
+    name text,
+    PRIMARY KEY (code, version, starts)
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.price
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.price
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+ALTER TABLE book.price ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.price ENABLE ALWAYS TRIGGER append_only_truncate;
+
+-- Everybody goes by their customer id until a change says otherwise.
+ALTER TABLE book.account ADD COLUMN untold_seq integer NOT NULL DEFAULT 0;
+UPDATE book.account SET contact = contact || jsonb_build_object('username', customer_id);
+CREATE TABLE book.username (
+    username text COLLATE "C" PRIMARY KEY,
+    customer_id text COLLATE "C" NOT NULL
+);
+INSERT INTO book.username SELECT customer_id, customer_id FROM book.account;
+
+-- References are compared without case and outer spaces. Two that differed in these alone are held by
+-- both payments now. A reference of spaces is none.
+CREATE TABLE book.exact_reference AS SELECT * FROM book.payment_reference;
+DROP TABLE book.payment_reference;
+CREATE TABLE book.payment_reference (
+    method text COLLATE "C" NOT NULL,
+    reference text COLLATE "C" NOT NULL,
+    payments text COLLATE "C" NOT NULL,
+    shared boolean NOT NULL,
+    PRIMARY KEY (method, reference)
+);
+INSERT INTO book.payment_reference
+SELECT
+    lower(btrim(method)), lower(btrim(reference)), string_agg(payment, ' ' ORDER BY payment), false
+FROM book.exact_reference
+WHERE btrim(reference) <> ''
+GROUP BY 1, 2;
+DROP TABLE book.exact_reference;
+
+ALTER TABLE book.notice DROP CONSTRAINT notice_kind_check;
+ALTER TABLE book.notice ADD CONSTRAINT notice_kind_check
+    CHECK (kind IN ('due', 'receipt', 'refund', 'correction'));
+
+ALTER TABLE book.entitlement ADD COLUMN username text, ADD COLUMN package text;
+
+-- What others read: schema `report`, the views of the contract (§6), and who may do what.
+
+-- Steps ----------------------------------------------------------------------------------------
+
+-- Returns the value of a timeline, [[day or null, value], ...], on a day: the last entry that begins on or
+-- before it. If the day is null (before the first tick), only entries of the signup count.
+CREATE FUNCTION book.value_on(timeline jsonb, day date) RETURNS jsonb LANGUAGE sql STABLE
+RETURN jsonb_path_query_array(
+    timeline,
+    'strict $[*] ? (@[0] == null || @[0] <= $day)[1]',
+    jsonb_build_object('day', to_char(day, 'YYYY-MM-DD'))
+) -> -1;
+
+-- Numbers the months, so that consecutive months differ by one.
+CREATE FUNCTION book.month_number(day date) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN (extract(year FROM day) * 12 + extract(month FROM day))::integer;
+
+-- Returns the day on which the oldest period that is not fully paid was asked for; null if all is paid.
+-- Payments settle the oldest bill first, so the newest bills are open. The loop goes back from the last
+-- period until the open bills add up to the total due. If a rest remains, it is opening due, which was asked
+-- for with the first period.
+CREATE FUNCTION book.open_since(customer text) RETURNS date LANGUAGE plpgsql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    line record;
+    rest bigint;
+    seen text;
+    since date;
+    first_day date;
+BEGIN
+    FOR line IN
+        SELECT
+            period, due, charge - discount + vat AS billed,
+            coalesce(asked_on, coverage_from) AS asked_on
+        FROM book.line
+        WHERE customer_id = customer
+        ORDER BY period DESC, revision DESC
+    LOOP
+        CONTINUE WHEN line.period = seen; -- an older revision
+        rest := coalesce(rest, line.due);
+        EXIT WHEN rest <= 0;
+        IF line.billed > 0 THEN
+            since := line.asked_on;
+            rest := rest - line.billed;
+        END IF;
+        seen := line.period;
+        first_day := line.asked_on;
+    END LOOP;
+    IF rest > 0 AND (SELECT opening_due > 0 FROM book.account WHERE customer_id = customer) THEN
+        RETURN first_day;
+    END IF;
+    RETURN since;
+END $$;
+
+-- Returns what a code costs a cycle on a day by the newest policy version that has the code; null if none
+-- has. Its first price holds on the days before it too, and before the first tick (null).
+CREATE FUNCTION book.listed_price(asked text, day date) RETURNS bigint LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+SELECT (
+    SELECT amount FROM book.price
+    WHERE code = asked AND version = (SELECT max(version) FROM book.price WHERE code = asked)
+    ORDER BY starts <= coalesce(day, '-infinity') DESC,
+        CASE WHEN starts <= coalesce(day, '-infinity') THEN starts END DESC,
+        starts
+    LIMIT 1
+)
+$$;
+
+-- Returns what a package, [code, own price or null], and extras, [[code, own price or null, quantity], ...],
+-- cost a cycle on a day.
+CREATE FUNCTION book.cycle_price(package jsonb, extras jsonb, day date) RETURNS bigint LANGUAGE sql STABLE AS $$
+SELECT coalesce((package ->> 1)::bigint, book.listed_price(package ->> 0, day)) + coalesce((
+    SELECT sum(
+        (extra ->> 2)::bigint * coalesce((extra ->> 1)::bigint, book.listed_price(extra ->> 0, day))
+    )
+    FROM jsonb_array_elements(extras) AS extra
+), 0)::bigint
+$$;
+
+-- Whether a command has a cancellation that was not itself cancelled. Of a customer's lines only those of
+-- money and corrections are read (index line_posting).
+CREATE FUNCTION book.is_cancelled(customer text, of_bucket smallint, command text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+SELECT EXISTS (
+    SELECT FROM book.line AS taken
+    WHERE taken.customer_id = customer AND taken.bucket = of_bucket AND taken.kind = 'reversal'
+        AND taken.reverses = command
+        AND NOT EXISTS (
+            SELECT FROM book.line AS undone
+            WHERE undone.customer_id = customer AND undone.bucket = of_bucket
+                AND undone.kind = 'reversal' AND undone.reverses = taken.command_id
+        )
+)
+$$;
+
+-- The latest line of each period. A backward scan of the index on (customer, period, revision) gives it
+-- without a sort.
+CREATE VIEW book.head AS
+SELECT DISTINCT ON (customer_id, period) *
+FROM book.line
+ORDER BY customer_id DESC, period DESC, revision DESC;
+
+-- Each customer on the business date: the terms in force, the last period and the open amount. Only
+-- periods from that of the last line on are searched: PostgreSQL can then use the index on periods and
+-- does not sort all lines of each customer.
+CREATE VIEW book.customer AS
+SELECT
+    account.customer_id,
+    book.value_on(account.contact -> 'name', today.day) #>> '{}' AS name,
+    book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
+    book.value_on(account.contact -> 'language', today.day) #>> '{}' AS language,
+    book.value_on(terms.content -> 'mode', today.day) #>> '{}' AS mode,
+    book.value_on(terms.content -> 'cycle', today.day) ->> 0 AS cycle_kind,
+    (book.value_on(terms.content -> 'cycle', today.day) ->> 1)::integer AS cycle_day,
+    book.value_on(terms.content -> 'vip', today.day)::boolean AS vip,
+    CASE
+        WHEN last.period IS NULL
+            AND book.value_on(terms.content -> 'shown', today.day) #>> '{}' = 'active' THEN 'pending'
+        ELSE book.value_on(terms.content -> 'shown', today.day) #>> '{}'
+    END AS status,
+    coalesce(last.due, account.opening_due) AS due,
+    coalesce(last.coverage_to, account.bill_from) AS billed_through,
+    CASE WHEN NOT book.value_on(terms.content -> 'vip', today.day)::boolean THEN
+        greatest(
+            CASE
+                WHEN last.due <= 0 THEN last.coverage_to
+                WHEN last.due <= last.billed THEN last.asked_on
+                ELSE coalesce(book.open_since(account.customer_id), last.coverage_to)
+            END + coalesce((SELECT grace_days FROM book.policy ORDER BY version DESC LIMIT 1), 10),
+            CASE WHEN last.period IS NOT NULL THEN (account.contact ->> 'grace_until')::date END
+        )
+    END AS expires_on,
+    last.period,
+    last.billed,
+    last.standing,
+    last.bill_seq,
+    account.bucket,
+    account.contact ->> 'username' AS username,
+    book.value_on(terms.content -> 'package', today.day) ->> 0 AS package,
+    book.cycle_price(
+        book.value_on(terms.content -> 'package', today.day),
+        book.value_on(terms.content -> 'extras', today.day),
+        today.day
+    ) AS price,
+    coalesce(book.value_on(account.contact -> 'texting', today.day)::boolean, true) AS texting
+FROM book.account
+LEFT JOIN book.terms USING (terms_id)
+CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
+LEFT JOIN LATERAL (
+    SELECT line.period FROM book.line
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+    ORDER BY line.seq DESC
+    LIMIT 1
+) AS newest ON true
+LEFT JOIN LATERAL (
+    SELECT
+        line.period,
+        line.charge - line.discount + line.vat AS billed,
+        line.due,
+        coalesce(line.asked_on, line.coverage_from) AS asked_on,
+        line.coverage_to,
+        line.standing,
+        line.bill_seq
+    FROM book.line
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+        AND line.period >= newest.period
+    ORDER BY line.period DESC, line.revision DESC
+    LIMIT 1
+) AS last ON true;
+
+-- The ledger and the statements ----------------------------------------------------------------
+
+CREATE VIEW report.ledger AS
+SELECT
+    customer_id,
+    seq,
+    period,
+    revision,
+    kind,
+    (previous_due * 0.01)::numeric(18,2) AS previous_due,
+    (charge * 0.01)::numeric(18,2) AS charge,
+    (discount * 0.01)::numeric(18,2) AS discount,
+    (vat * 0.01)::numeric(18,2) AS vat,
+    ((charge - discount + vat) * 0.01)::numeric(18,2) AS billed,
+    (paid * 0.01)::numeric(18,2) AS paid,
+    (due * 0.01)::numeric(18,2) AS due,
+    coverage_from,
+    coverage_to,
+    command_id,
+    reverses,
+    effective_on,
+    actor,
+    reason,
+    policy_version,
+    recorded_at,
+    hash
+FROM book.line;
+
+CREATE VIEW report.statement AS
+SELECT
+    customer_id,
+    period,
+    coverage_from,
+    coverage_to,
+    (previous_due * 0.01)::numeric(18,2) AS previous_due,
+    (charge * 0.01)::numeric(18,2) AS charge,
+    (discount * 0.01)::numeric(18,2) AS discount,
+    (vat * 0.01)::numeric(18,2) AS vat,
+    ((charge - discount + vat) * 0.01)::numeric(18,2) AS billed,
+    (paid * 0.01)::numeric(18,2) AS paid,
+    (due * 0.01)::numeric(18,2) AS due,
+    revision,
+    standing
+FROM book.head;
+
+-- The statement as it was known at an instant. For a past instant the answer never changes. A line's
+-- `recorded_at` is read from the clock while its writer holds the bucket lock (lock_buckets.sql). So once
+-- all transactions that hold the lock now have ended, every line recorded up to now is visible. The
+-- function takes no lock: it polls until those transactions have ended, and does not wait for later ones.
+-- For an unknown customer it waits for all buckets, because the customer may be signing up in any. It
+-- must then read with a snapshot taken after the wait, which only READ COMMITTED gives.
+CREATE FUNCTION report.statement_as_of(customer_id text, as_of timestamptz)
+RETURNS SETOF report.statement LANGUAGE plpgsql VOLATILE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    asked CONSTANT text := statement_as_of.customer_id;
+    known CONSTANT text := (SELECT 'bucket_' || bucket FROM book.account WHERE customer_id = asked);
+    writers text[];
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'statement_as_of reads at READ COMMITTED only'
+            USING ERRCODE = 'invalid_transaction_state',
+                HINT = 'An older snapshot may miss lines recorded by then.';
+    END IF;
+    writers := ARRAY(SELECT writer FROM book.writing WHERE bucket = coalesce(known, bucket));
+    WHILE EXISTS (SELECT FROM book.writing WHERE writer = ANY (writers)) LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RETURN QUERY
+    SELECT DISTINCT ON (period)
+        customer_id,
+        period,
+        coverage_from,
+        coverage_to,
+        (previous_due * 0.01)::numeric(18,2),
+        (charge * 0.01)::numeric(18,2),
+        (discount * 0.01)::numeric(18,2),
+        (vat * 0.01)::numeric(18,2),
+        ((charge - discount + vat) * 0.01)::numeric(18,2),
+        (paid * 0.01)::numeric(18,2),
+        (due * 0.01)::numeric(18,2),
+        revision,
+        standing
+    FROM book.line
+    WHERE customer_id = asked AND recorded_at <= as_of
+    ORDER BY period, revision DESC;
+END $$;
+
+CREATE VIEW report.customer AS
+SELECT
+    customer_id,
+    name,
+    phone,
+    mode,
+    cycle_kind,
+    cycle_day,
+    vip,
+    status,
+    (due * 0.01)::numeric(18,2) AS due,
+    billed_through,
+    expires_on,
+    username,
+    package,
+    (price * 0.01)::numeric(18,2) AS price,
+    texting,
+    coalesce((
+        SELECT sum((parked.content::jsonb ->> 'amount')::numeric(18,2))
+        FROM book.parked
+        WHERE parked.customer_id = customer.customer_id
+            AND parked.type = 'billing.payment.received.v1'
+            AND parked.reason IN ('not_signed_up', 'no_period_yet')
+    ), 0)::numeric(18,2) AS waiting
+FROM book.customer;
+
+-- Payments settle the opening due first, then the bills, oldest first. This does not depend on the mode,
+-- which only decides what the customer is asked to pay.
+CREATE VIEW report.invoice AS
+SELECT
+    customer_id,
+    period,
+    (billed * 0.01)::numeric(18,2) AS amount,
+    (settled * 0.01)::numeric(18,2) AS paid,
+    ((greatest(billed, 0) - settled) * 0.01)::numeric(18,2) AS open,
+    CASE
+        WHEN cancelled AND billed <= 0 THEN 'cancelled'
+        WHEN billed <= 0 THEN 'nothing_due'
+        WHEN settled = billed THEN 'paid'
+        WHEN settled = 0 THEN 'open'
+        ELSE 'partial'
+    END AS status,
+    (CASE mode
+        WHEN 'monthly' THEN greatest(billed, 0) - settled
+        ELSE greatest(due_total, 0)
+    END * 0.01)::numeric(18,2) AS amount_to_pay
+FROM (
+    SELECT
+        customer_id,
+        period,
+        billed,
+        cancelled,
+        mode,
+        due_total,
+        least(
+            greatest(billed, 0),
+            greatest(greatest(money, 0) - settled_before, 0)
+        ) AS settled
+    FROM (
+        SELECT
+            head.customer_id,
+            head.period,
+            bill.billed,
+            head.bill_seq > 0 AND NOT head.standing AS cancelled,
+            book.value_on(
+                terms.content -> 'mode', (SELECT business_date FROM book.fleet)
+            ) #>> '{}' AS mode,
+            last_value(head.due) OVER whole AS due_total,
+            greatest(-account.opening_due, 0)
+                + sum(head.paid + greatest(-bill.billed, 0)) OVER whole AS money,
+            greatest(account.opening_due, 0)
+                + sum(greatest(bill.billed, 0)) OVER so_far
+                - greatest(bill.billed, 0) AS settled_before
+        FROM book.head
+        JOIN book.account USING (customer_id, bucket)
+        LEFT JOIN book.terms USING (terms_id)
+        CROSS JOIN LATERAL (SELECT head.charge - head.discount + head.vat AS billed) AS bill
+        WINDOW
+            whole AS (
+                PARTITION BY head.customer_id ORDER BY head.period
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+            ),
+            so_far AS (PARTITION BY head.customer_id ORDER BY head.period ROWS UNBOUNDED PRECEDING)
+    ) AS priced
+) AS settling;
+
+-- Outcomes of commands -------------------------------------------------------------------------
+
+CREATE VIEW report.command AS
+SELECT
+    command_id,
+    type,
+    customer_id,
+    outcome,
+    reason,
+    content::jsonb ->> 'actor' AS actor,
+    (content::jsonb ->> 'amount')::numeric(18,2) AS amount,
+    content::jsonb AS said,
+    recorded_at
+FROM book.command;
+
+-- Refused commands, and conflicting duplicates, for whose command id the first outcome stands.
+CREATE VIEW report.refusal AS
+SELECT
+    command_id,
+    type,
+    customer_id,
+    reason,
+    content::jsonb ->> 'actor' AS actor,
+    (content::jsonb ->> 'amount')::numeric(18,2) AS amount,
+    content::jsonb AS said,
+    ce_id,
+    ce_source,
+    recorded_at
+FROM book.command
+WHERE outcome = 'refused'
+UNION ALL
+SELECT
+    command_id,
+    type,
+    customer_id,
+    'conflicting_duplicate',
+    content::jsonb ->> 'actor',
+    (content::jsonb ->> 'amount')::numeric(18,2),
+    content::jsonb,
+    ce_id,
+    ce_source,
+    recorded_at
+FROM book.conflict;
+
+-- Payments, applied ones from their lines, and those that wait. `refunded` is the sum of the live refunds
+-- that name a payment. A cancellation counts unless it was itself cancelled.
+CREATE VIEW report.payment AS
+SELECT
+    substr(line.command_id, 9) AS payment_id,
+    line.customer_id,
+    (said.content ->> 'amount')::numeric(18,2) AS amount,
+    said.content ->> 'method' AS method,
+    said.content ->> 'channel' AS channel,
+    said.content ->> 'reference' AS reference,
+    line.effective_on AS received_on,
+    line.recorded_at,
+    line.actor,
+    CASE WHEN book.is_cancelled(line.customer_id, line.bucket, line.command_id) THEN 'cancelled'
+        ELSE 'applied' END AS status,
+    coalesce((
+        SELECT sum((refund.content::jsonb ->> 'amount')::numeric(18,2))
+        FROM book.line AS paid_back
+        JOIN book.command AS refund ON refund.command_id = paid_back.command_id
+        WHERE paid_back.customer_id = line.customer_id AND paid_back.bucket = line.bucket
+            AND paid_back.kind = 'refund'
+            AND refund.content::jsonb ->> 'payment_id' = substr(line.command_id, 9)
+            AND NOT book.is_cancelled(line.customer_id, line.bucket, paid_back.command_id)
+    ), 0)::numeric(18,2) AS refunded,
+    line.period
+FROM book.line
+JOIN book.command USING (command_id)
+CROSS JOIN LATERAL (SELECT command.content::jsonb AS content) AS said
+WHERE line.kind = 'payment'
+UNION ALL
+SELECT
+    substr(parked.command_id, 9),
+    parked.customer_id,
+    (said.content ->> 'amount')::numeric(18,2),
+    said.content ->> 'method',
+    said.content ->> 'channel',
+    said.content ->> 'reference',
+    ((said.content ->> 'received_at')::timestamptz AT TIME ZONE fleet.zone)::date,
+    parked.parked_at,
+    said.content ->> 'actor',
+    'waiting',
+    0::numeric(18,2),
+    NULL
+FROM book.parked
+CROSS JOIN book.fleet
+CROSS JOIN LATERAL (SELECT parked.content::jsonb AS content) AS said
+WHERE parked.type = 'billing.payment.received.v1';
+
+CREATE VIEW report.parked AS
+SELECT command_id, customer_id, type, parked_at, reason FROM book.parked;
+
+CREATE VIEW report.run AS
+SELECT
+    run.tick_id,
+    run.period,
+    run.as_of,
+    run.trigger,
+    run.started_at,
+    run.finished_at,
+    CASE WHEN run.finished_at IS NULL THEN 'running' ELSE 'done' END AS status,
+    coalesce(pages.billed, 0)::bigint AS billed,
+    coalesce(pages.skipped, 0)::bigint AS skipped,
+    coalesce(pages.already_billed, 0)::bigint AS already_billed,
+    coalesce(pages.quarantined, 0)::bigint AS quarantined
+FROM book.run
+LEFT JOIN LATERAL (
+    SELECT
+        sum(billed) AS billed,
+        sum(skipped) AS skipped,
+        sum(already_billed) AS already_billed,
+        sum(quarantined) AS quarantined
+    FROM book.page
+    WHERE page.tick_id = run.tick_id
+) AS pages ON true;
+
+CREATE VIEW report.quarantine AS
+SELECT customer_id, reason, since FROM book.quarantine;
+
+CREATE VIEW report.notice AS
+SELECT
+    notice_id,
+    customer_id,
+    kind,
+    period,
+    (amount * 0.01)::numeric(18,2) AS amount,
+    text,
+    segments,
+    status,
+    created_at
+FROM book.notice;
+
+-- Each day in exactly one state ----------------------------------------------------------------
+
+-- All days of each customer, divided where a period ends or the charged status changes: the periods, and
+-- the days after them up to and including the business date.
+CREATE VIEW book.stretch AS
+SELECT
+    account.customer_id,
+    greatest(span.day_from, era.day_from) AS day_from,
+    least(span.day_to, era.day_to) AS day_to,
+    CASE
+        WHEN span.state = 'billed' AND era.status <> 'active' THEN era.status
+        WHEN span.state = 'not_yet_billed' AND era.status = 'left' THEN 'left'
+        ELSE span.state
+    END AS state
+FROM book.account
+JOIN book.terms USING (terms_id)
+CROSS JOIN LATERAL (
+    SELECT
+        head.coverage_from AS day_from,
+        head.coverage_to AS day_to,
+        CASE WHEN head.bill_seq > 0 AND NOT head.standing THEN 'cancelled' ELSE 'billed' END
+            AS state
+    FROM book.head
+    WHERE head.customer_id = account.customer_id AND head.bucket = account.bucket
+    UNION ALL
+    SELECT customer.billed_through, fleet.business_date + 1, 'not_yet_billed'
+    FROM book.customer
+    CROSS JOIN book.fleet
+    WHERE customer.customer_id = account.customer_id AND customer.bucket = account.bucket
+) AS span
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce((entry ->> 0)::date, '-infinity') AS day_from,
+        coalesce(lead((entry ->> 0)::date) OVER (ORDER BY place), 'infinity') AS day_to,
+        entry ->> 1 AS status
+    FROM jsonb_array_elements(terms.content -> 'status') WITH ORDINALITY AS e (entry, place)
+) AS era
+WHERE greatest(span.day_from, era.day_from) < least(span.day_to, era.day_to);
+
+-- Stretches of book.stretch, with adjacent ones in the same state merged.
+CREATE VIEW report.coverage AS
+SELECT customer_id, min(day_from) AS day_from, max(day_to) AS day_to, state
+FROM (
+    SELECT *, count(*) FILTER (WHERE parted) OVER by_day AS island
+    FROM (
+        SELECT
+            *,
+            (state, day_from) IS DISTINCT FROM (lag(state) OVER by_day, lag(day_to) OVER by_day)
+                AS parted
+        FROM book.stretch
+        WINDOW by_day AS (PARTITION BY customer_id ORDER BY day_from)
+    ) AS marked
+    WINDOW by_day AS (PARTITION BY customer_id ORDER BY day_from)
+) AS counted
+GROUP BY customer_id, island, state;
+
+-- Faults: these views must be empty ------------------------------------------------------------
+-- Each view lists the faulty rows; `report.reconciliation` counts them. All partition by customer_id, so
+-- that the hourly check can read a single customer (check_bucket.sql).
+
+-- Broken chains: a gap in seq or revision, amounts that do not add up, and latest lines of a period whose
+-- `previous_due` is not the due of the period before.
+CREATE VIEW book.broken_chain AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        seq,
+        coalesce(lag(seq) OVER by_seq, 0) + 1 AS seq_expected,
+        revision,
+        coalesce(lag(revision) OVER by_revision, -1) + 1 AS revision_expected,
+        lag(seq) OVER by_revision AS seq_before,
+        due,
+        previous_due + charge - discount + vat - paid AS due_expected
+    FROM book.line
+    WINDOW
+        by_seq AS (PARTITION BY customer_id ORDER BY seq),
+        by_revision AS (PARTITION BY customer_id, period ORDER BY revision)
+) AS line
+WHERE seq <> seq_expected
+    OR revision <> revision_expected
+    OR seq_before > seq
+    OR due <> due_expected
+UNION
+SELECT customer_id, seq
+FROM (
+    SELECT
+        head.customer_id,
+        head.seq,
+        head.previous_due,
+        lag(head.due, 1, account.opening_due)
+            OVER (PARTITION BY head.customer_id ORDER BY head.period) AS closed
+    FROM book.head
+    LEFT JOIN book.account USING (customer_id, bucket)
+) AS head
+WHERE previous_due IS DISTINCT FROM closed;
+
+-- Lines whose hash is not the hash over the previous line's hash and their own canonical form. The form
+-- is also written in shared/ledger/line.py; this second, independent version is intended.
+CREATE VIEW book.hash_break AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        *,
+        lag(hash, 1, decode(repeat('00', 32), 'hex'))
+            OVER (PARTITION BY customer_id ORDER BY seq) AS hash_before
+    FROM book.line
+) AS line
+WHERE hash <> sha256(hash_before || convert_to(concat_ws(
+    E'\n',
+    customer_id,
+    seq,
+    period,
+    revision,
+    kind,
+    previous_due,
+    charge,
+    discount,
+    vat,
+    paid,
+    due,
+    to_char(coverage_from, 'YYYY-MM-DD'),
+    to_char(coverage_to, 'YYYY-MM-DD'),
+    command_id,
+    coalesce(reverses, E'\\N'),
+    to_char(effective_on, 'YYYY-MM-DD'),
+    coalesce(replace(replace(actor, E'\\', E'\\\\'), E'\n', E'\\n'), E'\\N'),
+    coalesce(replace(replace(reason, E'\\', E'\\\\'), E'\n', E'\\n'), E'\\N'),
+    policy_version,
+    to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    anchor_day,
+    discount_ppm,
+    CASE WHEN vat_exempt THEN 't' ELSE 'f' END,
+    bill_policy_version,
+    CASE WHEN standing THEN 't' ELSE 'f' END,
+    bill_seq,
+    adjusted_charge,
+    adjusted_vat,
+    granted_discount,
+    granted_vat
+), 'UTF8'));
+
+-- A bill on top of a standing one, and more than one standing bill that begins in the same month.
+CREATE VIEW book.double_bill AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        seq,
+        bill_seq,
+        lag(standing) OVER (PARTITION BY customer_id, period ORDER BY revision) AS stood
+    FROM book.line
+) AS line
+WHERE seq = bill_seq AND stood
+UNION
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        seq,
+        row_number() OVER (
+            PARTITION BY customer_id, to_char(coverage_from, 'YYYY-MM') ORDER BY period
+        ) AS place
+    FROM book.head
+    WHERE standing
+) AS bill
+WHERE place > 1;
+
+-- Days and months, from a customer's `bill_from` to their last period, that no period covers or that two
+-- cover.
+CREATE VIEW book.gap AS
+SELECT customer_id, period, days, months
+FROM (
+    SELECT
+        head.customer_id,
+        head.period,
+        abs(head.coverage_from - lag(head.coverage_to, 1, account.bill_from) OVER by_period)
+            AS days,
+        abs(
+            month.number
+            - coalesce(lag(month.number) OVER by_period + 1, book.month_number(account.bill_from))
+        ) AS months
+    FROM book.head
+    LEFT JOIN book.account USING (customer_id, bucket)
+    CROSS JOIN LATERAL (
+        SELECT book.month_number((head.period || '-01')::date) AS number
+    ) AS month
+    WINDOW by_period AS (PARTITION BY head.customer_id ORDER BY head.period)
+) AS step
+WHERE days <> 0 OR months <> 0;
+
+-- Days and months after a customer's last period that a finished run should have billed. Customers who
+-- have left and have no known return are not billed; quarantined ones are in report.quarantine.
+CREATE VIEW book.behind AS
+SELECT
+    customer.customer_id,
+    run.as_of + 1 - customer.billed_through AS days,
+    book.month_number(run.as_of) - book.month_number(customer.billed_through) + 1 AS months
+FROM book.customer
+JOIN book.account USING (customer_id, bucket)
+JOIN book.terms USING (terms_id)
+JOIN (SELECT max(as_of) AS as_of FROM book.run WHERE finished_at IS NOT NULL) AS run
+    ON customer.billed_through <= run.as_of
+WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = customer.customer_id)
+    AND (
+        book.value_on(terms.content -> 'status', customer.billed_through) #>> '{}' <> 'left'
+        OR EXISTS (
+            SELECT FROM jsonb_array_elements(terms.content -> 'status') AS entry
+            WHERE (entry ->> 0)::date > customer.billed_through AND entry ->> 1 <> 'left'
+        )
+    );
+
+CREATE VIEW report.reconciliation AS
+SELECT
+    (SELECT count(*) FROM book.broken_chain) AS broken_chains,
+    (SELECT coalesce(sum(days), 0) FROM book.gap)::bigint
+        + (SELECT coalesce(sum(days), 0) FROM book.behind)::bigint AS uncovered_days,
+    (SELECT coalesce(sum(months), 0) FROM book.gap)::bigint
+        + (SELECT coalesce(sum(months), 0) FROM book.behind)::bigint AS missing_months,
+    (SELECT count(*) FROM book.double_bill) AS double_bills,
+    (SELECT count(*) FROM book.hash_break) AS hash_breaks;
+
+-- Roles ----------------------------------------------------------------------------------------
+-- Roles belong to the whole server, grants to this database.
+
+DO $$
+DECLARE
+    role record;
+BEGIN
+    FOR role IN
+        SELECT * FROM (VALUES
+            ('rollforward_owner', 'NOLOGIN'),
+            ('rollforward_writer', 'NOLOGIN'),
+            ('rollforward_reader', 'LOGIN')
+        ) AS wanted (name, login)
+        WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
+    LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I %s', role.name, role.login);
+            IF role.login = 'LOGIN' THEN
+                EXECUTE format('ALTER ROLE %I SET default_transaction_read_only = on', role.name);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL; -- another database of this server was set up meanwhile
+        END;
+    END LOOP;
+END $$;
+
+-- Moves ownership to rollforward_owner, and revokes all rights of PUBLIC.
+DO $$
+DECLARE
+    object regclass;
+    routine regprocedure;
+BEGIN
+    IF NOT pg_has_role('rollforward_owner', 'MEMBER') THEN
+        EXECUTE format('GRANT rollforward_owner, rollforward_writer TO %I', current_user);
+    END IF;
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    ALTER SCHEMA book OWNER TO rollforward_owner;
+    ALTER SCHEMA report OWNER TO rollforward_owner;
+    ALTER SCHEMA book_lock OWNER TO rollforward_owner;
+    FOR object IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace::regnamespace::text IN ('book', 'report', 'book_lock')
+            AND relkind IN ('r', 'v')
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO rollforward_owner', object);
+    END LOOP;
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace IN ('book'::regnamespace, 'report'::regnamespace)
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO rollforward_owner', routine);
+    END LOOP;
+END $$;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA book, report FROM PUBLIC;
+
+-- The reader may execute the functions of schema `book`, because the views of `report` call them. It
+-- cannot call them directly, because it has no USAGE on schema `book`.
+GRANT USAGE ON SCHEMA report TO rollforward_reader, rollforward_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA report TO rollforward_reader, rollforward_writer;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforward_writer;
+GRANT EXECUTE ON FUNCTION
+    book.value_on(jsonb, date), book.month_number(date), book.open_since(text), book.listed_price(text, date),
+    book.cycle_price(jsonb, jsonb, date), book.is_cancelled(text, smallint, text)
+    TO rollforward_reader, rollforward_writer;
+
+-- The writer may only append to append-only tables; on the others it has only the rights that workers
+-- need.
+GRANT USAGE ON SCHEMA book TO rollforward_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
+GRANT INSERT ON
+    book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation, book.terms,
+    book.price
+    TO rollforward_writer;
+GRANT INSERT, UPDATE ON
+    book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
+    book.entitlement, book.checked, book.difference
+    TO rollforward_writer;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO rollforward_writer;
+GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;
+GRANT INSERT, UPDATE, DELETE ON
+    book.parked, book.quarantine, book.payment_reference, book.outgoing, book.username
+    TO rollforward_writer;
+GRANT EXECUTE ON FUNCTION book.lock(text[]) TO rollforward_writer;
+GRANT USAGE ON SCHEMA book_lock TO rollforward_writer;
+GRANT UPDATE ON ALL TABLES IN SCHEMA book_lock TO rollforward_writer;
+
+-- All sessions share one lock table. With advisory locks or large objects any login could fill it, and no
+-- session could then lock anything. So in this database only roles named by the superuser may use them.
+DO $$
+DECLARE
+    routine regprocedure;
+BEGIN
+    IF current_setting('is_superuser') = 'off' THEN
+        RETURN; -- what is PostgreSQL's own only its owner may close
+    END IF;
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace
+            AND proname ~ '^(pg_(try_)?advisory_|lo_(creat|create|from_bytea|unlink)$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', routine);
+    END LOOP;
+END $$;
+
+DO $$
+DECLARE
+    reader record;
+BEGIN
+    FOR reader IN SELECT name, role FROM book.reader LOOP
+        EXECUTE format('GRANT SELECT ON report.%I TO %s', reader.name, reader.role);
+    END LOOP;
+END $$;
+DROP TABLE book.reader;
