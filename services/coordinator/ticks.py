@@ -58,7 +58,7 @@ class TickJudge:
             event = (inbound.type, inbound.content, inbound.ce_id, inbound.ce_source)
             seen = fold.seen.get(tick.command_id)
             if seen is None:
-                reason = judge_tick(tick, business_date)
+                reason = judge_tick(tick, business_date, inbound.sent_on)
                 first: FirstOutcome = "refused" if reason else "accepted"
                 seen = Seen(inbound.type, inbound.content, first, reason)
                 fold.seen[tick.command_id] = seen

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from services.notifier.texts import segments, written
-from shared.ledger.postgres.notices import Entitlement, Facts, Kept
+from shared.ledger.period import label_of
+from shared.ledger.postgres.notices import Entitlement, Facts, Kept, Waiting
 from shared.ledger.statement import newest_open
 
 Payments = Mapping[tuple[str, int], int]
-"""(customer id, seq of the payment's line) -> amount of the payment in minor units."""
+"""(customer id, seq of the line) -> what the payment or refund added to `paid`, in minor units."""
 
 
 class Notice(NamedTuple):
@@ -26,28 +27,50 @@ class Notice(NamedTuple):
     language: str
 
 
-def notices(facts: Facts, lines: Iterable[Mapping[str, Any]], payments: Payments) -> list[Notice]:
-    """Return the notices for a customer's new lines, in the order of the lines.
+def notices(
+    facts: Facts,
+    lines: Iterable[Mapping[str, Any]],
+    payments: Payments,
+    waiting: Iterable[Waiting] = (),
+) -> list[Notice]:
+    """Return the notices for a customer's new lines, in the order of the lines, and receipts of the
+    payments that wait for a first period.
 
     Lines are the data of `billing.ledger.line_appended.v1`. A bill gives a notice only if it is
     the standing bill of the last period and something is due: five months billed at once give one
-    notice. The caller drops notices whose id already exists.
+    notice. What a command corrects besides the bill that it makes is not told apart from it. The
+    caller drops notices whose id already exists.
     """
-    made = []
+    if not facts.texting:
+        return []
+    made = [_receipt_of(facts, each) for each in waiting]
+    due_by: str | None = None
     for line in lines:
-        if line["seq"] == facts.bill_seq and facts.standing and facts.due > 0:
-            made.append(_due(facts, line["period"], line["command_id"]))
-        elif line["kind"] == "payment":
+        kind, command_id = line["kind"], line["command_id"]
+        if line["seq"] == facts.bill_seq and facts.standing:
+            if facts.due > 0 and line["seq"] > facts.untold_seq:
+                made.append(_due(facts, line["period"], command_id))
+                due_by = command_id
+        elif kind == "payment":
             made.append(_receipt(facts, line, payments[facts.customer_id, line["seq"]]))
-        elif line["kind"] == "reversal":
+        elif kind == "refund":
+            made.append(_refund(facts, line, -payments[facts.customer_id, line["seq"]]))
+        elif kind in CORRECTIONS:
             made.append(_correction(facts, line))
-    return made
+    told_of = due_by and _correction_id(due_by)
+    return [notice for notice in made if notice.notice_id != told_of]
+
+
+CORRECTIONS = ("proration", "extension", "discount", "adjustment", "reversal")
+"""Lines that move what a customer owes after they were billed (contract §7)."""
 
 
 def now(facts: Facts, held: Kept) -> Notice | None:
     """Return a held notice as it is to be sent now, with today's amount if it asks for money; None
     if it no longer applies."""
     notice_id, _, kind, period, amount, text, count, *_ = held
+    if not facts.texting:
+        return None
     if kind == "due":
         stands = facts.standing and facts.due > 0 and facts.bill_command is not None
         if not stands or facts.period != period:
@@ -68,15 +91,14 @@ def entitlement(facts: Facts, incarnation: int = 1, anew: bool = False) -> Entit
     because another one may have been published in the time that the restore lost.
     """
     told = facts.told
-    if told is None:
-        return Entitlement(
-            facts.customer_id, facts.expires_on, facts.status, facts.seq, incarnation
-        )
-    same = (told.expires_on, told.status) == (facts.expires_on, facts.status)
-    if same and not (anew and told.incarnation < incarnation):
-        return None
-    seq = max(facts.seq, told.seq + 1)
-    return Entitlement(facts.customer_id, facts.expires_on, facts.status, seq, incarnation)
+    seq = facts.seq if told is None else max(facts.seq, told.seq + 1)
+    now = Entitlement(
+        facts.customer_id, facts.expires_on, facts.status, seq, incarnation, facts.username,
+        facts.package,
+    )  # fmt: skip
+    if told is None or (anew and told.incarnation < incarnation):
+        return now
+    return None if now == told._replace(seq=seq, incarnation=incarnation) else now
 
 
 def amount_to_pay(facts: Facts) -> int:
@@ -89,7 +111,9 @@ def amount_to_pay(facts: Facts) -> int:
 
 
 def _due(facts: Facts, period: str, command_id: str) -> Notice:
-    alone = facts.mode == "monthly" and newest_open(facts.billed or 0, facts.due) > 0
+    """Return the notice of a bill. Its amount is the total due in both modes; in mode monthly the
+    text names the open part of this invoice, and where it differs, the total."""
+    alone = newest_open(facts.billed or 0, facts.due) if facts.mode == "monthly" else 0
     # Every bill has the id bill/CUSTOMER/PERIOD, whatever made it; only rebills have other ids.
     rebill = f"/{command_id}" if command_id.startswith("rebill/") else ""
     return _notice(
@@ -97,8 +121,9 @@ def _due(facts: Facts, period: str, command_id: str) -> Notice:
         f"due/{facts.customer_id}/{period}{rebill}",
         "due",
         period,
-        amount_to_pay(facts),
-        "bill" if alone else "bill_and_before",
+        facts.due,
+        "total" if not alone else "bill" if alone == facts.due else "bill_and_before",
+        alone,
     )
 
 
@@ -107,9 +132,24 @@ def _receipt(facts: Facts, line: Mapping[str, Any], amount: int) -> Notice:
     return _notice(facts, f"receipt/{payment_id}", "receipt", line["period"], amount, "receipt")
 
 
+def _receipt_of(facts: Facts, waiting: Waiting) -> Notice:
+    """Return the receipt of a payment that waits: it has no period yet, so it bears the month in
+    which it came. Once it applies, its line makes a receipt of the same id, which is dropped."""
+    notice_id, month = f"receipt/{waiting.payment_id}", label_of(waiting.received_on)
+    return _notice(facts, notice_id, "receipt", month, waiting.amount, "receipt")
+
+
+def _refund(facts: Facts, line: Mapping[str, Any], amount: int) -> Notice:
+    return _notice(facts, line["command_id"], "refund", line["period"], amount, "refund")
+
+
 def _correction(facts: Facts, line: Mapping[str, Any]) -> Notice:
-    cancellation_id = line["command_id"].removeprefix("cancellation/")
-    return _corrected(facts, f"correction/{cancellation_id}", line["period"])
+    return _corrected(facts, _correction_id(line["command_id"]), line["period"])
+
+
+def _correction_id(command_id: str) -> str:
+    """Return the id of a command's correction: one a command, whatever periods it touches."""
+    return f"correction/{command_id.removeprefix('cancellation/')}"
 
 
 def _corrected(facts: Facts, notice_id: str, period: str) -> Notice:
@@ -118,8 +158,17 @@ def _corrected(facts: Facts, notice_id: str, period: str) -> Notice:
     return _notice(facts, notice_id, "correction", period, amount, what)
 
 
-def _notice(facts: Facts, notice_id: str, kind: str, period: str, amount: int, what: str) -> Notice:
-    text = written(facts.language, what, facts.customer_id, period, amount)
+def _notice(
+    facts: Facts,
+    notice_id: str,
+    kind: str,
+    period: str,
+    amount: int,
+    what: str,
+    alone: int = 0,
+) -> Notice:
+    """Return a notice; `alone` is the open part of one invoice, where the text names that."""
+    text = written(facts.language, what, facts.customer_id, period, amount, alone)
     return Notice(
         notice_id,
         facts.customer_id,

@@ -21,7 +21,15 @@ from shared.ledger.postgres import fleet
 from shared.ledger.postgres import notices as kept_notices
 from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.locks import lock_telling
-from shared.ledger.postgres.notices import DISCARDED, REQUESTED, Entitlement, Facts, Kept, Sent
+from shared.ledger.postgres.notices import (
+    DISCARDED,
+    REQUESTED,
+    Entitlement,
+    Facts,
+    Kept,
+    Sent,
+    Waiting,
+)
 from shared.ledger.postgres.quarantine import BucketOf, quarantine
 from shared.runtime import metrics, trouble
 from shared.runtime.committing import Observe
@@ -111,10 +119,12 @@ async def tell(
     made: list[Notice] = []
     entitled: list[Entitlement] = []
     all_facts = await kept_notices.facts(connection, customers)
+    waiting = await _waiting(connection, all_facts)
     for facts in all_facts:
         if facts.language not in TEXTS:
             raise Unreadable(f"terms or contact of {facts.customer_id} lack what a notice says")
-        made += notices(facts, by_customer[facts.customer_id], payments)
+        lines_of, waits = by_customer[facts.customer_id], waiting.get(facts.customer_id, ())
+        made += notices(facts, lines_of, payments, waits)
         changed = entitlement(facts, incarnation, anew=not holding)
         if changed is not None:
             entitled.append(changed)
@@ -126,8 +136,20 @@ async def tell(
 
 
 async def _payments(connection: asyncpg.Connection, lines: Iterable[LineData]) -> Payments:
-    paid = [(line["customer_id"], line["seq"]) for line in lines if line["kind"] == "payment"]
+    kinds = ("payment", "refund")
+    paid = [(line["customer_id"], line["seq"]) for line in lines if line["kind"] in kinds]
     return await kept_notices.payment_amounts(connection, paid)
+
+
+async def _waiting(
+    connection: asyncpg.Connection, customers: Iterable[Facts]
+) -> dict[str, list[Waiting]]:
+    """Return the payments that wait for a first period, by customer."""
+    new = [facts.customer_id for facts in customers if facts.period is None and facts.texting]
+    found: dict[str, list[Waiting]] = {}
+    for each in await kept_notices.waiting_payments(connection, new):
+        found.setdefault(each.customer_id, []).append(each)
+    return found
 
 
 async def _send_held(

@@ -29,20 +29,23 @@ MONTHS = {
 
 TEXTS = {
     "en": {
-        "bill": "Your internet bill for {month} is ready. Please pay Tk {amount} for it.",
+        "bill": "Your internet bill for {month} is ready. Please pay Tk {alone} for it.",
         "bill_and_before": (
-            "Your internet bill for {month} is ready. Your total due is Tk {amount}."
+            "Your internet bill for {month} is ready. Please pay Tk {alone} for it."
+            " Your total due is Tk {amount}."
         ),
+        "total": "Your internet bill for {month} is ready. Your total due is Tk {amount}.",
+        "refund": "We paid Tk {amount} back to you.",
         "receipt": "We received your payment of Tk {amount}. Thank you.",
         "correction": "Your account was corrected. You now have Tk {amount} to pay.",
         "correction_paid": "Your account was corrected. You have nothing to pay now.",
         "signature": "{text} Customer ID: {customer_id}",
     },
     "bn": {
-        "bill": "আপনার {month} মাসের ইন্টারনেট বিল তৈরি হয়েছে। এই বিল বাবদ {amount} টাকা পরিশোধ করুন।",
-        "bill_and_before": (
-            "আপনার {month} মাসের ইন্টারনেট বিল তৈরি হয়েছে। মোট পরিশোধযোগ্য {amount} টাকা।"
-        ),
+        "bill": "আপনার {month} মাসের ইন্টারনেট বিল তৈরি হয়েছে। এই বিল বাবদ {alone} টাকা পরিশোধ করুন।",
+        "bill_and_before": "আপনার {month} মাসের বিল {alone} টাকা। মোট পরিশোধযোগ্য {amount} টাকা।",
+        "total": "আপনার {month} মাসের ইন্টারনেট বিল তৈরি হয়েছে। মোট পরিশোধযোগ্য {amount} টাকা।",
+        "refund": "আপনাকে {amount} টাকা ফেরত দেওয়া হয়েছে।",
         "receipt": "আপনার {amount} টাকা আমরা পেয়েছি। ধন্যবাদ।",
         "correction": "আপনার হিসাব সংশোধন করা হয়েছে। এখন পরিশোধযোগ্য {amount} টাকা।",
         "correction_paid": "আপনার হিসাব সংশোধন করা হয়েছে। এখন কিছু পরিশোধ করতে হবে না।",
@@ -51,24 +54,33 @@ TEXTS = {
 }
 
 
-def written(language: str, what: str, customer_id: str, period: str, amount: int) -> str:
-    """Return the text for a key of `TEXTS`, such as `bill`; the amount is in minor units."""
-    before, after, end = _around(language, what, period)
-    if after is None:  # it names no amount
-        return f"{before}{customer_id}{end}"
-    return f"{before}{decimal(amount)}{after}{customer_id}{end}"
+def written(
+    language: str, what: str, customer_id: str, period: str, amount: int, alone: int = 0
+) -> str:
+    """Return the text for a key of `TEXTS`, such as `bill`; amounts are in minor units. `alone` is
+    the open part of one invoice."""
+    words = []
+    for piece in _pieces(language, what, period):
+        if piece == "{amount}":
+            words.append(decimal(amount))
+        elif piece == "{alone}":
+            words.append(decimal(alone))
+        else:
+            words.append(customer_id if piece == "{customer_id}" else piece)
+    return "".join(words)
 
 
 @lru_cache(maxsize=256)
-def _around(language: str, what: str, period: str) -> tuple[str, str | None, str]:
-    """Return the parts of a text around the amount and the customer id, which are the same for all
-    customers with this kind of notice for a period."""
+def _pieces(language: str, what: str, period: str) -> tuple[str, ...]:
+    """Return the pieces of a text: what all customers with this kind of notice for a period share,
+    and between them the placeholders of what is each one's own."""
     month = f"{MONTHS[language][int(period[5:]) - 1]} {period[:4]}"
     texts = TEXTS[language]
-    words, end = texts["signature"].split("{customer_id}")
-    words = words.format(text=texts[what].replace("{month}", month))
-    before, *after = words.split("{amount}")
-    return before, after[0] if after else None, end
+    text = texts["signature"].replace("{text}", texts[what].replace("{month}", month))
+    return tuple(piece for piece in OWN.split(text) if piece)
+
+
+OWN = re.compile(r"(\{(?:amount|alone|customer_id)\})")
 
 
 def segments(text: str) -> int:

@@ -72,7 +72,7 @@ def pieces(
 
 def cycle_price(package: Package, extras: Extras, prices: PriceList, day: date) -> int:
     """Return the price of a day, by the cycle: the package's and quantity times each extra's, own
-    ones first, else those of the price list (contract §3). KeyError where neither has one."""
+    ones first, else those of the price list (contract §3). Unpriced where neither has one."""
     total = prices.on(package.code, day) if package.price is None else package.price
     for code, price, quantity in extras:
         total += quantity * (prices.on(code, day) if price is None else price)

@@ -16,7 +16,6 @@ from shared.ledger.commands import (
     Changed,
     Command,
     DiscountGranted,
-    PaymentReceived,
     RebillRequested,
     RefundMade,
     SignedUp,
@@ -41,7 +40,7 @@ PERMISSION = {
     BillUpToSet: "bill_up_to",
     RebillRequested: "rebill",
 }
-"""The permission that each command needs at least; `_needs` has those that depend on its content."""
+"""The permission that each command needs; `_needs` has those that its content asks for."""
 
 
 class Decision(NamedTuple):
@@ -102,24 +101,21 @@ def _check_permission(command: Command, world: World) -> None:
 
 def _needs(command: Command, policy: Policy) -> Iterator[str]:
     """Yield the permissions that a command needs of its actor (contract §4)."""
+    if type(command) in PERMISSION:
+        yield PERMISSION[type(command)]
+    if getattr(command, "vat_exempt", None):
+        yield "vat_exempt"
     if isinstance(command, SignedUp | Changed):
         if command.discount_ppm:
             yield "discount"
-        if command.vat_exempt:
-            yield "vat_exempt"
         if command.vip:
             yield "vip"
         if policy.prices and _has_own_price(command):
             yield "price"
-        if isinstance(command, SignedUp):
-            if command.opening_due < 0:
-                yield "adjust"
-        elif command.grace_until is not None:
-            yield "grace"
-    elif not isinstance(command, PaymentReceived):
-        yield PERMISSION[type(command)]
-        if isinstance(command, AdjustmentMade) and command.vat_exempt:
-            yield "vat_exempt"
+    if isinstance(command, SignedUp) and command.opening_due < 0:
+        yield "adjust"
+    if isinstance(command, Changed) and command.grace_until is not None:
+        yield "grace"
 
 
 def _has_own_price(command: SignedUp | Changed) -> bool:

@@ -14,7 +14,7 @@ from shared.ledger.commands import Changed, Command, SignedUp
 from shared.ledger.handlers.customers import open_account, take_terms
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
-from shared.ledger.policy.prices import PriceList
+from shared.ledger.policy.prices import PriceList, Unpriced
 from shared.ledger.taxes import Parts, TaxPart, adjustment_parts, recurring_parts
 from shared.ledger.terms import Terms
 
@@ -197,7 +197,7 @@ def _charge(terms: Terms, prices: PriceList, line: Line) -> int | None:
     """Return what the terms charge for a line's days, None where a price is not known."""
     try:
         return charge(terms, line.coverage_from, line.coverage_to, line.anchor_day, prices)[0]
-    except KeyError:
+    except Unpriced:
         return None
 
 

@@ -19,6 +19,8 @@ ALWAYS = date.min
 """The first day of every timeline: its first value counts from the beginning."""
 Mode = Literal["cumulative", "monthly"]
 Status = Literal["active", "suspended", "left"]
+Shown = Literal["pending", "active", "suspended", "left"]
+"""The status that views and entitlements show: `pending` until the first period is made."""
 CycleKind = Literal["start_of_month", "anniversary", "custom"]
 Language = Literal["en", "bn"]
 

@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 
 from shared.kafka.buckets import bucket_of, bucket_of_key
 from shared.ledger.arrival import Arrival
-from shared.ledger.commands import Command
+from shared.ledger.commands import Command, PaymentReceived
 from shared.ledger.fold import Fold
 from shared.ledger.postgres import conflicts, outgoing
 from shared.ledger.postgres.appending import Last
@@ -107,8 +107,15 @@ class Judge:
             for judged in fold.judged
             if (reason := judged.refusal) is not None
         ]
+        # A payment that waits for a first period gets its receipt by a recheck: it has no line.
+        paid = {
+            judged.arrival.command.customer_id
+            for judged in fold.judged
+            if judged.reason == "no_period_yet" and judged.outcome == "parked"
+            and isinstance(judged.arrival.command, PaymentReceived)
+        }  # fmt: skip
         messages += [
-            outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened)
+            outbox.recheck(customer_id) for customer_id in sorted(fold.changed | fold.opened | paid)
         ]
         await outgoing.put(connection, messages, self.bucket_of_key)
         for customer_id, error in fold.broken.items():

@@ -52,7 +52,7 @@ def message_of(row: Next) -> Message:
             requested_at=row.requested_at, incarnation=row.incarnation,
         )  # fmt: skip
     return entitlement_changed(
-        row.customer_id, row.expires_on, row.status, row.seq,
+        row.customer_id, row.expires_on, row.status, row.seq, row.username, row.package,
         changed_at=row.changed_at, incarnation=row.incarnation,
     )  # fmt: skip
 

@@ -22,6 +22,8 @@ AMOUNT = r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?$"
 PERCENT = r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?$"
 DAY = r"^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}$"
 LABEL = r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$"
+USERNAME = r"^[^\s\x00-\x1f\x7f]{1,64}$"
+EMAIL = r"^[^\s\x00@]+@[^\s\x00@]+$"
 INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
@@ -35,6 +37,8 @@ WORDS_OF_PATTERN = {
     PERCENT: 'must be a string such as "12.5", at most four decimals',
     DAY: "must be a date YYYY-MM-DD from 2000-01-01 to 2199-12-31",
     LABEL: "must be a month YYYY-MM from 2000-01 to 2199-12",
+    USERNAME: "must be 1 to 64 characters without spaces",
+    EMAIL: "must be an address such as rahim@example.com",
     INSTANT: "must be an RFC 3339 timestamp with an offset, such as 2026-01-17T10:00:00+06:00",
 }
 
@@ -129,6 +133,8 @@ def null_is(default: Any, accepted: Any) -> BeforeValidator:
 
 Id = Annotated[str, StringConstraints(pattern=ID)]
 Text = Annotated[str, StringConstraints(pattern=TEXT, max_length=TEXT_CHARACTERS_MAX)]
+Username = Annotated[str, StringConstraints(pattern=USERNAME)]
+Email = Annotated[str, StringConstraints(pattern=EMAIL, max_length=TEXT_CHARACTERS_MAX)]
 Phone = Annotated[str, StringConstraints(pattern=PHONE)]
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount)]
 AmountAboveZero = Annotated[

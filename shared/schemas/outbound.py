@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from shared.ledger.line import Kind, Line
 from shared.ledger.money import decimal
 from shared.ledger.reasons import FirstOutcome, Reason
-from shared.ledger.terms import Language, Status
+from shared.ledger.terms import Language, Shown
 from shared.schemas.envelope import Message, envelope, instant
 from shared.schemas.topics import TOPIC_OF_TYPE
 
@@ -97,7 +97,7 @@ class NotificationRequested(Outbound):
     customer_id: str
     phone: str
     language: Language
-    kind: Literal["due", "receipt", "correction"]
+    kind: Literal["due", "receipt", "refund", "correction"]
     period: str
     amount: Money
     text: str
@@ -113,8 +113,10 @@ class EntitlementChanged(Outbound):
 
     customer_id: str
     expires_on: date | None
-    status: Status
+    status: Shown
     seq: int
+    username: str
+    package: str
 
 
 OUTBOUND_MODELS: dict[str, type[Outbound]] = {
@@ -192,6 +194,8 @@ def entitlement_changed(
     expires_on: date | None,
     status: str,
     seq: int,
+    username: str,
+    package: str,
     *,
     changed_at: datetime,
     incarnation: int,
@@ -200,7 +204,7 @@ def entitlement_changed(
     until = "null" if expires_on is None else f'"{_day(expires_on)}"'
     value = (
         f'{{"customer_id":"{customer_id}","expires_on":{until},"status":{_quoted(status)}'
-        f',"seq":{seq}}}'
+        f',"seq":{seq},"username":{_quoted(username)},"package":{_quoted(package)}}}'
     )
     ce_id = f"entitlement/{customer_id}/{seq}"
     kind_of = EntitlementChanged.type

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from shared.ledger import commands
 from shared.schemas.event import CustomerEvent
+from shared.schemas.extras import left_out_if
 from shared.schemas.fields import (
     AmountAboveZero,
     AmountNotZero,
@@ -22,11 +23,11 @@ from shared.schemas.fields import (
 
 
 def _none_if_empty(text: str | None) -> str | None:
-    return text or None
+    return text if text is not None and text.strip() else None
 
 
 class PaymentReceived(CustomerEvent):
-    """Money came in. An empty reference counts as none, so it never conflicts with another."""
+    """Money came in. A reference of spaces counts as none, so it never conflicts with another."""
 
     type: ClassVar[str] = "billing.payment.received.v1"
 
@@ -37,6 +38,7 @@ class PaymentReceived(CustomerEvent):
     received_at: Instant
     reference: Annotated[Text | None, AfterValidator(_none_if_empty)] = None
     actor: Text
+    shared: Annotated[bool | None, left_out_if(False)] = None
 
     def command(self, zone: ZoneInfo) -> commands.PaymentReceived:
         return commands.PaymentReceived(
@@ -48,6 +50,7 @@ class PaymentReceived(CustomerEvent):
             local_day("received_at", self.received_at, zone),
             self.reference,
             self.actor,
+            self.shared is not None,
         )
 
 
@@ -82,6 +85,7 @@ class AdjustmentMade(CustomerEvent):
     made_at: Instant
     actor: Text
     reason: Text
+    vat_exempt: Annotated[bool | None, left_out_if(False)] = None
 
     def command(self, zone: ZoneInfo) -> commands.AdjustmentMade:
         return commands.AdjustmentMade(
@@ -92,6 +96,7 @@ class AdjustmentMade(CustomerEvent):
             made_on=local_day("made_at", self.made_at, zone),
             actor=self.actor,
             reason=self.reason,
+            vat_exempt=self.vat_exempt is not None,
         )
 
 

@@ -10,27 +10,21 @@ from shared.ledger import commands, terms
 from shared.ledger.money import parts_per_million
 from shared.ledger.terms import Language, Mode, Status
 from shared.schemas.event import CustomerEvent, Part
+from shared.schemas.extras import Extras, Package, extras_value, left_out_if
 from shared.schemas.fields import (
     Amount,
-    AmountFromZero,
     Day,
+    Email,
     Id,
     Instant,
     Percent,
     Phone,
     Text,
+    Username,
     local_day,
     minor_units,
     null_is,
 )
-
-
-class Package(Part):
-    code: Text
-    price: AmountFromZero
-
-    def value(self) -> terms.Package:
-        return terms.Package(self.code, minor_units(self.price))
 
 
 class StartOfMonth(Part):
@@ -75,6 +69,13 @@ class SignedUp(CustomerEvent):
     bill_from: Day | None = None
     opening_due: Annotated[Amount, null_is("0.00", Amount)] = "0.00"
     actor: Text | None = None
+    extras: Annotated[Extras | None, left_out_if([])] = None
+    username: Username | None = None
+    texting: Annotated[bool | None, left_out_if(True)] = None
+    silent: Annotated[bool | None, left_out_if(False)] = None
+    address: Text | None = None
+    email: Email | None = None
+    tax_id: Text | None = None
 
     @model_validator(mode="after")
     def take_defaults_from_the_customer(self) -> "SignedUp":
@@ -82,6 +83,8 @@ class SignedUp(CustomerEvent):
         self.bill_from = self.bill_from or self.joined_on
         if self.bill_from < self.joined_on:
             raise ValueError("bill_from: must not be before joined_on")
+        if self.username == self.customer_id:
+            self.username = None
         return self
 
     def command(self, zone: ZoneInfo) -> commands.SignedUp:
@@ -103,6 +106,13 @@ class SignedUp(CustomerEvent):
             vat_exempt=self.vat_exempt,
             opening_due=minor_units(self.opening_due),
             actor=self.actor,
+            username=self.username or self.customer_id,
+            extras=extras_value(self.extras),
+            texting=self.texting is None,
+            silent=self.silent is not None,
+            address=self.address,
+            email=self.email,
+            tax_id=self.tax_id,
         )
 
 
@@ -126,15 +136,19 @@ class Changed(CustomerEvent):
     phone: Phone | None = None
     language: Language | None = None
     name: Text | None = None
+    extras: Extras | None = None
+    until: Day | None = None
+    username: Username | None = None
+    texting: bool | None = None
+    address: Text | None = None
+    email: Email | None = None
+    tax_id: Text | None = None
+    grace_until: Day | None = None
 
     @model_validator(mode="after")
-    def leave_out_the_default_of_prorate(self) -> "Changed":
-        # A default that is written out is the same content as one left out (contract §4).
-        defaults = {True} if self.package else set()
-        if self.status:
-            defaults.add(self.status == "active")
-        if defaults == {self.prorate}:
-            self.prorate = None
+    def check_the_end(self) -> "Changed":
+        if self.until is not None and self.until <= self.effective_on:
+            raise ValueError("until: must be after effective_on")
         return self
 
     def command(self, zone: ZoneInfo) -> commands.Changed:
@@ -157,4 +171,16 @@ class Changed(CustomerEvent):
             phone=self.phone,
             language=self.language,
             name=self.name,
+            extras=None if self.extras is None else extras_value(self.extras),
+            until=_day(self.until),
+            username=self.username,
+            texting=self.texting,
+            address=self.address,
+            email=self.email,
+            tax_id=self.tax_id,
+            grace_until=_day(self.grace_until),
         )
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

@@ -138,8 +138,10 @@ def test_a_notice_is_written_as_its_model_writes_it_whatever_it_holds(
 @given(
     customer_id=IDS,
     expires_on=st.none() | DAYS,
-    status=st.sampled_from(["active", "suspended", "left"]),
+    status=st.sampled_from(["pending", "active", "suspended", "left"]),
     seq=COUNTS,
+    username=st.text(max_size=64),
+    package=st.text(max_size=64),
 )
 def test_an_entitlement_is_written_as_its_model_writes_it(customer_id: str, **others: Any) -> None:
     model = EntitlementChanged(customer_id=customer_id, **others)

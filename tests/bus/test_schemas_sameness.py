@@ -26,6 +26,7 @@ from tests.bus.schema_samples import (
 
 ADJUSTMENT = "billing.adjustment.made.v1"
 PACKAGE = {"code": "home", "price": "1000.00"}
+IP, TV = {"code": "ip"}, {"code": "tv", "price": "150.00"}
 
 
 @pytest.mark.parametrize(
@@ -60,12 +61,16 @@ PACKAGE = {"code": "home", "price": "1000.00"}
             {"cycle": {"kind": "start_of_month"}},
         ),
         (CHANGE, {"vip": None}, {"vip": ...}),
-        (CHANGE, {"status": ..., "prorate": True}, {"status": ..., "prorate": ...}),
-        (
-            CHANGE,
-            {"package": ..., "status": "left", "prorate": False},
-            {"package": ..., "status": "left", "prorate": None},
-        ),
+        (PAYMENT, {"reference": "  "}, {"reference": ...}),
+        (PAYMENT, {"shared": False}, {"shared": ...}),
+        (ADJUSTMENT, {"vat_exempt": False}, {"vat_exempt": None}),
+        (SIGNUP, {"extras": []}, {"extras": ...}),
+        (SIGNUP, {"texting": True}, {"texting": ...}),
+        (SIGNUP, {"silent": False}, {"silent": None}),
+        (SIGNUP, {"username": "c-1"}, {"username": ...}),
+        (SIGNUP, {"extras": [IP, TV]}, {"extras": [TV, {**IP, "quantity": 1, "x": 1}]}),
+        (CHANGE, {"extras": [IP, TV]}, {"extras": [TV, IP]}),
+        (CHANGE, {"prorate": None}, {"prorate": ...}),
         (TICK, {"allow_gap": False}, {"allow_gap": ...}),
     ],
 )
@@ -83,6 +88,15 @@ def test_two_ways_to_say_the_same(kind: str, one: Any, other: Any) -> None:
         (CHANGE, {"vip": False}, {"vip": ...}),
         (CHANGE, {"prorate": False}, {"prorate": ...}),
         (CHANGE, {"status": "left", "prorate": False}, {"status": "left", "prorate": ...}),
+        (CHANGE, {"package": PACKAGE, "prorate": True}, {"package": PACKAGE, "prorate": ...}),
+        (CHANGE, {"extras": []}, {"extras": ...}),
+        (CHANGE, {"texting": True}, {"texting": ...}),
+        (CHANGE, {"username": "c-1"}, {"username": ...}),
+        (CHANGE, {"until": "2026-09-01"}, {"until": ...}),
+        (SIGNUP, {"extras": [IP]}, {"extras": [{**IP, "quantity": 2}]}),
+        (SIGNUP, {"package": {"code": "home"}}, {"package": PACKAGE}),
+        (PAYMENT, {"shared": True}, {"shared": ...}),
+        (PAYMENT, {"reference": " a"}, {"reference": "a"}),
         (SIGNUP, {"signup_id": "s-2"}, {"signup_id": "s-1"}),
         (SIGNUP, {"cycle": {"kind": "anniversary"}}, {"cycle": {"kind": "custom", "day": 17}}),
     ],

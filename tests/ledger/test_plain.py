@@ -3,6 +3,8 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from shared.ledger.charge import new_bill
 from shared.ledger.commands import PaymentReceived, SignedUp, Ticked
 from shared.ledger.line import Line
-from shared.ledger.policy.policy import Policy
+from shared.ledger.policy.policy import Policy, Staff
 from shared.ledger.postgres.copied import read_line
 from tests.support.audited import Recorded, rehashed
 from tests.support.copied import Never, Rows, fault_in, line_row, plain_of, rows_of
@@ -34,7 +36,7 @@ def customers(seeds: range, simple: bool) -> Iterator[Customer]:
 
 @pytest.fixture(scope="module")
 def simple() -> list[Customer]:
-    return list(customers(range(1, 61), simple=True))
+    return list(customers(range(1, 131), simple=True))
 
 
 def test_plain_customers_are_accepted_by_bytes(simple: list[Customer]) -> None:
@@ -47,15 +49,18 @@ def test_plain_customers_are_accepted_by_bytes(simple: list[Customer]) -> None:
 
         assert fault_in(rules, rows, plain) is None
         if len(signups) == 1 and all(each.outcome == "accepted" for each in asked):
+            [signup] = signups
+            if any(each.price is None for each in (signup.command.package, *signup.command.extras)):
+                continue  # a version may lack the code: then the audit looks
             tried += 1
             assert plain.right == 1
-    assert tried > 60
+    assert tried > 40
 
 
 @pytest.mark.parametrize(("simple_ones", "least"), [(True, 60), (False, 1)])
 def test_what_bytes_accept_the_audit_accepts(simple_ones: bool, least: int) -> None:
     accepted = 0
-    for rules, _, rows in customers(range(61, 121), simple_ones):
+    for rules, _, rows in customers(range(131, 251), simple_ones):
         plain = plain_of(rules)
         assert fault_in(rules, rows, plain) is fault_in(rules, rows, plain_of(rules, Never)) is None
         accepted += plain.right
@@ -71,7 +76,7 @@ def test_what_the_audit_finds_is_found_with_bytes_too(simple: list[Customer], fo
         if fault_in(rules, rows, plain) is not None or not plain.right:
             continue
         chosen = random.Random(number)
-        for _ in range(40):
+        for _ in range(70):
             where, tampered = tampered_with(rows, chosen)
             if forged:
                 tampered = rehashed_rows(tampered)
@@ -79,7 +84,7 @@ def test_what_the_audit_finds_is_found_with_bytes_too(simple: list[Customer], fo
 
             assert fault_in(rules, tampered, plain) == fault, (where, rows, tampered)
             found[where] += fault is not None
-    assert len(found) == 7 + 7 + 31, "each field of each table"
+    assert len(found) == 7 + 7 + len(Line._fields), "each field of each table"
     assert min(found[f"2.{place}"] for place in range(31)) > 5, "every field of a line counts"
 
 
@@ -158,7 +163,9 @@ def test_a_signup_that_nobody_permits_any_more_is_found() -> None:
         plain = plain_of(rules)
         percent = b'"discount_percent":"10"' in b"".join(rows.commands)
         if percent and fault_in(rules, rows, plain) is None and plain.right:
-            rules.versions.clear()
+            nobody = MappingProxyType[str, Staff]({})
+            for version, policy in rules.policies.items():
+                rules.policies[version] = replace(policy, staff=nobody)
 
             assert "not_permitted" in str(fault_in(rules, rows, plain_of(rules)))
             return

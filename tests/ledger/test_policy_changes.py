@@ -91,3 +91,40 @@ def test_another_order_of_taxes_is_said() -> None:
     assert words("".join(taxes), "".join(reversed(taxes))) == [
         "taxes are worked out in another order: B, A"
     ]
+
+
+def test_prices_that_come_change_and_go_are_said() -> None:
+    """A price that begins later is a new entry; an entry that is gone is taken away."""
+    before = """
+        price = [
+            {code = "home", from = 2026-01-01, amount = "1000.00"},
+            {code = "ip", from = 2026-01-01, amount = "200.00"},
+            {code = "tv", from = 2026-01-01, amount = "50.00", name = "TV"},
+            {code = "tv", from = 2026-02-01, amount = "60.00"},
+        ]
+    """
+    after = """
+        price = [
+            {code = "home", from = 2026-01-01, amount = "1010.00"},
+            {code = "home", from = 2026-07-01, amount = "1100.00"},
+            {code = "tv", from = 2026-01-01, amount = "50.00", name = "Television"},
+            {code = "fast", from = 2026-01-01, amount = "2000.00"},
+        ]
+    """
+    assert words(before, after) == [
+        "price home from 2026-01-01: 1000.00 becomes 1010.00",
+        "price home: added, 1100.00 from 2026-07-01",
+        "- price ip: taken away (200.00 from 2026-01-01)",
+        "price tv from 2026-01-01: is called Television",
+        "- price tv: taken away (60.00 from 2026-02-01)",
+        "price fast: added, 2000.00 from 2026-01-01",
+    ]
+
+
+def test_what_documents_print_is_said() -> None:
+    after = '[seller]\nname = "My ISP"\n[documents]\nprefix = "A-"'
+
+    assert words("", after) == [
+        "seller name: nothing becomes 'My ISP'",
+        "prefix of document numbers: nothing becomes 'A-'",
+    ]

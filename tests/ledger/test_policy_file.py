@@ -6,7 +6,8 @@ import pytest
 
 from shared.ledger.errors import PolicyError
 from shared.ledger.policy.file import parse_new, parse_policy
-from shared.ledger.policy.policy import NO_POLICY, Staff, Tax
+from shared.ledger.policy.policy import NO_POLICY, Seller, Staff, Tax
+from shared.ledger.policy.prices import Price, PriceList
 
 CONTRACT = """\
 [[tax]]
@@ -20,10 +21,22 @@ from = 2020-01-01
 on = ["SD"]                # its base includes SD
 [[staff]]
 id = "clerk-7"
-may = ["discount", "cancel"]   # discount vat_exempt cancel refund adjust bill_up_to rebill
+may = ["discount", "cancel"]   # discount vat_exempt cancel refund adjust bill_up_to rebill price
 max_discount_percent = "10"    # optional
+[[price]]                      # the price list; a code's next entry begins its next price
+code = "home-10"
+name = "Home 10 Mbit/s"        # optional, printed on documents
+from = 2026-01-01
+amount = "1000.00"
 [billing]
 grace_days = 10
+[seller]                       # printed on documents, all optional
+name = "My ISP Ltd"
+address = "Road 1"
+tax_id = "BIN 1"
+phone = "+880171"
+[documents]
+prefix = "ISP-"
 """
 
 
@@ -43,6 +56,36 @@ def test_the_contract_s_example_is_read() -> None:
     )
     assert dict(policy.staff) == {"clerk-7": Staff(frozenset({"discount", "cancel"}), 100_000)}
     assert policy.grace_days == 10
+    assert policy.prices == PriceList(
+        [Price("home-10", date(2026, 1, 1), 100_000, "Home 10 Mbit/s")]
+    )
+    assert policy.seller == Seller("My ISP Ltd", "Road 1", "BIN 1", "+880171")
+    assert policy.document_prefix == "ISP-"
+
+
+PRICE = '[[price]]\ncode = "home"\nfrom = 2026-01-01\namount = "10.00"\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (PRICE + PRICE, "7: price[2] from: price[1] is the price of home from 2026-01-01 already"),
+        (PRICE.replace('"10.00"', "10"), "4: price[1] amount: must be a string"),
+        (PRICE.replace('"10.00"', '"-1.00"'), "4: price[1] amount: must be a string"),
+        (PRICE.replace('"10.00"', '"1.001"'), "4: price[1] amount: must be a string"),
+        (PRICE.replace('"home"', '"ho me"'), "2: price[1] code: must be 1 to 64"),
+        (PRICE.replace("2026-01-01", '"2026-01-01"'), "3: price[1] from: must be a day"),
+        (PRICE + 'name = ""', "5: price[1] name: must be a text of 1 to 500"),
+        (PRICE + "until = 2026-02-01", "5: price[1] until: is not a key"),
+        ("[[price]]", "1: price[1] amount: is missing"),
+        ("[seller]\nname = 1", "2: seller name: must be a text"),
+        ("seller = 1", "1: seller: must be a table, [seller]"),
+        ('[documents]\nprefix = "a_b"', "2: documents prefix: must be up to 16"),
+        ('[documents]\nprefix = "12345678901234567"', "2: documents prefix: must be up to 16"),
+    ],
+)
+def test_a_wrong_price_seller_or_prefix_is_named_with_its_line(source: str, fault: str) -> None:
+    assert faults_of(source)[0].startswith(fault)
 
 
 def test_an_empty_file_that_was_applied_once_is_the_empty_policy() -> None:
@@ -94,15 +137,15 @@ FAULTS = [
     (
         "[billing]",
         '[[staff]]\nid = "clerk-7"\nmay = []\n[billing]',
-        "15: staff[2] id: clerk-7 is there twice",
+        "20: staff[2] id: clerk-7 is there twice",
     ),
-    ("grace_days = 10", "grace_days = 366", "15: billing grace_days: must be a number from 0"),
-    ("grace_days = 10", "grace_days = true", "15: billing grace_days: must be a number from 0"),
-    ("grace_days = 10", "grace = 10", "15: billing grace: is not a key; known are grace_days"),
-    ("[billing]", "[billings]", "14: billings: is not a key; known are tax, staff, billing"),
-    ("[billing]", "[billing", "14: not TOML: "),
+    ("grace_days = 10", "grace_days = 366", "20: billing grace_days: must be a number from 0"),
+    ("grace_days = 10", "grace_days = true", "20: billing grace_days: must be a number from 0"),
+    ("grace_days = 10", "grace = 10", "20: billing grace: is not a key; known are grace_days"),
+    ("[billing]", "[billings]", "19: billings: is not a key; known are tax, staff, price, billing"),
+    ("[billing]", "[billing", "19: not TOML: "),
     ("2020-01-01", "2020-02-30", "8: not TOML: "),
-    ("grace_days = 10", 'grace_days = "', "15: not TOML: "),
+    ("grace_days = 10", 'grace_days = "', "20: not TOML: "),
 ]
 
 
@@ -119,7 +162,7 @@ def test_a_fault_is_named_with_its_line(right: str, wrong: str, fault: str) -> N
 def test_every_fault_is_named_in_the_order_of_the_lines() -> None:
     source = CONTRACT.replace('"10"', "10").replace("grace_days", "days").replace('"5"', '"x"')
 
-    assert [fault.split(":")[0] for fault in faults_of(source)] == ["3", "7", "13", "15"]
+    assert [fault.split(":")[0] for fault in faults_of(source)] == ["3", "7", "13", "20"]
 
 
 def test_lines_are_right_after_a_list_of_several_lines() -> None:

@@ -81,14 +81,14 @@ async def test_a_receipt_names_what_this_payment_brought_and_not_the_sum(books: 
     ]
 
 
-async def test_monthly_asks_for_the_invoice_and_cumulative_for_all(books: Booked) -> None:
+async def test_a_bill_is_told_with_the_total_due_in_both_modes(books: Booked) -> None:
     await books.play(signup("rahim", "2026-01-01", mode="monthly"), signup("karim", "2026-01-01"))
     await books.play(tick("2026-02-01"))
 
     await notify(books)
 
     assert {each["customer_id"]: each["amount"] for each in await sent(books)} == {
-        "rahim": "1000.00",
+        "rahim": "2000.00",
         "karim": "2000.00",
     }
     asked = await books.rows(

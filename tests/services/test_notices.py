@@ -16,7 +16,7 @@ from services.notifier.notices import (
 )
 from services.notifier.texts import MONTHS, TEXTS, segments, written
 from shared.ledger.money import decimal
-from shared.ledger.postgres.notices import Entitlement, Facts
+from shared.ledger.postgres.notices import Entitlement, Facts, Waiting
 
 BILLED = Facts(
     customer_id="rahim",
@@ -32,6 +32,10 @@ BILLED = Facts(
     bill_seq=3,
     bill_command="bill/rahim/2026-03",
     seq=3,
+    username="rahim",
+    package="home",
+    texting=True,
+    untold_seq=0,
     told=None,
 )
 
@@ -82,9 +86,50 @@ def test_a_skip_row_is_told_of_once_it_is_a_bill() -> None:
     assert told(prorated, line(4, kind="proration")) == [("due/rahim/2026-03", 300_000)]
 
 
-def test_a_change_of_a_bill_told_of_before_is_no_new_bill() -> None:
-    for kind in ("proration", "extension", "restatement", "discount", "adjustment", "refund"):
-        assert told(BILLED, line(4, kind=kind)) == []
+def test_a_change_of_a_bill_told_of_before_is_no_new_bill_but_a_correction() -> None:
+    for kind in ("proration", "extension", "discount", "adjustment"):
+        changed = line(4, kind=kind, command_id=f"change/{kind}")
+        assert told(BILLED, changed) == [(f"correction/change/{kind}", 300_000)]
+    assert told(BILLED, line(4, kind="restatement")) == []
+
+
+def test_what_a_silent_signup_billed_is_not_told_of() -> None:
+    assert told(BILLED._replace(untold_seq=3), line(3)) == []
+    assert told(BILLED._replace(untold_seq=2), line(3)) == [("due/rahim/2026-03", 300_000)]
+
+
+def test_who_wants_no_texts_gets_none() -> None:
+    paid = line(4, "2026-01", "payment", command_id="payment/p-1")
+
+    assert told(BILLED._replace(texting=False), line(3), paid, s4=20_000) == []
+
+
+def test_one_command_makes_one_correction_and_none_beside_the_bill_that_it_makes() -> None:
+    change = {"kind": "proration", "command_id": "change/c-1"}
+    lines = [line(4, "2026-01", **change), line(5, "2026-02", **change), line(6, **change)]
+
+    assert told(BILLED._replace(bill_seq=6), *lines) == [("due/rahim/2026-03", 300_000)]
+    assert [each for each, _ in told(BILLED, *lines)] == ["correction/change/c-1"] * 3
+
+
+def test_a_refund_is_told_with_its_amount() -> None:
+    refund = line(4, "2026-01", "refund", command_id="refund/r-1")
+
+    assert told(BILLED, refund, s4=-20_000) == [("refund/r-1", 20_000)]
+
+
+def test_money_that_waits_for_a_first_period_has_its_receipt() -> None:
+    new = BILLED._replace(period=None, billed=None, standing=None, bill_seq=None, due=0)
+    waiting = Waiting("rahim", "p-7", 105_000, date(2026, 7, 1))
+
+    (receipt,) = notices(new, [], {}, [waiting])
+
+    assert (receipt.notice_id, receipt.kind, receipt.period) == (
+        "receipt/p-7",
+        "receipt",
+        "2026-07",
+    )
+    assert receipt.amount == 105_000
 
 
 # Receipts and corrections --------------------------------------------------------------------
@@ -152,10 +197,15 @@ def test_the_text_says_whether_it_asks_for_a_bill_or_for_all_that_is_due() -> No
     (alone,) = notices(BILLED._replace(mode="monthly"), [line(3)], {})
     (rest,) = notices(BILLED._replace(mode="monthly", billed=0), [line(3)], {})
 
+    (only,) = notices(BILLED._replace(mode="monthly", due=100_000), [line(3)], {})
+
     assert "Your total due is Tk 3000.00" in whole.text
-    assert "Please pay Tk 1000.00 for it" in alone.text
+    assert "Please pay Tk 1000.00 for it. Your total due is Tk 3000.00." in alone.text
+    assert "Please pay Tk 1000.00 for it." in only.text
+    assert "total" not in only.text
     assert "Your total due is Tk 3000.00" in rest.text
     assert all("March 2026" in notice.text for notice in (whole, alone, rest))
+    assert [notice.amount for notice in (whole, alone, rest, only)] == [300_000] * 3 + [100_000]
 
 
 # Texts ---------------------------------------------------------------------------------------
@@ -166,7 +216,7 @@ def test_the_text_says_whether_it_asks_for_a_bill_or_for_all_that_is_due() -> No
 def test_every_text_names_amount_and_customer_and_fits_two_segments(
     language: str, what: str
 ) -> None:
-    text = written(language, what, "rahim.1971", "2026-02", 128_387)
+    text = written(language, what, "rahim.1971", "2026-02", 128_387, 128_387)
 
     assert ("1283.87" in text) == (what != "correction_paid")
     assert "rahim.1971" in text
@@ -182,16 +232,17 @@ def test_every_text_names_amount_and_customer_and_fits_two_segments(
     customer_id=st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True),
     period=st.from_regex(r"20[0-9]{2}-(0[1-9]|1[0-2])", fullmatch=True),
     amount=st.integers(0, 10**14),
+    alone=st.integers(0, 10**14),
 )
 def test_a_text_is_what_its_template_says(
-    language: str, what: str, customer_id: str, period: str, amount: int
+    language: str, what: str, customer_id: str, period: str, amount: int, alone: int
 ) -> None:
     year, month = period.split("-")
     name = f"{MONTHS[language][int(month) - 1]} {year}"
-    said = TEXTS[language][what].format(month=name, amount=decimal(amount))
+    said = TEXTS[language][what].format(month=name, amount=decimal(amount), alone=decimal(alone))
     signed = TEXTS[language]["signature"].format(text=said, customer_id=customer_id)
 
-    assert written(language, what, customer_id, period, amount) == signed
+    assert written(language, what, customer_id, period, amount, alone) == signed
 
 
 def test_the_languages_have_the_same_texts() -> None:
@@ -232,13 +283,15 @@ def test_segments_are_counted_as_the_library_counts_them(pieces: list[tuple[str,
 
 def test_an_entitlement_goes_out_when_it_differs_from_the_last_told() -> None:
     first = entitlement(BILLED)
-    assert first == Entitlement("rahim", date(2026, 1, 11), "active", 3)
+    assert first == Entitlement("rahim", date(2026, 1, 11), "active", 3, 1, "rahim", "home")
 
     assert entitlement(BILLED._replace(seq=9, told=first)) is None
     for changed in (
         BILLED._replace(expires_on=None),
         BILLED._replace(expires_on=date(2026, 2, 11)),
         BILLED._replace(status="suspended"),
+        BILLED._replace(username="karim"),
+        BILLED._replace(package="home-40"),
     ):
         again = entitlement(changed._replace(told=first))
         assert again is not None

@@ -7,7 +7,7 @@ from typing import Any
 from shared.ledger import commands as c
 from shared.ledger.money import decimal
 from shared.ledger.policy.policy import Policy
-from shared.ledger.terms import Cycle, Package
+from shared.ledger.terms import Cycle, Extra, Extras, Package
 
 Event = tuple[str, dict[str, Any]]
 
@@ -39,6 +39,11 @@ def toml_of(policy: Policy) -> str:
         said.append(f'[[staff]]\nid = "{name}"\nmay = [{may}]')
         if member.discount_ppm_max is not None:
             said.append(f'max_discount_percent = "{_percent(member.discount_ppm_max)}"')
+    for entries in policy.prices.by_code.values():
+        for code, starts, amount, name in entries:
+            said.append(f'[[price]]\ncode = "{code}"\nfrom = {starts}')
+            said.append(f'amount = "{decimal(amount)}"')
+            said += [f'name = "{name}"'] if name else []
     said.append(f"[billing]\ngrace_days = {policy.grace_days}")
     return "\n".join(said) + "\n"
 
@@ -59,8 +64,14 @@ def _percent(ppm: int) -> str:
     return f"{ppm // 10_000}.{ppm % 10_000:04}"
 
 
-def _package(package: Package) -> dict[str, str]:
-    return {"code": package.code, "price": decimal(package.price)}
+def _package(package: Package | Extra) -> dict[str, Any]:
+    own = {} if package.price is None else {"price": decimal(package.price)}
+    return {"code": package.code, **own}
+
+
+def _extras(extras: Extras) -> list[dict[str, Any]]:
+    """Write extras in another order than the command has them: it does not count."""
+    return [{**_package(extra), "quantity": extra.quantity} for extra in reversed(extras)]
 
 
 def _cycle(cycle: Cycle) -> dict[str, Any]:
@@ -69,23 +80,31 @@ def _cycle(cycle: Cycle) -> dict[str, Any]:
 
 WRITTEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "package": ("package", _package),
+    "extras": ("extras", _extras),
     "cycle": ("cycle", _cycle),
     "discount_ppm": ("discount_percent", _percent),
     "amount": ("amount", decimal),
     "opening_due": ("opening_due", decimal),
 }
-TERMS = "package cycle mode vip discount_ppm vat_exempt phone language name actor customer_id"
+TERMS = (
+    "package cycle mode vip discount_ppm vat_exempt phone language name actor customer_id extras"
+    " username texting address email tax_id"
+)
 MONEY = "customer_id amount period actor reason"
 SAYS: dict[type, tuple[str, str, str]] = {
     c.SignedUp: (
-        "customer.signed_up", "signed_up_at", f"{TERMS} joined_on bill_from opening_due",
+        "customer.signed_up", "signed_up_at", f"{TERMS} joined_on bill_from opening_due silent",
     ),
-    c.Changed: ("customer.changed", "changed_at", f"{TERMS} status effective_on prorate"),
+    c.Changed: (
+        "customer.changed", "changed_at",
+        f"{TERMS} status effective_on prorate until grace_until",
+    ),
     c.PaymentReceived: (
-        "payment.received", "received_at", "customer_id amount method channel reference actor",
+        "payment.received", "received_at",
+        "customer_id amount method channel reference actor shared",
     ),
     c.DiscountGranted: ("discount.granted", "granted_at", MONEY),
-    c.AdjustmentMade: ("adjustment.made", "made_at", MONEY),
+    c.AdjustmentMade: ("adjustment.made", "made_at", f"{MONEY} vat_exempt"),
     c.RefundMade: ("refund.made", "refunded_at", "customer_id amount payment_id actor reason"),
     c.CancellationRequested: (
         "cancellation.requested", "requested_at", "customer_id cancels actor reason",

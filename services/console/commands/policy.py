@@ -1,4 +1,4 @@
-"""`policy`: taxes, permissions and grace days, version by version."""
+"""`policy`: taxes, prices, permissions and grace days, version by version."""
 
 from pathlib import Path
 from typing import Any
@@ -7,32 +7,32 @@ import click
 
 from services.console.finding import ask, ask_in_zone, data_option, find, json_option
 from services.console.problems import Problem
+from shared.ledger.sentences import counted
 from shared.operator.printing import print_json, progress, shown
 
 
 @click.group()
 def policy() -> None:
-    """Taxes, permissions and grace days: apply a new version, show one."""
+    """Taxes, prices, permissions and grace days: apply a new version, show one."""
 
 
 @policy.command("apply")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--remove", is_flag=True, help="Allow the file to take taxes or staff away.")
+@click.option("--remove", is_flag=True, help="Allow the file to take taxes, prices or staff away.")
 @data_option
 def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     """Append a policy version from FILE.toml, and print what it changes, one line each.
 
     A file with a fault, or an empty one, is refused as a whole: every fault is named with its line,
-    and the exit code is 1. A file that takes away a tax or a member of staff is refused too, unless
-    --remove confirms it. Applying the latest version again makes no new version. Existing bills
+    and the exit code is 1. A file that takes away a tax, a price or a member of staff is refused
+    too, unless --remove confirms it; one that leaves out a code whose price customers still go by
+    is refused in any case. Applying the latest version again makes no new version. Existing bills
     keep the version that they name. On a book that was restored and stands still it says which
     published lines came of a version of this number.
     """
     from shared.ledger.errors import PolicyError
     from shared.ledger.policy.file import parse_new
-    from shared.ledger.postgres import reports
     from shared.operator.lost_policies import named_after_restore
-    from shared.schemas.topics import RECHECKS
 
     source = _text(file)
     try:
@@ -42,15 +42,7 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
             click.echo(f"{file.name}:{fault}", err=True)
         raise Problem(f"{file.name} is refused; no policy was changed") from error
     servers = find(data)
-    try:
-        applied = ask(servers, lambda book: reports.apply_policy(book, source, RECHECKS, remove))
-    except reports.TakesAway as error:
-        for words in error.words:
-            click.echo(f"would change: {words}", err=True)
-        raise Problem(
-            f"{file.name} takes away what the lines above name; no policy was changed."
-            " If that is meant, add --remove"
-        ) from error
+    applied = _applied(servers, file, source, remove)
     for words in applied.changes:
         click.echo(words)
     if not applied.new:
@@ -64,6 +56,29 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
         named = ask(servers, lambda book: named_after_restore(book, servers.kafka, applied.version))
         if named:
             progress(named)
+
+
+def _applied(servers: Any, file: Path, source: str, remove: bool) -> Any:
+    """Apply the text of a file; a Problem says why it is refused."""
+    from shared.ledger.postgres import reports
+    from shared.schemas.topics import RECHECKS
+
+    try:
+        return ask(servers, lambda book: reports.apply_policy(book, source, RECHECKS, remove))
+    except reports.StillGoBy as error:
+        for code, count in error.customers.items():
+            click.echo(f"price {code}: {counted(count, 'customer')} still go by it", err=True)
+        raise Problem(
+            f"{file.name} leaves out prices that customers still go by; no policy was changed."
+            " Keep these prices in the file, or change the customers' packages and extras first"
+        ) from error
+    except reports.TakesAway as error:
+        for words in error.words:
+            click.echo(f"would change: {words}", err=True)
+        raise Problem(
+            f"{file.name} takes away what the lines above name; no policy was changed."
+            " If that is meant, add --remove"
+        ) from error
 
 
 def _text(file: Path) -> str:
@@ -99,7 +114,7 @@ def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
 
 def _policy_as_json(read: Any) -> dict[str, Any]:
     """Return a policy with the names that its file uses."""
-    from shared.ledger.money import percent
+    from shared.ledger.money import decimal, percent
 
     return {
         "version": read.version,
@@ -123,5 +138,17 @@ def _policy_as_json(read: Any) -> dict[str, Any]:
             }
             for name, member in read.staff.items()
         ],
+        "price": [
+            {
+                "code": price.code,
+                "name": price.name,
+                "from": price.starts,
+                "amount": decimal(price.amount),
+            }
+            for entries in read.prices.by_code.values()
+            for price in entries
+        ],
         "billing": {"grace_days": read.grace_days},
+        "seller": read.seller._asdict(),
+        "documents": {"prefix": read.document_prefix},
     }

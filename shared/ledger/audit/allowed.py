@@ -1,4 +1,4 @@
-"""What a policy alone decides about a command, written a second time for the audit (contract §4)."""
+"""What a policy alone decides about a command, written again for the audit (contract §4)."""
 
 from typing import Any
 

@@ -14,6 +14,7 @@ from shared.ledger.audit.closing import Opened
 from shared.ledger.audit.fault import Fault
 from shared.ledger.line import Line
 from shared.ledger.policy.policy import Policy
+from shared.ledger.policy.prices import Unpriced
 
 
 class Kept(NamedTuple):
@@ -40,10 +41,14 @@ def fault_of(kept: Kept, common: Common, slack: timedelta = NO_SLACK) -> Fault |
     """Return the first fault in a customer's rows."""
     policies, versions, days = common
     audit = Audit(kept.customer_id, policies, kept.asked, days, versions, slack)
-    for line, form in kept.lines:
-        if (fault := audit.fault(line, form)) is not None:
-            return fault
-    return audit.end(kept.opened, kept.excused)
+    seq = 0
+    try:
+        for seq, (line, form) in enumerate(kept.lines, 1):  # noqa: B007 - the last one is named
+            if (fault := audit.fault(line, form)) is not None:
+                return fault
+        return audit.end(kept.opened, kept.excused)
+    except Unpriced as error:
+        return Fault(kept.customer_id, seq, f"the price of {error.code}", "in no list", "in one")
 
 
 def judged_again(found: Fault, kept: Kept, common: Common, slack: timedelta) -> Fault | None:

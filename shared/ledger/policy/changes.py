@@ -5,20 +5,28 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import NamedTuple
 
-from shared.ledger.money import percent
-from shared.ledger.policy.policy import Policy, Staff, Tax
+from shared.ledger.money import decimal, percent
+from shared.ledger.policy.policy import Policy, Seller, Staff, Tax
 
 
 class Change(NamedTuple):
-    """One line for a person; `takes_away` is true where it removes a tax or a member of staff."""
+    """One line for a person; `takes_away` is true where it removes a tax, a price or a member of
+    staff."""
 
     words: str
     takes_away: bool = False
 
 
 def changes(before: Policy, after: Policy) -> list[Change]:
-    """Return what differs, none when the two mean the same: taxes, staff, days of grace."""
-    return [*_taxes(before, after), *_staff(before, after), *_grace(before, after)]
+    """Return what differs, none when the two mean the same: taxes, prices, staff, days of grace,
+    and what documents print."""
+    return [
+        *_taxes(before, after),
+        *_prices(before, after),
+        *_staff(before, after),
+        *_grace(before, after),
+        *_documents(before, after),
+    ]
 
 
 def _taxes(before: Policy, after: Policy) -> Iterator[Change]:
@@ -58,6 +66,37 @@ def _terms(tax: Tax) -> str:
     if tax.ends is not None:
         words += f" until {tax.ends}"
     return words + (f" on {', '.join(tax.on)}" if tax.on else "")
+
+
+def _prices(before: Policy, after: Policy) -> Iterator[Change]:
+    was, now = before.prices.by_code, after.prices.by_code
+    for code in (*was, *(code for code in now if code not in was)):
+        old = {price.starts: price for price in was.get(code, ())}
+        new = {price.starts: price for price in now.get(code, ())}
+        for day in sorted(old.keys() | new.keys()):
+            if day not in new:
+                words = f"price {code}: taken away ({decimal(old[day].amount)} from {day})"
+                yield Change(words, takes_away=True)
+            elif day not in old:
+                yield Change(f"price {code}: added, {decimal(new[day].amount)} from {day}")
+            elif old[day].amount != new[day].amount:
+                amounts = f"{decimal(old[day].amount)} becomes {decimal(new[day].amount)}"
+                yield Change(f"price {code} from {day}: {amounts}")
+            elif old[day].name != new[day].name:
+                yield Change(f"price {code} from {day}: is called {new[day].name or code}")
+
+
+def _documents(before: Policy, after: Policy) -> Iterator[Change]:
+    for name, old, new in zip(Seller._fields, before.seller, after.seller, strict=True):
+        if old != new:
+            yield Change(f"seller {name}: {_said(old)} becomes {_said(new)}")
+    if before.document_prefix != after.document_prefix:
+        old, new = _said(before.document_prefix), _said(after.document_prefix)
+        yield Change(f"prefix of document numbers: {old} becomes {new}")
+
+
+def _said(text: str | None) -> str:
+    return repr(text) if text else "nothing"
 
 
 def _staff(before: Policy, after: Policy) -> Iterator[Change]:

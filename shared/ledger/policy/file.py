@@ -11,12 +11,15 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.ledger.errors import PolicyError
-from shared.ledger.money import PPM, parts_per_million
-from shared.ledger.policy.policy import GRACE_DAYS, PERMISSIONS, Policy, Staff, Tax
+from shared.ledger.money import PPM, minor, parts_per_million
+from shared.ledger.policy.policy import GRACE_DAYS, PERMISSIONS, Policy, Seller, Staff, Tax
+from shared.ledger.policy.prices import Price, PriceList
 from shared.ledger.policy.toml_lines import Path, line_of, lines_of_keys
 
 CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-STAFF_ID_CHARACTERS_MAX = 500
+PREFIX = re.compile(r"[A-Za-z0-9.-]{0,16}")
+AMOUNT = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?")
+TEXT_CHARACTERS_MAX = 500
 GRACE_DAYS_MAX = 365
 AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
@@ -50,7 +53,9 @@ def parse_new(source: str, version: int) -> Policy:
     """
     policy = parse_policy(source, version)
     if not tomllib.loads(source):
-        raise PolicyError("1: the file says nothing: write [[tax]], [[staff]] or [billing]")
+        raise PolicyError(
+            "1: the file says nothing: write [[tax]], [[staff]], [[price]] or [billing]"
+        )
     return policy
 
 
@@ -67,7 +72,8 @@ class _Reader:
         self.faults: list[tuple[Path, str]] = []
 
     def policy(self, tables: Mapping[str, Any], version: int) -> Policy:
-        self._only(tables, (), required=(), optional=("tax", "staff", "billing"))
+        known = ("tax", "staff", "price", "billing", "seller", "documents")
+        self._only(tables, (), required=(), optional=known)
         taxes = [self._tax(table, path) for path, table in self._tables(tables, "tax")]
         self._check_windows(taxes)
         self._check_bases(taxes)
@@ -77,7 +83,15 @@ class _Reader:
             if name in staff:
                 self._fault((*path, "id"), f"{name} is there twice")
             staff[name] = member
-        return Policy(version, tuple(taxes), MappingProxyType(staff), self._grace_days(tables))
+        return Policy(
+            version,
+            tuple(taxes),
+            MappingProxyType(staff),
+            self._grace_days(tables),
+            PriceList(self._prices(tables)),
+            self._seller(tables),
+            self._prefix(tables),
+        )
 
     def _tax(self, table: Mapping[str, Any], path: Path) -> Tax:
         self._only(table, path, required=("code", "rate", "from"), optional=("until", "on"))
@@ -96,8 +110,8 @@ class _Reader:
         self._only(table, path, required=("id", "may"), optional=("max_discount_percent",))
         name = table.get("id", f"the {path[-1]}th")
         # Compared with the actor of an event, which is any text, not only an id.
-        if not (isinstance(name, str) and 0 < len(name) <= STAFF_ID_CHARACTERS_MAX):
-            self._fault((*path, "id"), f"must be a text of 1 to {STAFF_ID_CHARACTERS_MAX}")
+        if not (isinstance(name, str) and 0 < len(name) <= TEXT_CHARACTERS_MAX):
+            self._fault((*path, "id"), f"must be a text of 1 to {TEXT_CHARACTERS_MAX}")
             name = f"the {path[-1]}th"
         may = self._texts(table, path, "may")
         for word in may:
@@ -107,16 +121,60 @@ class _Reader:
         return name, Staff(frozenset(may), self._percent(table, path, "max_discount_percent"))
 
     def _grace_days(self, tables: Mapping[str, Any]) -> int:
-        billing = tables.get("billing", {})
-        if not isinstance(billing, dict):
-            self._fault(("billing",), "must be a table, [billing]")
-            return GRACE_DAYS
-        self._only(billing, ("billing",), required=(), optional=("grace_days",))
+        billing = self._table(tables, "billing", ("grace_days",))
         days = billing.get("grace_days", GRACE_DAYS)
         if type(days) is not int or not 0 <= days <= GRACE_DAYS_MAX:
             self._fault(("billing", "grace_days"), f"must be a number from 0 to {GRACE_DAYS_MAX}")
             return GRACE_DAYS
         return days
+
+    def _prices(self, tables: Mapping[str, Any]) -> list[Price]:
+        prices: list[Price] = []
+        for path, table in self._tables(tables, "price"):
+            self._only(table, path, required=("code", "from", "amount"), optional=("name",))
+            code = table.get("code", "")
+            if "code" in table and not (isinstance(code, str) and CODE.fullmatch(code)):
+                self._fault((*path, "code"), "must be 1 to 64 of A-Z a-z 0-9 . _ : -")
+                code = ""
+            starts = self._day(table, path, "from") or date.min
+            prices.append(
+                Price(code, starts, self._amount(table, path), self._text(table, path, "name"))
+            )
+            same = [each[:2] for each in prices].index(prices[-1][:2])
+            if code and starts != date.min and same < len(prices) - 1:
+                words = f"price[{same + 1}] is the price of {code} from {starts} already"
+                self._fault((*path, "from"), words)
+        return prices
+
+    def _amount(self, table: Mapping[str, Any], path: Path) -> int:
+        text = table.get("amount")
+        if isinstance(text, str) and AMOUNT.fullmatch(text):
+            return minor(text)
+        if "amount" in table:
+            words = 'must be a string such as "1000.00", 0 or more, at most two decimals'
+            self._fault((*path, "amount"), words)
+        return 0
+
+    def _seller(self, tables: Mapping[str, Any]) -> Seller:
+        table = self._table(tables, "seller", Seller._fields)
+        return Seller(*(self._text(table, ("seller",), name) for name in Seller._fields))
+
+    def _prefix(self, tables: Mapping[str, Any]) -> str:
+        prefix = self._table(tables, "documents", ("prefix",)).get("prefix", "")
+        if not (isinstance(prefix, str) and PREFIX.fullmatch(prefix)):
+            self._fault(("documents", "prefix"), "must be up to 16 of A-Z a-z 0-9 . -")
+            return ""
+        return prefix
+
+    def _table(
+        self, tables: Mapping[str, Any], name: str, optional: tuple[str, ...]
+    ) -> Mapping[str, Any]:
+        table = tables.get(name, {})
+        if not isinstance(table, dict):
+            self._fault((name,), f"must be a table, [{name}]")
+            return {}
+        self._only(table, (name,), required=(), optional=optional)
+        return table
 
     # Rules across components ----------------------------------------------------------------
 
@@ -190,6 +248,13 @@ class _Reader:
             return day
         if key in table:
             self._fault((*path, key), "must be a day without quotes, such as 2026-01-31")
+        return None
+
+    def _text(self, table: Mapping[str, Any], path: Path, key: str) -> str | None:
+        text = table.get(key)
+        if text is None or (isinstance(text, str) and 0 < len(text) <= TEXT_CHARACTERS_MAX):
+            return text
+        self._fault((*path, key), f"must be a text of 1 to {TEXT_CHARACTERS_MAX}")
         return None
 
     def _texts(self, table: Mapping[str, Any], path: Path, key: str) -> tuple[str, ...]:

@@ -50,6 +50,9 @@ class Seller(NamedTuple):
     phone: str | None = None
 
 
+NO_SELLER = Seller()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One version of the policy. Version 0 is the empty one: no tax, no staff, no price list.
@@ -63,7 +66,7 @@ class Policy:
     staff: MappingProxyType[str, Staff] = field(default_factory=lambda: MappingProxyType({}))
     grace_days: int = GRACE_DAYS
     prices: PriceList = NO_PRICES
-    seller: Seller = Seller()
+    seller: Seller = NO_SELLER
     document_prefix: str = ""
     listed: PriceList | None = None
 

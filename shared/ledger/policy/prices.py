@@ -15,6 +15,15 @@ class Price(NamedTuple):
     name: str | None = None
 
 
+class Unpriced(LookupError):
+    """No price list has a code that a customer goes by, and the event gave no price. An event that
+    was accepted cannot name such a code: somebody changed a row or a policy by hand."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"no price list has {code}")
+        self.code = code
+
+
 class PriceList:
     """Prices by code and day. Equal lists have equal entries; the hash is made once, because a bill
     run looks priced bills up by it."""
@@ -42,8 +51,10 @@ class PriceList:
 
     def entry_on(self, code: str, day: date) -> Price:
         """Return the entry in force on a day; a code's first price holds on the days before it
-        too. KeyError for a code that the list lacks."""
-        entries = self.by_code[code]
+        too. Unpriced for a code that the list lacks."""
+        entries = self.by_code.get(code)
+        if entries is None:
+            raise Unpriced(code)
         return next((each for each in reversed(entries) if each.starts <= day), entries[0])
 
     def on(self, code: str, day: date) -> int:

@@ -18,7 +18,8 @@ LineKey = tuple[str, int]
 
 
 class Entitlement(NamedTuple):
-    """Until when a customer is served (None: without end), and the status shown.
+    """Until when a customer is served (None: without end), the status shown, and by which username
+    and package. Username and package are None in one that was published before it had them.
 
     `seq` is that of their last line, or one more than that of the last published entitlement,
     whichever is higher, so that it always rises within an `incarnation` of the book.
@@ -29,14 +30,16 @@ class Entitlement(NamedTuple):
     status: str
     seq: int
     incarnation: int = 1
+    username: str | None = None
+    package: str | None = None
 
 
 class Facts(NamedTuple):
     """A customer at the time when notices are made; amounts in minor units.
 
     `period`, `billed`, `standing` and `bill_seq` are those of the last period (None without one),
-    `bill_command` is the id of the command that made its bill, `seq` that of the last line, and
-    `told` the entitlement published last.
+    `bill_command` is the id of the command that made its bill, `seq` that of the last line,
+    `untold_seq` that of the last bill to tell nobody of, and `told` the entitlement published last.
     """
 
     customer_id: str
@@ -52,6 +55,10 @@ class Facts(NamedTuple):
     bill_seq: int | None
     bill_command: str | None
     seq: int
+    username: str
+    package: str
+    texting: bool
+    untold_seq: int
     told: Entitlement | None
 
 
@@ -89,21 +96,42 @@ async def facts(connection: asyncpg.Connection, customers: Sequence[str]) -> lis
 
 
 def _facts(*row: object) -> Facts:
-    """Read a row of notice_facts.sql; its last four columns are the last published entitlement."""
-    *today, expires_on, status, seq, incarnation = row
+    """Read a row of notice_facts.sql; its last six columns are the last published entitlement."""
+    *today, expires_on, status, seq, incarnation, username, package = row
     told = None
     if seq is not None:
-        told = Entitlement._make((today[0], expires_on, status, seq, incarnation))
+        said = (today[0], expires_on, status, seq, incarnation, username, package)
+        told = Entitlement._make(said)
     found = Facts._make((*today, told))
-    if None in (found.phone, found.language, found.mode, found.status):
+    needed = (found.phone, found.language, found.mode, found.status, found.username, found.package)
+    if None in needed:
         raise Unreadable(f"terms or contact of {found.customer_id} lack what a notice says")
     return found
+
+
+class Waiting(NamedTuple):
+    """A payment that waits for its customer's first period; the amount in minor units."""
+
+    customer_id: str
+    payment_id: str
+    amount: int
+    received_on: date
+
+
+async def waiting_payments(
+    connection: asyncpg.Connection, customers: Sequence[str]
+) -> list[Waiting]:
+    """Return the payments of customers that wait for a first period, in the order they came."""
+    if not customers:
+        return []
+    return [Waiting(*row) for row in await connection.fetch(sql("waiting_payments"), customers)]
 
 
 async def payment_amounts(
     connection: asyncpg.Connection, lines: Sequence[LineKey]
 ) -> dict[LineKey, int]:
-    """Return the amounts of payments, by their lines: what each added to `paid` of its period."""
+    """Return the amounts of payments and refunds, by their lines: what each added to `paid` of its
+    period, below zero for a refund."""
     if not lines:
         return {}
     rows = await connection.fetch(sql("payment_amounts"), *zip(*lines, strict=True))

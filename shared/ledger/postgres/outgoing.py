@@ -74,6 +74,8 @@ class NextEntitlement(NamedTuple):
     status: str
     seq: int
     incarnation: int
+    username: str
+    package: str
 
 
 Next = NextLine | NextRow | NextNotice | NextEntitlement

@@ -22,6 +22,7 @@ from shared.ledger.commands import SignedUp
 from shared.ledger.errors import Unreadable
 from shared.ledger.line import GENESIS
 from shared.ledger.period import months_after
+from shared.ledger.policy.prices import Unpriced
 from shared.ledger.postgres.copied import NULL, canonical_instant, read_day, read_instant
 from shared.ledger.postgres.plain_commands import (
     Asked,
@@ -32,8 +33,8 @@ from shared.ledger.postgres.plain_commands import (
     Payment,
 )
 from shared.ledger.postgres.plain_forms import Form, Period, form_of
-from shared.ledger.postgres.stored import read_terms
-from shared.ledger.terms import FIELDS
+from shared.ledger.postgres.stored import read_contact, read_terms
+from shared.ledger.terms import FIELDS, always
 
 ACTOR_AT, POLICY_VERSION_AT, MADE_AT = 18, 20, 31
 """Field indexes in a row of verify_lines.sql."""
@@ -68,7 +69,7 @@ class Plain:
         verify_accounts.sql, verify_commands.sql and verify_lines.sql."""
         try:
             self._follow(customer, account, commands, lines)
-        except (Doubt, Unreadable, ValueError):
+        except (Doubt, Unreadable, Unpriced, ValueError):
             return False
         return True
 
@@ -232,8 +233,16 @@ def _opened(account: bytes, customer: bytes, asked: Asked) -> bool:
         if any(getattr(found, name) != getattr(shared.terms, name) for name in FIELDS):
             raise Doubt
         shared.texts.add(terms)
-    if contact != CONTACT % (name, phone, language.encode(), customer):
-        raise Doubt
+    usual = CONTACT % (name, phone, language.encode(), customer)
+    if contact != usual or opening.says_more:
+        own = opening.signup.username != opening.signup.customer_id
+        wanted = opening.contact._replace(
+            name=always(name.decode()),
+            phone=always(phone.decode()),
+            username=opening.signup.username if own else customer.decode(),
+        )
+        if read_contact(contact.decode()) != wanted:
+            raise Doubt
     return quarantined == b"t"
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from shared.ledger.account import Contact
 from shared.ledger.audit.allowed import lacks_price, not_allowed
 from shared.ledger.audit.customer import Common
 from shared.ledger.audit.terms import account_of
@@ -30,7 +31,8 @@ INSTANT = rb"([0-9-]{10}T[0-9:]{5}):[0-5][0-9](?:\.[0-9]{6})?Z"
 PAYMENT_CONTENT = re.compile(
     rb'\{"customer_id":"(%b)","payment_id":"(%b)","amount":"(0|[1-9][0-9]{0,9})\.([0-9]{2})"'
     rb',"method":"%b","channel":"(?:online|field)","received_at":"%b"'
-    rb'(?:,"reference":"%b")?,"actor":"(%b)"\}' % (ID, ID, TEXT, INSTANT, TEXT, TEXT)
+    rb'(?:,"reference":"%b")?,"actor":"(%b)"(?:,"shared":true)?\}'
+    % (ID, ID, TEXT, INSTANT, TEXT, TEXT)
 )
 """Texts without escapes. The event's model accepts every match with a valid instant."""
 SIGNUP_CONTENT = re.compile(
@@ -51,13 +53,16 @@ class Doubt(Exception):
 
 class Opening(NamedTuple):
     """What customers with equal signups share: the command of one of them, the periods, the first
-    period, the fields of their account rows after the customer id, and whether the policy decides
-    if they may sign up so."""
+    period, the fields of their account rows after the customer id, the contact but for name, phone
+    and a username that is the customer id, whether it says more than most (`says_more`), and
+    whether the policy decides if they may sign up so."""
 
     signup: SignedUp
     shared: Shared
     first: Period
     begins: bytes
+    contact: Contact
+    says_more: bool
     needs_leave: bool
 
 
@@ -157,8 +162,6 @@ class Commands:
         except Exception as error:
             raise Doubt from error
         day = signup.joined_on.day if signup.cycle.kind == "anniversary" else 0
-        if signup.username != signup.customer_id:
-            raise Doubt
         key = (
             signup.package, signup.extras, signup.cycle, day, signup.mode, signup.vip,
             signup.discount_ppm, signup.vat_exempt,
@@ -173,7 +176,11 @@ class Commands:
             signup.discount_ppm or signup.vat_exempt or signup.vip or signup.opening_due < 0
             or self._sells(signup)
         )  # fmt: skip
-        return Opening(signup, shared, first, begins.encode(), needs_leave)
+        contact = account_of(signup).contact
+        assert contact is not None
+        said = (signup.address, signup.email, signup.tax_id)
+        more = any(said) or not signup.texting or signup.username != signup.customer_id
+        return Opening(signup, shared, first, begins.encode(), contact, more, needs_leave)
 
     def _sells(self, signup: SignedUp) -> bool:
         """Whether a price list decides about the signup."""

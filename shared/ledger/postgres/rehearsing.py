@@ -10,7 +10,7 @@ import asyncpg
 
 from shared.ledger.fold import Fold
 from shared.ledger.line import Line
-from shared.ledger.policy.policy import Policy
+from shared.ledger.policy.policy import Policy, read_together
 from shared.ledger.postgres.accounts import bill_page
 from shared.ledger.postgres.fleet import set_up
 from shared.ledger.postgres.folding import Policies, open_fold
@@ -84,7 +84,8 @@ async def rehearse(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         fold = await open_fold(connection, Policies())
         if policy is not None:
-            fold.world.policy = policy
+            known = {**fold.world.policies, policy.version: policy}
+            fold.world.policy = read_together(known)[policy.version]
         fleet = await set_up(connection)
         assert fleet is not None
         bucket, after = 0, ""

@@ -1,6 +1,6 @@
 """Queries of the command line: what it reads from the book and prints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -9,7 +9,7 @@ import asyncpg
 from shared.ledger.line import Line
 from shared.ledger.policy.changes import changes
 from shared.ledger.policy.file import parse_new, parse_policy
-from shared.ledger.policy.policy import Policy
+from shared.ledger.policy.policy import Policy, read_together
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.locks import lock_policy
 from shared.ledger.postgres.outgoing import ask_for_rechecks
@@ -28,8 +28,16 @@ class Applied(NamedTuple):
     changes: Sequence[str] = ()
 
 
+class StillGoBy(Exception):
+    """A policy leaves out codes whose price customers still go by: {code: number of customers}."""
+
+    def __init__(self, customers: Mapping[str, int]) -> None:
+        super().__init__(", ".join(f"{code} ({count})" for code, count in customers.items()))
+        self.customers = customers
+
+
 class TakesAway(Exception):
-    """A policy removes taxes or staff without `remove`; `words` describes each."""
+    """A policy removes taxes, prices or staff without `remove`; `words` describes each."""
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__("; ".join(words))
@@ -43,8 +51,8 @@ async def apply_policy(
 
     Other grace days change every `expires_on`, so a recheck of each customer's entitlement is
     requested on the topic `rechecks`. Appends nothing and raises PolicyError if the text is not a
-    valid policy file, or TakesAway if it lacks a tax or a member of staff of the previous version
-    and `remove` is not set.
+    valid policy file, StillGoBy if it lacks a code whose price customers still go by, or TakesAway
+    if it lacks a tax, a price or a member of staff of the previous version and `remove` is not set.
     """
     async with connection.transaction():
         await lock_policy(connection)
@@ -54,11 +62,18 @@ async def apply_policy(
         before = parse_policy(latest["source"], latest["version"]) if latest else Policy()
         policy = parse_new(source, before.version + 1)
         found = changes(before, policy)
+        gone = [code for code in before.prices.by_code if code not in policy.prices]
+        left = dict(await connection.fetch(sql("customers_by_code"), gone)) if gone else {}
+        if left:
+            raise StillGoBy(left)
         taken_away = [change.words for change in found if change.takes_away]
         if taken_away and not remove:
             raise TakesAway(taken_away)
         version = await connection.fetchval(sql("add_policy"), source, policy.grace_days)
         assert version == policy.version
+        prices = [price for entries in policy.prices.by_code.values() for price in entries]
+        if prices:
+            await connection.execute(sql("add_prices"), version, *zip(*prices, strict=True))
         if policy.grace_days != before.grace_days:
             await ask_for_rechecks(connection, rechecks)
     return Applied(version, new=True, changes=[change.words for change in found])
@@ -71,11 +86,11 @@ async def policy_row(connection: asyncpg.Connection, version: int | None) -> Row
     return await connection.fetchrow(sql("policy_of_version"), version)
 
 
-async def policies(connection: asyncpg.Connection) -> dict[int, Policy]:
+async def policies(connection: asyncpg.Connection) -> Mapping[int, Policy]:
     """Return every policy version, including the empty one, version 0."""
     rows = await connection.fetch(sql("policies"), 0)
     read = {row["version"]: parse_policy(row["source"], row["version"]) for row in rows}
-    return {0: Policy(), **read}
+    return read_together({0: Policy(), **read})
 
 
 async def zone(connection: asyncpg.Connection) -> str | None:

@@ -1,9 +1,9 @@
 """Statements by name: each file in `sql/` has one, and is read once. Private to this folder.
 
 `:line_columns(ALIAS)` in a statement is replaced by the columns of `Line` in order, each as
-`ALIAS.column`, so that only `Line` lists them; where a null stands for a value, that value is read.
-`:line_columns_told_first(ALIAS)` puts customer_id, recorded_at and hash before the others, and gives
-nulls as they are.
+`ALIAS.column`, so that only `Line` lists them; where a null stands for a value, that value is
+read. `:line_columns_told_first(ALIAS)` puts customer_id, recorded_at and hash before the others,
+and gives nulls as they are.
 """
 
 import re

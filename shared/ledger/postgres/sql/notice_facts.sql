@@ -7,13 +7,20 @@ SELECT
     book.value_on(account.contact -> 'phone', today.day) #>> '{}' AS phone,
     book.value_on(account.contact -> 'language', today.day) #>> '{}' AS language,
     book.value_on(terms.content -> 'mode', today.day) #>> '{}' AS mode,
-    book.value_on(terms.content -> 'shown', today.day) #>> '{}' AS status,
+    CASE
+        WHEN last.period IS NULL
+            AND book.value_on(terms.content -> 'shown', today.day) #>> '{}' = 'active' THEN 'pending'
+        ELSE book.value_on(terms.content -> 'shown', today.day) #>> '{}'
+    END AS status,
     CASE WHEN NOT book.value_on(terms.content -> 'vip', today.day)::boolean THEN
-        CASE
-            WHEN last.due <= 0 THEN last.coverage_to
-            WHEN last.due <= last.billed THEN last.coverage_from
-            ELSE coalesce(book.open_from(account.customer_id), last.coverage_to)
-        END + today.grace_days
+        greatest(
+            CASE
+                WHEN last.due <= 0 THEN last.coverage_to
+                WHEN last.due <= last.billed THEN last.asked_on
+                ELSE coalesce(book.open_since(account.customer_id), last.coverage_to)
+            END + today.grace_days,
+            CASE WHEN last.period IS NOT NULL THEN (account.contact ->> 'grace_until')::date END
+        )
     END AS expires_on,
     coalesce(last.due, account.opening_due) AS due,
     last.period,
@@ -31,10 +38,16 @@ SELECT
         ORDER BY line.seq DESC
         LIMIT 1
     ), 0) AS seq,
+    account.contact ->> 'username' AS username,
+    book.value_on(terms.content -> 'package', today.day) ->> 0 AS package,
+    coalesce(book.value_on(account.contact -> 'texting', today.day)::boolean, true) AS texting,
+    account.untold_seq,
     entitlement.expires_on AS told_expires_on,
     entitlement.status AS told_status,
     entitlement.seq AS told_seq,
-    entitlement.incarnation AS told_incarnation
+    entitlement.incarnation AS told_incarnation,
+    entitlement.username AS told_username,
+    entitlement.package AS told_package
 FROM book.account
 LEFT JOIN book.terms USING (terms_id)
 CROSS JOIN (
@@ -50,7 +63,7 @@ LEFT JOIN LATERAL (
         line.period,
         line.charge - line.discount + line.vat AS billed,
         line.due,
-        line.coverage_from,
+        coalesce(line.asked_on, line.coverage_from) AS asked_on,
         line.coverage_to,
         line.standing,
         line.bill_seq

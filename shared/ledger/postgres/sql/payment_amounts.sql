@@ -1,4 +1,4 @@
--- The amounts of payments, by their lines: what each added to `paid` of its period.
+-- The amounts of payments and refunds, by their lines: what each added to `paid` of its period.
 SELECT line.customer_id, line.seq, line.paid - before.paid AS amount
 FROM unnest($1::text[], $2::integer[]) AS told (customer_id, seq)
 JOIN book.line USING (customer_id, seq)

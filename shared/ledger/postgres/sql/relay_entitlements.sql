@@ -7,7 +7,9 @@ SELECT
     entitlement.expires_on,
     entitlement.status,
     entitlement.seq,
-    entitlement.incarnation
+    entitlement.incarnation,
+    coalesce(entitlement.username, entitlement.customer_id) AS username,
+    coalesce(entitlement.package, '') AS package
 FROM unnest($1::smallint[], $2::bigint[]) AS relay (bucket, position)
 CROSS JOIN LATERAL (
     SELECT * FROM book.entitlement

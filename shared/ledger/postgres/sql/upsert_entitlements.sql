@@ -1,12 +1,14 @@
 -- Stores entitlements, to be published and to be compared with next time.
 INSERT INTO book.entitlement (
-    customer_id, expires_on, status, seq, incarnation, bucket, position, changed_at
+    customer_id, expires_on, status, seq, incarnation, username, package, bucket, position, changed_at
 )
 SELECT told.*, nextval('book.entitlement_position'), clock_timestamp()
 FROM unnest(
-    $1::text[], $2::date[], $3::text[], $4::integer[], $5::integer[], $6::smallint[]
+    $1::text[], $2::date[], $3::text[], $4::integer[], $5::integer[], $6::text[], $7::text[],
+    $8::smallint[]
 ) AS told
 ON CONFLICT (customer_id) DO UPDATE
 SET expires_on = excluded.expires_on, status = excluded.status, seq = excluded.seq,
-    incarnation = excluded.incarnation, position = excluded.position,
+    incarnation = excluded.incarnation, username = excluded.username, package = excluded.package,
+    position = excluded.position,
     changed_at = excluded.changed_at;

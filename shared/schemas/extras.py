@@ -1,0 +1,70 @@
+"""What is sold: packages and extras, as signups and changes name them."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from shared.ledger import terms
+from shared.schemas.event import Part
+from shared.schemas.fields import AmountFromZero, Text, minor_units
+
+QUANTITY_MAX = 1000
+
+
+class Package(Part):
+    code: Annotated[Text, Field(description="The package's code, such as home-10.")]
+    price: Annotated[
+        AmountFromZero | None,
+        Field(
+            description="The customer's own price for a cycle; the price list's where left out."
+            " Needs the permission price where the policy has a price list."
+        ),
+    ] = None
+
+    def value(self) -> terms.Package:
+        return terms.Package(self.code, _minor(self.price))
+
+
+class Extra(Part):
+    code: Annotated[Text, Field(description="The extra's code, such as static-ip; each code once.")]
+    price: Annotated[
+        AmountFromZero | None,
+        Field(
+            description="The customer's own price for a cycle, for one of them; the price list's"
+            " where left out. Needs the permission price where the policy has a price list."
+        ),
+    ] = None
+    quantity: Annotated[
+        int | None,
+        Field(ge=1, le=QUANTITY_MAX, description="How many, from 1 to 1000; 1 where left out."),
+        AfterValidator(lambda quantity: None if quantity == 1 else quantity),
+    ] = None
+
+    def value(self) -> terms.Extra:
+        return terms.Extra(self.code, _minor(self.price), self.quantity or 1)
+
+
+def _in_order(extras: list[Extra]) -> list[Extra]:
+    """Order extras by code: they are the same in any order (contract §4)."""
+    codes = [extra.code for extra in extras]
+    twice = next((code for code in codes if codes.count(code) > 1), None)
+    if twice is not None:
+        raise ValueError(f"names {twice} twice")
+    return sorted(extras, key=lambda extra: extra.code)
+
+
+Extras = Annotated[list[Extra], AfterValidator(_in_order)]
+
+
+def extras_value(extras: list[Extra] | None) -> terms.Extras:
+    return tuple(extra.value() for extra in extras or ())
+
+
+def _minor(price: str | None) -> int | None:
+    return None if price is None else minor_units(price)
+
+
+def left_out_if(default: object) -> AfterValidator:
+    """Leave a field out of an event's content where it says its default, so that the contents of
+    events from before the field was known stay the same (contract §4)."""
+    return AfterValidator(lambda value: None if value == default else value)

@@ -1,0 +1,86 @@
+"""Price lists in the book: stored with their version, and kept while customers go by them."""
+
+import pytest
+
+from shared.ledger.postgres.reports import StillGoBy, TakesAway, apply_policy
+from shared.ledger.terms import Extra, Package
+from tests.postgres.booked import Booked, change, signup, tick
+from tests.support.events import toml_of
+from tests.support.examples import policy_of
+
+LISTED = {
+    "staff": [{"id": "boss", "may": ["price"]}],
+    "price": [
+        {"code": "home", "from": "2026-01-01", "amount": "1000.00", "name": "Home"},
+        {"code": "home", "from": "2026-07-01", "amount": "1100.00"},
+        {"code": "ip", "from": "2026-01-01", "amount": "200.00"},
+    ],
+}
+LESS = {"staff": LISTED["staff"], "price": LISTED["price"][:1]}
+
+
+async def apply(books: Booked, told: object, remove: bool = False) -> None:
+    await apply_policy(books.connection, toml_of(policy_of(told)), "rechecks", remove)  # type: ignore[arg-type]
+
+
+async def test_the_prices_of_a_version_are_stored_with_it(books: Booked) -> None:
+    await apply(books, LISTED)
+
+    rows = await books.rows(
+        "SELECT version, code, starts::text, amount, name FROM book.price ORDER BY 1, 2, 3"
+    )
+    assert rows == [
+        (1, "home", "2026-01-01", 100_000, "Home"),
+        (1, "home", "2026-07-01", 110_000, None),
+        (1, "ip", "2026-01-01", 20_000, None),
+    ]
+
+
+async def test_a_code_that_customers_go_by_cannot_be_left_out(books: Booked) -> None:
+    """As an extra now, as a package later; an own price and a price of the past do not count."""
+    await apply(books, LISTED)
+    books.apply_policy(policy_of(LISTED))
+    await books.play(
+        signup(
+            "rahim", "2026-01-01", package=Package("home", None), extras=(Extra("ip", None, 2),)
+        ),
+        signup("karim", "2026-01-01", package=Package("home", 500)),
+        change("c-1", "karim", "2026-09-01", package=Package("ip", None)),
+        signup("salma", "2026-01-01", package=Package("home", None), extras=(Extra("ip", 5, 1),)),
+        tick("2026-01-05"),
+    )
+
+    with pytest.raises(StillGoBy) as refused:
+        await apply(books, LESS, remove=True)
+    assert refused.value.customers == {"ip": 2}
+    assert await books.rows("SELECT max(version) FROM book.policy") == [(1,)]
+
+    await books.play(
+        change("c-2", "karim", "2026-08-01", package=Package("home", None)),
+        change("c-3", "rahim", "2026-01-05", extras=()),
+    )
+    with pytest.raises(TakesAway):
+        await apply(books, LESS)
+    await apply(books, LESS, remove=True)
+    assert await books.rows("SELECT max(version) FROM book.policy") == [(2,)]
+
+
+async def test_the_customer_view_has_package_price_and_username(books: Booked) -> None:
+    await apply(books, LISTED)
+    books.apply_policy(policy_of(LISTED))
+    await books.play(
+        signup(
+            "rahim", "2026-01-01", package=Package("home", None), extras=(Extra("ip", None, 2),)
+        ),
+        signup(
+            "karim", "2026-01-01", package=Package("slow", 500), username="k.rim", texting=False
+        ),
+    )
+    shown = "SELECT username, package, price::text, texting, status FROM report.customer ORDER BY 1"
+
+    before = await books.rows(shown)
+    await books.play(tick("2026-07-02"))
+
+    assert before == [("k.rim", "slow", "5.00", False, "active"),
+                      ("rahim", "home", "1400.00", True, "active")]  # fmt: skip
+    assert (await books.rows(shown))[1] == ("rahim", "home", "1500.00", True, "active")
