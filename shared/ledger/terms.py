@@ -195,10 +195,10 @@ def _is_price(value: object) -> bool:
 
 
 def _are_extras(extras: Extras) -> bool:
-    codes = [extra.code for extra in extras]
-    return codes == sorted(set(codes)) and all(
-        isinstance(code, str) and _is_price(price) and _is_int(quantity, 1)
-        for code, price, quantity in extras
+    codes: list[Any] = [extra.code for extra in extras]
+    return all(isinstance(code, str) for code in codes) and (
+        codes == sorted(set(codes))
+        and all(_is_price(extra.price) and _is_int(extra.quantity, 1) for extra in extras)
     )
 
 

@@ -162,7 +162,7 @@ class _Search:
             model.business_date = max(model.business_date or day, day)
         else:
             had_period = model._has_period(who)
-            model._bill_until(model.accounts[who], step.day)
+            model._bill_until(model.accounts[who], step.day, model._today(step.day))
             if model._has_period(who) != had_period:
                 model._apply_parked(who)
             if len(self._lines()) == before:

@@ -11,6 +11,7 @@ from shared.ledger.decide import decide
 from shared.ledger.errors import Broken
 from shared.ledger.line import Line
 from shared.ledger.reach import WHOLE, Reach, reach
+from shared.ledger.references import Held
 from shared.ledger.terms import Cycle, Package, Terms, always
 from shared.ledger.world import World
 from tests.support.rules import StoredRules
@@ -98,7 +99,10 @@ def test_a_refused_command_leaves_the_account_as_it_was() -> None:
     account = loaded(WHOLE)
     before = (list(account.periods), account.seq, account.hash, account.terms)
 
-    world = World(datetime(2026, 4, 1, tzinfo=UTC), references={("cash", "r"): "payment/other"})
+    world = World(
+        datetime(2026, 4, 1, tzinfo=UTC),
+        references={("cash", "r"): Held(("payment/other",), False)},
+    )
     decision = decide(account, paid(DAY)._replace(reference="r"), world)
 
     assert decision == ("refused", "reference_already_used", account, ())

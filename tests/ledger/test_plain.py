@@ -49,8 +49,8 @@ def test_plain_customers_are_accepted_by_bytes(simple: list[Customer]) -> None:
 
         assert fault_in(rules, rows, plain) is None
         if len(signups) == 1 and all(each.outcome == "accepted" for each in asked):
-            [signup] = signups
-            if any(each.price is None for each in (signup.command.package, *signup.command.extras)):
+            signup: Any = signups[0].command
+            if any(each.price is None for each in (signup.package, *signup.extras)):
                 continue  # a version may lack the code: then the audit looks
             tried += 1
             assert plain.right == 1
@@ -164,8 +164,9 @@ def test_a_signup_that_nobody_permits_any_more_is_found() -> None:
         percent = b'"discount_percent":"10"' in b"".join(rows.commands)
         if percent and fault_in(rules, rows, plain) is None and plain.right:
             nobody = MappingProxyType[str, Staff]({})
-            for version, policy in rules.policies.items():
-                rules.policies[version] = replace(policy, staff=nobody)
+            rules.policies = {
+                version: replace(policy, staff=nobody) for version, policy in rules.policies.items()
+            }
 
             assert "not_permitted" in str(fault_in(rules, rows, plain_of(rules)))
             return

@@ -35,6 +35,7 @@ def test_a_statement_says_what_the_naive_model_says(seed: int) -> None:
             ]
             assert items == [tuple(each) for each in invoices(naive, customer_id, mode)]
         shown = customer(naive, customer_id)
+        assert account.contact is not None
         if not shown.vip:
             assert (
                 statement.expires_on(naive.policy.grace_days, account.contact.grace_until)

@@ -1,5 +1,7 @@
 """Price lists in the book: stored with their version, and kept while customers go by them."""
 
+from typing import Any
+
 import pytest
 
 from shared.ledger.postgres.reports import StillGoBy, TakesAway, apply_policy
@@ -8,7 +10,7 @@ from tests.postgres.booked import Booked, change, signup, tick
 from tests.support.events import toml_of
 from tests.support.examples import policy_of
 
-LISTED = {
+LISTED: dict[str, Any] = {
     "staff": [{"id": "boss", "may": ["price"]}],
     "price": [
         {"code": "home", "from": "2026-01-01", "amount": "1000.00", "name": "Home"},
@@ -16,11 +18,11 @@ LISTED = {
         {"code": "ip", "from": "2026-01-01", "amount": "200.00"},
     ],
 }
-LESS = {"staff": LISTED["staff"], "price": LISTED["price"][:1]}
+LESS: dict[str, Any] = {"staff": LISTED["staff"], "price": LISTED["price"][:1]}
 
 
-async def apply(books: Booked, told: object, remove: bool = False) -> None:
-    await apply_policy(books.connection, toml_of(policy_of(told)), "rechecks", remove)  # type: ignore[arg-type]
+async def apply(books: Booked, told: dict[str, Any], remove: bool = False) -> None:
+    await apply_policy(books.connection, toml_of(policy_of(told)), "rechecks", remove)
 
 
 async def test_the_prices_of_a_version_are_stored_with_it(books: Booked) -> None:

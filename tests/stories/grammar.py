@@ -270,7 +270,8 @@ class _Reader:
 
     def adjust(self, day: date, words: list[str], told: dict[str, str]) -> c.AdjustmentMade:
         untaxed = bool(_flag(told, untaxed=True))
-        return c.AdjustmentMade(*self._granted("adjustment", day, words, told), untaxed)
+        made = c.AdjustmentMade(*self._granted("adjustment", day, words, told))
+        return made._replace(vat_exempt=untaxed)
 
     def _granted(self, kind: str, day: date, words: list[str], told: dict[str, str]) -> Any:
         who, amount = words

@@ -40,10 +40,10 @@ def toml_of(policy: Policy) -> str:
         if member.discount_ppm_max is not None:
             said.append(f'max_discount_percent = "{_percent(member.discount_ppm_max)}"')
     for entries in policy.prices.by_code.values():
-        for code, starts, amount, name in entries:
-            said.append(f'[[price]]\ncode = "{code}"\nfrom = {starts}')
-            said.append(f'amount = "{decimal(amount)}"')
-            said += [f'name = "{name}"'] if name else []
+        for price in entries:
+            said.append(f'[[price]]\ncode = "{price.code}"\nfrom = {price.starts}')
+            said.append(f'amount = "{decimal(price.amount)}"')
+            said += [f'name = "{price.name}"'] if price.name else []
     said.append(f"[billing]\ngrace_days = {policy.grace_days}")
     return "\n".join(said) + "\n"
 

@@ -142,17 +142,16 @@ def customer(model: Naive, customer_id: str) -> Customer:
     """Return the customer's row of `report.customer`."""
     account = model.accounts[customer_id]
     terms = _on(model, account)
-    *until_status, package, price, texting = terms
     return Customer(
         customer_id,
-        *until_status,
-        account.due(),
-        account.billed_through() if account.periods else None,
-        expires_on(model, customer_id),
-        account.username,
-        package,
-        price,
-        texting,
+        *terms[:7],
+        due=account.due(),
+        billed_through=account.billed_through() if account.periods else None,
+        expires_on=expires_on(model, customer_id),
+        username=account.username,
+        package=terms.package,
+        price=terms.price,
+        texting=terms.texting,
     )
 
 

@@ -213,7 +213,7 @@ def due_is_bills_less_live_money(history: Played) -> None:
         for label, head in before.items():
             given = (line for line in lines if line.kind == "discount" and line.period == label)
             gifts = {line.command_id for line in given} & granted
-            full = sum(commands[gift].amount for gift in gifts)  # type: ignore[union-attr]
+            full = sum(commands[gift].amount for gift in gifts)
             whole = head.billed + head.granted_discount + head.granted_vat
             assert head.gifts == full
             assert head.billed == whole - min(full, max(0, whole))

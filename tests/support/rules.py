@@ -185,9 +185,11 @@ class StoredRules(Rules):
         asked = references_asked(arrivals, fold.accounts.values())
         held = {key: self.references[key] for key in asked if key in self.references}
         fold.world.references = held
-        asked = usernames_asked(arrivals)
-        names = {name: self.usernames[name] for name in asked if name in self.usernames}
-        fold.world.usernames = names
+        fold.world.usernames = {
+            name: self.usernames[name]
+            for name in usernames_asked(arrivals)
+            if name in self.usernames
+        }
 
     def _seen(self, command_ids: Iterable[str]) -> dict[str, Seen]:
         return {each: self.seen[each] for each in command_ids if each in self.seen}

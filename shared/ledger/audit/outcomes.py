@@ -132,8 +132,9 @@ class Outcomes:
             return reason
         if isinstance(command, Changed) and command.effective_on < joined_on:
             return "before_joining"
-        sells = isinstance(command, SignedUp | Changed)
-        return "unknown_price" if sells and lacks_price(command, policy) else None
+        if isinstance(command, SignedUp | Changed) and lacks_price(command, policy):
+            return "unknown_price"
+        return None
 
     def _wrong(self, at: int, books: Books) -> Wrong | None:
         if at in self._right:

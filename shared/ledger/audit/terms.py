@@ -26,14 +26,14 @@ def account_of(event: SignedUp) -> Account:
         name: ((ALWAYS, getattr(event, name)),) for name in ("package", "extras", *BY_THE_BILL)
     }
     whole["cycle"] = ((ALWAYS, _with_its_day(event.cycle, event.joined_on)),)
-    contact = [((ALWAYS, getattr(event, name)),) for name in OF_THE_CONTACT]
+    contact: dict[str, Any] = {name: ((ALWAYS, getattr(event, name)),) for name in OF_THE_CONTACT}
     return Account(
         event.customer_id,
         event.joined_on,
         event.bill_from,
         event.opening_due,
         Terms(**whole),
-        Contact(*contact, event.username),
+        Contact(**contact, username=event.username),
     )
 
 
@@ -65,15 +65,15 @@ def terms_after(
 
 
 def contact_after(contact: Contact, event: Changed) -> Contact:
-    lines = []
+    lines: dict[str, Any] = {}
     for name in OF_THE_CONTACT:
         value, line = getattr(event, name), getattr(contact, name)
         if value is not None:
             line = _on_its_days(line, event.effective_on, event.until, value)
-        lines.append(line)
+        lines[name] = line
     username = contact.username if event.username is None else event.username
     grace = contact.grace_until if event.grace_until is None else event.grace_until
-    return Contact(*lines, username, grace)
+    return Contact(**lines, username=username, grace_until=grace)
 
 
 def terms_billed_up_to(terms: Terms, day: date) -> Terms:

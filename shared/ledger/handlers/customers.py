@@ -19,6 +19,7 @@ AHEAD_DAYS_MAX = 366
 
 def open_account(event: SignedUp) -> Account:
     """Return the account that a signup opens, before any bill."""
+    dated: dict[str, Any] = {name: always(getattr(event, name)) for name in DATED}
     return Account(
         customer_id=event.customer_id,
         joined_on=event.joined_on,
@@ -33,7 +34,7 @@ def open_account(event: SignedUp) -> Account:
             vat_exempt=always(event.vat_exempt),
             extras=always(event.extras),
         ),
-        contact=Contact(*(always(getattr(event, name)) for name in DATED), event.username),
+        contact=Contact(**dated, username=event.username),
     )
 
 

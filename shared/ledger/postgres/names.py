@@ -16,7 +16,7 @@ from shared.ledger.references import Held, Reference
 from shared.ledger.world import World
 
 
-class ChangedMeanwhile(asyncpg.UniqueViolationError):
+class ChangedMeanwhile(asyncpg.UniqueViolationError):  # type: ignore[misc]
     """Another batch has changed who holds a name since this one has read it. As for a key that is
     there already, trying again helps."""
 

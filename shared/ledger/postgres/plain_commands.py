@@ -184,9 +184,8 @@ class Commands:
 
     def _sells(self, signup: SignedUp) -> bool:
         """Whether a price list decides about the signup."""
-        return any(policy.prices for policy in self._common.policies.values()) or (
-            any(each.price is None for each in (signup.package, *signup.extras))
-        )
+        listed = signup.package.price is None or any(each.price is None for each in signup.extras)
+        return listed or any(policy.prices for policy in self._common.policies.values())
 
     def _refused(self, signup: SignedUp, policy: Policy) -> bool:
         return not_allowed(signup, policy) is not None or lacks_price(signup, policy)

@@ -58,9 +58,9 @@ class Shared:
     def is_priced_by(self, policy: Policy) -> bool:
         """Whether a version itself has a price for all that is sold. What it lacks is read from
         another version; which one depends on the time, so the audit looks."""
-        sold = [package for _, package in self.terms.package]
-        extras = [extra for _, each in self.terms.extras for extra in each]
-        codes = [each.code for each in (*sold, *extras) if each.price is None]
+        codes = [package.code for _, package in self.terms.package if package.price is None]
+        extras = (extra for _, each in self.terms.extras for extra in each)
+        codes += [extra.code for extra in extras if extra.price is None]
         return all(code in policy.prices for code in codes)
 
     def period(self, starts_on: date, label: str) -> Period:

@@ -21,9 +21,7 @@ EVENT = ("command_id", "customer_id", "type", "content", "ce_id", "ce_source")
 COMMAND = (*EVENT, "outcome", "reason", "recorded_at", "bucket")
 PARKED = (*EVENT, "reason", "parked_at", "bucket")
 LINE = (*Line._fields, "bucket")
-STARTS_AT, GRANTED_AT, GRANTED_VAT_AT, ASKED_FOR_AT = map(
-    Line._fields.index, ("coverage_from", "granted_discount", "granted_vat", "made_on")
-)
+MADE_AT = Line._fields.index("made_on")
 
 
 async def save(
@@ -44,14 +42,13 @@ async def save(
 
 def row_of(line: Line, bucket: int) -> tuple[Any, ...]:
     """Return a line's row: of its last fields those are null that say what most lines do."""
-    made_on, asked_on, gifts, gifts_vat = line[ASKED_FOR_AT:]
-    starts, vat = line[STARTS_AT], line[GRANTED_VAT_AT]
+    starts, vat = line.coverage_from, line.granted_vat
     return (
-        *line[:ASKED_FOR_AT],
-        None if made_on == starts else made_on,
-        None if asked_on == starts else asked_on,
-        None if gifts == line[GRANTED_AT] + vat else gifts,
-        None if gifts_vat == vat else gifts_vat,
+        *line[:MADE_AT],
+        None if line.made_on == starts else line.made_on,
+        None if line.asked_on == starts else line.asked_on,
+        None if line.gifts == line.granted_discount + vat else line.gifts,
+        None if line.gifts_vat == vat else line.gifts_vat,
         bucket,
     )
 
