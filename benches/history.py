@@ -6,6 +6,7 @@ are spread over the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,16 +16,19 @@ import asyncpg
 from benches.events import LAST, PACKAGES, PAID, SIGNED_UP, customer_id, payment_data, signup_data
 from shared.ledger.account import Account
 from shared.ledger.arrival import Arrival
+from shared.ledger.commands import SignedUp
 from shared.ledger.fold import Fold, Judged
 from shared.ledger.line import GENESIS, Line, canonical, rechained
 from shared.ledger.money import decimal
 from shared.ledger.period import months_after
 from shared.ledger.policy.policy import Policy
+from shared.ledger.postgres import fleet
 from shared.ledger.postgres.quarantine import BucketOf
-from shared.ledger.postgres.save import save
+from shared.ledger.postgres.save import COMMAND, insert, save
 from shared.ledger.world import World
 from shared.schemas.inbound import MODELS
 
+TICKED = "billing.tick.v1"
 PATTERN = "c-pattern"
 """The id of the customers that are copied; copies replace it in every text."""
 CUSTOMERS_AT_ONCE = 5000
@@ -80,6 +84,8 @@ class History:
         self._hashes = [GENESIS] * customers
         self._written = 0
         months = [months_after(LAST, at + 1 - shape.periods) for at in range(shape.periods + 1)]
+        self._months = months
+        self._zone = zone
         self._patterns = {
             (package, pays): pattern(package, pays, months, world, zone)
             for package in range(PACKAGES)
@@ -97,7 +103,9 @@ class History:
             progress(self._written, self.shape.periods)
 
     async def write_month(self, connection: asyncpg.Connection, customers: int) -> None:
-        """Write the next month, at most the one after `LAST`, of the first so many customers."""
+        """Write the next month, at most the one after `LAST`, of the first so many customers, and
+        the tick that billed it."""
+        await self._write_tick(connection, self._months[self._written])
         for first in range(0, customers, CUSTOMERS_AT_ONCE):
             numbers = range(first, min(first + CUSTOMERS_AT_ONCE, customers))
             fold = self._next(self._written, numbers)
@@ -105,9 +113,18 @@ class History:
                 await save(connection, fold, self._bucket_of)
         self._written += 1
 
+    async def _write_tick(self, connection: asyncpg.Connection, label: str) -> None:
+        as_of, tick_id = f"{label}-01", f"bench-{label}"
+        data = {"tick_id": tick_id, "period": label, "as_of": as_of, "trigger": "nightly"}
+        tick = _arrival(TICKED, tick_id, data, self._zone)
+        row = (tick.command_id, None, *tick.event, "accepted", None, self._world.recorded_at)
+        async with connection.transaction():
+            await insert(connection, "command", COMMAND, [(*row, self._bucket_of(label))])
+            await fleet.move_business_date(connection, date.fromisoformat(as_of))
+
     def _next(self, month: int, numbers: range) -> Fold:
         """Return one month of some customers as a batch that was judged."""
-        fold = Fold(self._world)
+        fold = Fold(replace(self._world, usernames={}))
         for number in numbers:
             customer = customer_id(number)
             pays = number % BY_HUNDREDS < self.shape.paid
@@ -115,6 +132,8 @@ class History:
             if month == 0:
                 fold.accounts[customer] = _opened(copied.opened, customer)
                 fold.opened.add(customer)
+                fold.usernames[customer] = None
+                fold.world.usernames[customer] = customer
             fold.judged += [_judged(each, customer) for each in copied.months[month].judged]
             tip, name = self._hashes[number], customer.encode()
             for line, form in copied.months[month].lines:
@@ -167,9 +186,10 @@ def _arrival(kind: str, event_id: str, data: dict[str, Any], zone: ZoneInfo) -> 
 
 
 def _opened(account: Account, customer: str) -> Account:
+    assert account.contact is not None
     return Account(
         customer, account.joined_on, account.bill_from, account.opening_due, account.terms,
-        account.contact,
+        account.contact._replace(username=customer),
     )  # fmt: skip
 
 
@@ -179,6 +199,8 @@ def _judged(each: Judged, customer: str) -> Judged:
     own = command._replace(
         customer_id=customer, command_id=command.command_id.replace(PATTERN, customer)
     )
+    if isinstance(own, SignedUp):
+        own = own._replace(username=customer)
     content, ce_id = (text.replace(PATTERN, customer) for text in (arrival.content, arrival.ce_id))
     return each._replace(arrival=arrival._replace(command=own, content=content, ce_id=ce_id))
 

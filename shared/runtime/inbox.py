@@ -22,7 +22,7 @@ def read(records: Iterable[ConsumerRecord], zone: ZoneInfo) -> tuple[list[Arriva
     for record in records:
         try:
             event = decode(record.topic, record.key, record.value, record.headers, zone)
-            if record.topic == TICKS and record.timestamp >= 0:
+            if record.topic == TICKS and record.timestamp > 0:
                 event = event._replace(sent_on=_day(record.timestamp, zone))
             events.append(event)
         except Malformed as malformed:

@@ -111,18 +111,18 @@ def _customers_agree(
 
 
 def _losers(verdict: Verdict, kept: Kept, load: Load) -> set[str]:
-    """Return the payments refused for a reference that another customer's payment holds."""
+    """Return the commands refused for a reference or a username that another customer has."""
     nothing = (None, Outcome("nothing"))
     losers = set()
     for pair in load.clashes:
         found = {each: kept.outcomes.get(each, nothing)[1] for each in pair}
         kinds = sorted(outcome.kind for outcome in found.values())
         if kinds not in (["accepted", "refused"], ["accepted", "parked"], ["parked", "parked"]):
-            verdict.wrong.append(f"of two payments with one reference: {found}")
+            verdict.wrong.append(f"of two commands that want one name: {found}")
         losers |= {
             each
             for each, outcome in found.items()
-            if outcome == Outcome("refused", "reference_already_used")
+            if outcome.reason in ("reference_already_used", "username_taken")
         }
     return losers
 

@@ -33,11 +33,25 @@ from = 2020-01-01
 on = ["SD"]
 [[staff]]
 id = "boss"
-may = ["discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"]
+may = [
+    "discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill", "price", "vip",
+]
 [[staff]]
 id = "clerk"
 may = ["discount", "cancel"]
 max_discount_percent = "10"
+[[price]]
+code = "home"
+from = 2026-01-01
+amount = "900.00"
+[[price]]
+code = "home"
+from = 2026-03-10
+amount = "950.00"
+[[price]]
+code = "ip"
+from = 2026-01-01
+amount = "200.00"
 """
 
 
@@ -57,7 +71,8 @@ class Load:
         self._serial = 0
         self.poison: Counter[tuple[str, bytes | None, bytes]] = Counter()
         self.clashes: list[tuple[str, str]] = []
-        """Payments of two customers that name one reference: one of each pair is refused."""
+        """Commands of two customers who want one reference or one username: one of each pair is
+        refused."""
         names = [f"c-{number:03d}" for number in range(CUSTOMERS)]
         self._coming = [names[number::stretches] for number in range(stretches)]
         self._joined: dict[str, date] = {}
@@ -74,6 +89,9 @@ class Load:
                 self._command(customer_id, number) for _ in range(self._random.choice((0, 1, 2)))
             ]
         events += self._clash(number)
+        events += self._clash_of_names(number)
+        events += self._shared(number)
+        events += self._withdrawn(number)
         if self._random.random() < 0.4:
             busy = self._random.sample(sorted(self._commands), 2)
             events += [self._pay(each, number) for each in busy for _ in range(40)]
@@ -115,7 +133,10 @@ class Load:
                 "cycle": self._cycle(),
                 "mode": self._random.choice(("cumulative", "monthly")),
                 "vip": self._random.random() < 0.05,
+                "actor": "boss",
             }
+            if self._random.random() < 0.3:
+                data["extras"] = self._extras()
             if self._random.random() < 0.2:
                 data["opening_due"] = self._random.choice(("250.00", "-400.00"))
             if self._random.random() < 0.2:
@@ -158,12 +179,35 @@ class Load:
                 yield message
 
     def _clash(self, number: int) -> list[Event]:
-        """Two customers name one reference at the same moment."""
+        """Two customers name one reference at the same moment, spelt in two ways."""
         one, other = self._random.sample(sorted(self._commands), 2)
-        events = [self._pay(each, number, f"clash-{number}") for each in (one, other)]
+        events = [
+            self._pay(one, number, f"clash-{number}"),
+            self._pay(other, number, f" Clash-{number} "),
+        ]
         first, second = (f"payment/{event.data['payment_id']}" for event in events)
         self.clashes.append((first, second))
         return events
+
+    def _clash_of_names(self, number: int) -> list[Event]:
+        """Two customers want one username at the same moment."""
+        pair = self._random.sample(sorted(self._commands), 2)
+        username = {"username": f"wanted-{number}", "actor": "boss"}
+        events = [self._change(each, number, username) for each in pair]
+        first, second = (f"change/{event.data['change_id']}" for event in events)
+        self.clashes.append((first, second))
+        return events
+
+    def _shared(self, number: int) -> list[Event]:
+        """One transfer pays for several homes: all their payments may hold its reference."""
+        homes = self._random.sample(sorted(self._commands), 4)
+        return [self._pay(each, number, f"transfer-{number}", shared=True) for each in homes]
+
+    def _withdrawn(self, number: int) -> list[Event]:
+        """Money for a home that never signs up is taken back while it waits."""
+        paid = self._pay(f"gone-{number}", number)
+        target = f"payment/{paid.data['payment_id']}"
+        return [paid, self._cancel(f"gone-{number}", number, target)]
 
     def _contrary(self, event: Event) -> Event:
         """The same command id with other content."""
@@ -189,7 +233,9 @@ class Load:
         [make] = self._random.choices(list(makers), weights=list(makers.values()))
         return make(customer_id, number)
 
-    def _pay(self, customer_id: str, number: int, reference: str | None = None) -> Event:
+    def _pay(
+        self, customer_id: str, number: int, reference: str | None = None, shared: bool = False
+    ) -> Event:
         payment_id = f"p-{self._next()}"
         data = {
             "payment_id": payment_id,
@@ -200,19 +246,22 @@ class Load:
             "received_at": self._instant(number, -40, 10),
             "reference": reference or f"r-{payment_id}",
             "actor": "field-1",
+            **({"shared": True} if shared else {}),
         }
         if reference is None:
             self._may_be_cancelled(customer_id, f"payment/{payment_id}")
         return self._event("payment.received", data)
 
-    def _change(self, customer_id: str, number: int) -> Event:
+    def _change(self, customer_id: str, number: int, wanted: dict[str, Any] | None = None) -> Event:
         said: list[dict[str, Any]] = [
             {"package": self._package()},
             {"status": self._random.choice(("active", "suspended", "active", "left"))},
             {"cycle": self._cycle()},
             {"mode": self._random.choice(("cumulative", "monthly"))},
             {"discount_percent": "10", "actor": self._actor()},
-            {"phone": "+8801711000002", "vip": True},
+            {"phone": "+8801711000002", "vip": True, "actor": "boss"},
+            {"extras": self._extras(), "actor": "boss"},
+            {"package": {"code": "home"}},
         ]
         day = date.fromisoformat(DAYS[number]) + timedelta(days=self._random.randrange(-40, 25))
         data = {
@@ -220,9 +269,11 @@ class Load:
             "customer_id": customer_id,
             "effective_on": day.isoformat(),
             "changed_at": self._instant(number, -3, 0),
-            "actor": "crm",
-            **self._random.choice(said),
+            "actor": "boss" if wanted is None else "crm",
+            **(wanted or self._random.choice(said)),
         }
+        if wanted is None and self._random.random() < 0.25:
+            data["until"] = (day + timedelta(days=self._random.choice((5, 40)))).isoformat()
         if self._random.random() < 0.3:
             data["prorate"] = self._random.random() < 0.5
         return self._event("customer.changed", data)
@@ -249,6 +300,7 @@ class Load:
             "made_at": self._instant(number, -40, 0),
             "actor": self._actor(),
             "reason": "router",
+            **({"vat_exempt": True} if self._random.random() < 0.2 else {}),
         }
         self._may_be_cancelled(customer_id, f"adjustment/{adjustment_id}")
         return self._event("adjustment.made", data)
@@ -330,6 +382,12 @@ class Load:
     def _package(self) -> dict[str, str]:
         price = self._random.choice(("1000.00", "800.00", "333.33", "1500.00"))
         return {"code": f"home-{price}", "price": price}
+
+    def _extras(self) -> list[dict[str, Any]]:
+        extras: list[dict[str, Any]] = [
+            {"code": "ip"}, {"code": "tv", "price": "75.00", "quantity": 2},
+        ]  # fmt: skip
+        return self._random.sample(extras, self._random.randrange(3))
 
     def _cycle(self) -> dict[str, Any]:
         kind = self._random.choice(("start_of_month", "anniversary", "custom"))

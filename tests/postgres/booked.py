@@ -14,13 +14,16 @@ import asyncpg
 
 from shared.kafka.buckets import bucket_of
 from shared.ledger import commands as c
+from shared.ledger.arrival import Arrival
 from shared.ledger.fold import Fold
 from shared.ledger.period import label_of
 from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.postgres.save import save
 from shared.ledger.terms import Cycle, Package
 from shared.ledger.world import World
+from shared.schemas.inbound import MODELS
 from tests.conftest import BUCKETS
+from tests.support.events import event_of
 from tests.support.naive import Outcome
 from tests.support.rules import Rules
 
@@ -51,6 +54,12 @@ class Booked(Rules):
                     step.version,
                     step.grace_days,
                 )
+                for entries in step.prices.by_code.values():
+                    await self.connection.executemany(
+                        "INSERT INTO book.price (version, code, starts, amount, name)"
+                        " VALUES ($1, $2, $3, $4, $5)",
+                        [(step.version, *price) for price in entries],
+                    )
                 continue
             before = self.business_date
             outcomes.append(self.apply(step))
@@ -60,6 +69,14 @@ class Booked(Rules):
                 await save(self.connection, fold, bucket)
             self.unsaved.clear()
         return outcomes
+
+    def apply(self, command: Any, content: Any = None, sent_on: date | None = None) -> Outcome:
+        """Judge one command, with the content of the event that means it."""
+        if isinstance(command, c.Ticked) or content is not None:
+            return super().apply(command, content, sent_on)
+        kind, data = event_of(command)
+        said = MODELS[kind].model_validate(data).content()
+        return self.take([Arrival(kind, command, said)])[0]
 
     async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self.connection.fetch(query, *arguments)]

@@ -51,8 +51,8 @@ OTHERS = (
     FROM book.account
     """,
     """
-    INSERT INTO book.payment_reference (method, reference, payment)
-    SELECT 'bkash', customer_id, 'payment/' || customer_id FROM book.account
+    INSERT INTO book.payment_reference (method, reference, payments, shared)
+    SELECT 'bkash', customer_id, 'payment/' || customer_id, false FROM book.account
     """,
     """
     INSERT INTO book.parked (command_id, customer_id, type, content, reason, parked_at, bucket)

@@ -23,6 +23,7 @@ COLUMNS = {
     "seal": "lines",
     "incarnation": "number",
     "terms": "content",
+    "price": "amount",
 }
 TABLES = tuple(COLUMNS)
 CHANGES = (
@@ -46,6 +47,9 @@ async def kept(connection: asyncpg.Connection) -> Kept:
         signup("rahim", "2026-01-17"),
         payment("p-1", "rahim", "1.00", "2026-01-20"),
         payment("p-1", "rahim", "2.00", "2026-01-20"),
+    )
+    await connection.execute(
+        "INSERT INTO book.price (code, version, starts, amount) VALUES ('home', 1, '2026-01-01', 1)"
     )
     await incarnations.open_next(connection, 2, "a test")
     await sealing.seal(connection)

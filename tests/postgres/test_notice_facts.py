@@ -14,8 +14,9 @@ SELECT
         SELECT command_id FROM book.line
         WHERE line.customer_id = customer.customer_id AND line.seq = customer.bill_seq
     ),
-    coalesce((SELECT max(seq) FROM book.line WHERE line.customer_id = customer.customer_id), 0)
-FROM book.customer ORDER BY customer_id
+    coalesce((SELECT max(seq) FROM book.line WHERE line.customer_id = customer.customer_id), 0),
+    username, package, texting, untold_seq
+FROM book.customer JOIN book.account USING (customer_id) ORDER BY customer_id
 """
 
 

@@ -28,7 +28,7 @@ SMALL, LARGE, OLD = (400, 24), (3200, 24), (400, 72)
 so only the large book shows whether an index is used."""
 GROWING = {
     "line", "command", "conflict", "account", "notice", "outgoing", "parked", "entitlement",
-    "payment_reference",
+    "payment_reference", "username",
 }  # fmt: skip
 """Tables that grow with the book: no Seq Scan on them in the large book."""
 SHARE, ROWS, BUFFERS = 1.2, 10, 30
@@ -65,8 +65,17 @@ HOT: dict[str, Parameters] = {
     "terms_ids": lambda b: (['{"vip": []}', '{"vip": {}}'],),
     "add_terms": lambda b: (['{"vip": []}', '{"vip": {}}'],),
     "changes_due": lambda b: (b.bucket, b.bucket + 8, date(2026, 3, 1)),
-    "free_references": lambda b: (["bkash"] * len(b.some), b.some),
-    "hold_references": lambda b: (["nagad"] * len(b.some), b.some, payments_of(b)),
+    "free_references": lambda b: (["bkash"] * len(b.some), b.some, payments_of(b)),
+    "share_references": lambda b: (
+        ["bkash"] * len(b.some), b.some, payments_of(b), payments_of(b), [True] * len(b.some),
+    ),
+    "hold_references": lambda b: (
+        ["nagad"] * len(b.some), b.some, payments_of(b), [False] * len(b.some),
+    ),
+    "usernames_held": lambda b: (b.some,),
+    "give_up_usernames": lambda b: (b.some, b.some),
+    "take_usernames": lambda b: ([f"{each}.x" for each in b.some], b.some),
+    "waiting_payments": lambda b: (b.some,),
     "known_commands": lambda b: (payments_of(b),),
     "lock_buckets": lambda b: ([1, 2, 3],),
     "move_page": lambda b: ("tick-1", 3, b.bucket, b.one, 9, 0, 0, 0, False),
@@ -123,7 +132,9 @@ HOT: dict[str, Parameters] = {
     "notice_facts": lambda b: (b.some,),
     "payment_amounts": lambda b: tuple(zip(*b.paid, strict=True)),
     "send_held": lambda b: (*events(b, "requested", 1, "text", 1, "+8801711000001", "en"), 1),
-    "upsert_entitlements": lambda b: tuple(events(b, date(2026, 3, 1), "active", 9, 1, 1)),
+    "upsert_entitlements": lambda b: tuple(
+        events(b, date(2026, 3, 1), "active", 9, 1, "user", "home", 1)
+    ),
     # The hourly check and the daily seal: what is new.
     "check_bucket": lambda b: (BUCKET, False),
     "check_turn": lambda b: (24,),
@@ -153,16 +164,17 @@ NOT_HOT = {
     "the whole book is asked for": (
         "counts ledger ledger_hashed ledger_in_sheets ledger_journal"
         " seal_policies totals verify_accounts verify_commands verify_counts verify_lines"
-        " verify_clock verify_policies verify_ranges verify_references verify_stuck verify_ticks"
+        " verify_clock verify_policies verify_ranges"
+        " verify_payments verify_references verify_stuck verify_ticks verify_usernames"
     ),
-    "everyone is asked for": "recheck_everyone",
+    "everyone is asked for": "recheck_everyone customers_by_code",
     "it lists for a person what was refused, by time": "refusals",
     "all that waits is counted or listed": (
         "discard_notices held_count notices quarantine_all quarantined_all relay_lag watch"
         " withhold_notices"
     ),
     "a person does it, rarely": (
-        "add_incarnation add_policy add_seal adopt_positions halt_position hold_notices"
+        "add_incarnation add_policy add_prices add_seal adopt_positions halt_position hold_notices"
         " incarnations newest_known policy_of_version rehearse_latest relay_again"
         " reset_positions seals set_partitions verify_ground"
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.ledger.commands import PaymentReceived
 from shared.ledger.policy.policy import Policy
 from shared.ledger.statement import Statement
 from tests.postgres.booked import Booked
@@ -41,7 +42,13 @@ async def test_every_view_agrees_with_the_naive_model(books: Booked, seed: int) 
             books, "period, amount, paid, open, status, amount_to_pay", "invoice", customer_id
         ) == list(map(tuple, invoices(naive, customer_id)))
         expected = customer(naive, customer_id)._replace(billed_through=account.billed_through())
-        assert await _of(books, "*", "customer", customer_id) == [tuple(expected)]
+        waiting = [
+            each.amount
+            for each in naive.parked.get(customer_id, ())
+            if isinstance(each, PaymentReceived)
+        ]
+        assert await _of(books, "*", "customer", customer_id) == [(*expected, sum(waiting))]
+        assert await _paid(books, customer_id) == _payments(account)
         assert await _days(books, customer_id) == _states(naive, account)
         await _stated(books, customer_id)
     assert await books.rows("SELECT * FROM report.reconciliation") == [(0, 0, 0, 0, 0)]
@@ -62,7 +69,9 @@ async def _stated(books: Booked, customer_id: str) -> None:
     items = await _of(books, "period, amount, paid, open, status", "invoice", customer_id)
     assert [tuple(item) for item in statement.items()] == items
     vip, expires_on = (await _of(books, "vip, expires_on", "customer", customer_id))[0]
-    assert vip or statement.expires_on(books.policy.grace_days) == expires_on
+    assert account.contact is not None
+    days, until = books.policy.grace_days, account.contact.grace_until
+    assert vip or statement.expires_on(days, until) == expires_on
 
 
 async def _of(books: Booked, columns: str, view: str, customer_id: str) -> list[tuple[Any, ...]]:
@@ -79,6 +88,26 @@ def _minor(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         tuple(int(cell * 100) if isinstance(cell, Decimal) else cell for cell in row)
         for row in rows
     ]
+
+
+async def _paid(books: Booked, customer_id: str) -> list[tuple[Any, ...]]:
+    columns = "payment_id, amount, status, refunded, period"
+    rows = await _of(books, columns, "payment", customer_id)
+    return sorted(row for row in rows if row[2] != "waiting")
+
+
+def _payments(account: Account) -> list[tuple[Any, ...]]:
+    refunds = [entry for _, entry in account.entries("refunds") if entry.live]
+    return sorted(
+        (
+            entry.command_id.removeprefix("payment/"),
+            entry.amount,
+            "applied" if entry.live else "cancelled",
+            sum(refund.amount for refund in refunds if refund.of == entry.command_id),
+            period.label,
+        )
+        for period, entry in account.entries("payments")
+    )
 
 
 async def _days(books: Booked, customer_id: str) -> list[tuple[date, str]]:

@@ -45,6 +45,8 @@ TABLES = (
     "checked",
     "difference",
     "terms",
+    "price",
+    "username",
 )
 APPEND_ONLY = {
     "line": "paid",
@@ -53,6 +55,7 @@ APPEND_ONLY = {
     "policy": "source",
     "seal": "lines",
     "terms": "content",
+    "price": "amount",
 }
 Denied = asyncpg.InsufficientPrivilegeError
 

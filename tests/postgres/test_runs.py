@@ -107,7 +107,7 @@ async def test_terms_planned_for_a_day_are_looked_at_when_it_has_come_and_once(k
     await kept.tell(
         signup("karim", "2026-01-01"),
         change("h-1", "rahim", "2026-01-20", "2026-01-02", status="suspended"),
-        change("h-2", "rahim", "2026-01-25", "2026-01-02", vip=True),
+        change("h-2", "rahim", "2026-01-25", "2026-01-02", mode="monthly"),
     )
     assert set(await rechecked(kept)) == {"karim", "rahim"}
 

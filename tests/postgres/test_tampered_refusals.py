@@ -16,7 +16,7 @@ rate = "5"
 from = 2020-01-01
 [[staff]]
 id = "boss"
-may = ["discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"]
+may = ["vip", "discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"]
 [[staff]]
 id = "clerk"
 may = ["discount"]
@@ -67,6 +67,7 @@ BOOK: list[tuple[str, Event]] = [
     ("before_joining", said("change", "c1", "2026-01-05", effective_on="2025-12-01", vip=True)),
     ("over_limit", said("change", "c2", "2026-01-05", discount_percent="11", **ON, **CLERK)),
     ("too_many_periods", said("change", "c3", "2032-01-05", effective_on="2032-01-05", vip=True)),
+    ("unknown_price", said("change", "c5", "2026-01-05", package={"code": "castle"}, **ON)),
     ("", granted("d1", "60.00", actor="clerk")),
     ("over_limit", granted("d2", "60.00", actor="clerk")),
     ("exceeds_bill", granted("d3", "9000.00")),

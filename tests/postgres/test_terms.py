@@ -48,8 +48,8 @@ async def test_customers_on_the_same_terms_share_a_row_and_a_change_gives_anothe
     await kept.tell(*(signup(each, "2026-01-17") for each in ("karim", "rahim", "salma")))
     await kept.tell(signup("selim", "2026-01-18"))
     shared = await connection.fetchval(ROWS)
-    await kept.tell(change("ch-1", "rahim", "2026-02-01", "2026-01-20", vip=True))
-    await kept.tell(change("ch-2", "salma", "2026-02-01", "2026-01-20", vip=True))
+    await kept.tell(change("ch-1", "rahim", "2026-02-01", "2026-01-20", mode="monthly"))
+    await kept.tell(change("ch-2", "salma", "2026-02-01", "2026-01-20", mode="monthly"))
 
     assert shared == 1
     assert await connection.fetchval(ROWS) == 2

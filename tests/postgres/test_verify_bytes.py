@@ -15,7 +15,7 @@ rate = "5"
 from = 2020-01-01
 [[staff]]
 id = "boss"
-may = ["discount"]
+may = ["discount", "adjust"]
 """
 
 
@@ -37,7 +37,9 @@ async def book(connection: asyncpg.Connection) -> asyncpg.Connection:
     await kept.tell(payment("early", "karim", "70.00", "2026-01-10"))
     await kept.tell(
         signup("karim", "2026-01-17", name="করিম", actor="shop 100 %"),
-        signup("rahim", "2026-01-05", cycle={"kind": "anniversary"}, opening_due="-20.00"),
+        signup(
+            "rahim", "2026-01-05", cycle={"kind": "anniversary"}, opening_due="-20.00", actor="boss"
+        ),
         signup("salma", "2026-01-17", discount_percent="10", actor="boss"),
         signup("babul", "2026-01-17"),
         signup("quote", "2026-01-17", name='Abu "Q" \\'),

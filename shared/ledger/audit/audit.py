@@ -177,7 +177,7 @@ class Audit:
         are applied, one after another, as must have come before it.
         """
         at = line.recorded_at
-        policy = self._known_at(at).get(line.policy_version)
+        policy = self._known_at(line).get(line.policy_version)
         if policy is None or line.policy_version < self._bill_version:
             return "policy_version", str(line.policy_version), f"one from {self._bill_version} on"
         self._bill_version = line.policy_version
@@ -212,10 +212,12 @@ class Audit:
             return "made_on", str(line.made_on), f"the business date, or {max(days, default=None)}"
         return differs("asked_on", line.asked_on, max(line.coverage_from, line.made_on))
 
-    def _known_at(self, instant: datetime) -> Mapping[int, Policy]:
-        """Return the policy versions that a transaction of an instant can have known."""
-        newest = max(each.version for each in self._versions.known(instant, self._slack))
-        return self._policies.up_to(newest)
+    def _known_at(self, line: Line) -> Mapping[int, Policy]:
+        """Return the policy versions that the transaction of a line can have known: those applied
+        by its instant, and in any case those that it and the lines before it name."""
+        known = self._versions.known(line.recorded_at, self._slack)
+        named = self._newest, line.policy_version, line.bill_policy_version
+        return self._policies.up_to(max(*named, *(each.version for each in known)))
 
     def _bill_header(self, line: Line) -> Wrong | None:
         """Check what a bill states about its command, and the actor if there is one."""
@@ -274,7 +276,7 @@ class Audit:
 
     def _does(self, line: Line, before: Line, command: Command) -> Wrong | None:
         """Check a command's own line against what the command does to the period."""
-        policies = self._known_at(line.recorded_at)
+        policies = self._known_at(line)
         policy = policies.get(line.policy_version)
         if policy is None:
             return "policy_version", str(line.policy_version), "one in the book"

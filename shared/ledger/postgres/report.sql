@@ -72,7 +72,8 @@ $$;
 
 -- Returns what a package, [code, own price or null], and extras, [[code, own price or null, quantity], ...],
 -- cost a cycle on a day.
-CREATE FUNCTION book.cycle_price(package jsonb, extras jsonb, day date) RETURNS bigint LANGUAGE sql STABLE AS $$
+CREATE FUNCTION book.cycle_price(package jsonb, extras jsonb, day date) RETURNS bigint LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 SELECT coalesce((package ->> 1)::bigint, book.listed_price(package ->> 0, day)) + coalesce((
     SELECT sum(
         (extra ->> 2)::bigint * coalesce((extra ->> 1)::bigint, book.listed_price(extra ->> 0, day))

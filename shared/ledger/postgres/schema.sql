@@ -58,7 +58,7 @@ CREATE TABLE book.terms (
 -- read the file of the version itself.
 CREATE TABLE book.price (
     code text COLLATE "C" NOT NULL,
-    version integer NOT NULL REFERENCES book.policy,
+    version integer NOT NULL,
     starts date NOT NULL,
     amount bigint NOT NULL CHECK (amount >= 0),
     name text,

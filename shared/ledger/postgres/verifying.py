@@ -23,6 +23,7 @@ from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
 from shared.ledger.postgres.copied import read_account, read_command, read_line
 from shared.ledger.postgres.plain import Plain
 from shared.ledger.postgres.statements import sql
+from shared.ledger.references import reference_of
 
 LINES_PER_RANGE = 40_000
 CommandOf = Callable[[str, str, ZoneInfo], Any]
@@ -149,17 +150,38 @@ async def stuck_fault(connection: asyncpg.Connection) -> Fault | None:
 
 
 async def references_fault(connection: asyncpg.Connection) -> Fault | None:
-    """Return a payment that was refused for its reference although no other payment had it by then:
-    the one fault that a customer's own rows cannot show. `check` reports unreadable content."""
+    """Return a command that was refused because another customer's payment had its reference, or
+    another customer its username, although nobody had it by then: the one fault that a customer's
+    own rows cannot show. `check` reports unreadable content."""
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(sql("verify_references"))
+            row = await _without_holder(connection)
+            reason = "reference_already_used"
+            if row is None:
+                row = await connection.fetchrow(sql("verify_usernames"))
+                reason = "username_taken"
     except asyncpg.DataError:
         return None
     if row is None:
         return None
     what = f"the outcome of {row['command_id']}"
-    return Fault(row["customer_id"], 0, what, "refused: reference_already_used", "accepted")
+    return Fault(row["customer_id"], 0, what, f"refused: {reason}", "accepted")
+
+
+async def _without_holder(connection: asyncpg.Connection) -> Any:
+    """Return a payment that was refused for its reference although none before it had that one,
+    compared as the rules compare them; the statement compares letters of ASCII only."""
+    rows = await connection.fetch(sql("verify_references"))
+    if not rows:
+        return None
+    first: dict[Any, int] = {}
+    for row in await connection.fetch(sql("verify_payments")):
+        first.setdefault(reference_of(row["method"], row["reference"]), row["position"])
+    for row in rows:
+        at = first.get(reference_of(row["method"], row["reference"]))
+        if at is None or at > row["position"]:
+            return row
+    return None
 
 
 async def check(

@@ -30,7 +30,7 @@ ALTER TABLE book.line
 
 CREATE TABLE book.price (
     code text COLLATE "C" NOT NULL,
-    version integer NOT NULL REFERENCES book.policy,
+    version integer NOT NULL,
     starts date NOT NULL,
     amount bigint NOT NULL CHECK (amount >= 0),
     name text,
@@ -147,7 +147,8 @@ $$;
 
 -- Returns what a package, [code, own price or null], and extras, [[code, own price or null, quantity], ...],
 -- cost a cycle on a day.
-CREATE FUNCTION book.cycle_price(package jsonb, extras jsonb, day date) RETURNS bigint LANGUAGE sql STABLE AS $$
+CREATE FUNCTION book.cycle_price(package jsonb, extras jsonb, day date) RETURNS bigint LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 SELECT coalesce((package ->> 1)::bigint, book.listed_price(package ->> 0, day)) + coalesce((
     SELECT sum(
         (extra ->> 2)::bigint * coalesce((extra ->> 1)::bigint, book.listed_price(extra ->> 0, day))

@@ -11,6 +11,6 @@ LEFT JOIN (
     SELECT command_id, outcome, reason
     FROM book.command
     WHERE customer_id IS NULL
-    ORDER BY position DESC
+    ORDER BY customer_id DESC, position DESC -- the order of an index: the last entry alone is read
     LIMIT 1
 ) AS tick ON tick.outcome = 'refused';

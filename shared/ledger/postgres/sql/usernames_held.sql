@@ -1,4 +1,6 @@
 -- Which customers go by these usernames.
-SELECT username, customer_id
+SELECT asked.username, held.customer_id
 FROM unnest((SELECT $1::text[])) AS asked (username)
-JOIN book.username USING (username);
+CROSS JOIN LATERAL (
+    SELECT customer_id FROM book.username WHERE username.username = asked.username LIMIT 1
+) AS held;
