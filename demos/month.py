@@ -46,11 +46,32 @@ from = 2020-01-01
 on = ["SD"]
 [[staff]]
 id = "manager"
-may = ["discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill"]
+may = ["discount", "vat_exempt", "cancel", "refund", "adjust", "bill_up_to", "rebill", "vip"]
+[[price]]
+code = "home-10"
+name = "Home 10 Mbit/s"
+from = 2025-01-01
+amount = "500.00"
+[[price]]
+code = "home-20"
+name = "Home 20 Mbit/s"
+from = 2025-01-01
+amount = "1000.00"
+[[price]]
+code = "office-50"
+name = "Office 50 Mbit/s"
+from = 2025-01-01
+amount = "2500.00"
+[[price]]
+code = "static-ip"
+name = "Static IP address"
+from = 2025-01-01
+amount = "200.00"
 [billing]
 grace_days = 10
 """
 PACKAGES = (("home-10", "500.00"), ("home-20", "1000.00"), ("office-50", "2500.00"))
+"""Codes of the price list, and about what a customer on each of them pays."""
 NAMES = ("Rahim", "Karim", "Fatema", "Ayesha", "Jamal", "Nasrin", "Hasan", "Shirin", "Tarek")
 SHOWN = ("c-00001", "c-00003", "c-00008")
 
@@ -103,8 +124,9 @@ class Isp:
                     yield self._signup(number, day)
 
     def _signup(self, number: int, joined: date) -> Message:
-        """Return a signup: three cycles, three packages, some exempt from VAT, some VIP."""
-        code, price = PACKAGES[number % len(PACKAGES)]
+        """Return a signup: three cycles, three packages of the price list, some with an address of
+        their own, some exempt from VAT, some VIP."""
+        code, _ = PACKAGES[number % len(PACKAGES)]
         data: dict[str, Any] = {
             "customer_id": _customer_id(number),
             "signed_up_at": f"{joined}T10:00:00+06:00",
@@ -112,7 +134,7 @@ class Isp:
             "name": f"{NAMES[number % len(NAMES)]} {number}",
             "phone": f"+88017{number:08d}",
             "language": "bn" if number % 2 else "en",
-            "package": {"code": code, "price": price},
+            "package": {"code": code},
             "cycle": self._cycle(number),
             "mode": "monthly" if number % 4 == 0 else "cumulative",
             "vip": number % 200 == 0,
@@ -120,6 +142,8 @@ class Isp:
         }
         if number % 20 == 0:
             data["vat_exempt"] = True
+        if number % 7 == 0:
+            data["extras"] = [{"code": "static-ip"}]
         if number % 15 == 0:
             data["discount_percent"] = "10"
         return _event("billing.customer.signed_up.v1", f"signup-{number}", data)

@@ -24,6 +24,14 @@ from tests.support.naive_account import (
     Period,
     Row,
 )
+from tests.support.naive_leave import (
+    Refused,
+    check_date,
+    check_limit,
+    check_prices,
+    limit_ppm,
+    permitted,
+)
 from tests.support.naive_prices import (
     ONE_DAY,
     anchor_day,
@@ -36,15 +44,6 @@ from tests.support.naive_prices import (
 
 BILLS_PER_COMMAND_MAX = 36
 GAP_DAYS_MAX = 45
-AHEAD_DAYS_MAX = 366
-NEEDS = {
-    c.DiscountGranted: "discount",
-    c.AdjustmentMade: "adjust",
-    c.RefundMade: "refund",
-    c.CancellationRequested: "cancel",
-    c.BillUpToSet: "bill_up_to",
-    c.RebillRequested: "rebill",
-}
 
 
 class Outcome(NamedTuple):
@@ -54,14 +53,9 @@ class Outcome(NamedTuple):
     reason: str | None = None
 
 
-ACCEPTED = Outcome("accepted")
-PARKED = Outcome("parked")
+ACCEPTED, PARKED = Outcome("accepted"), Outcome("parked")
 DUPLICATE = Outcome("duplicate")
 CONFLICT = Outcome("refused", "conflicting_duplicate")
-
-
-class Refused(Exception):
-    """The business says no; the only argument is the reason."""
 
 
 class Naive:
@@ -122,7 +116,7 @@ class Naive:
             return None
         for waiting in self.parked.get(command.customer_id, []):
             if waiting.command_id == command.cancels:
-                if not self._permitted(command):
+                if not permitted(self.policy, command):
                     return Outcome("refused", "not_permitted")
                 self.parked[command.customer_id].remove(waiting)
                 self.outcomes[waiting.command_id] = Outcome("refused", "withdrawn")
@@ -134,7 +128,7 @@ class Naive:
         makes_periods = isinstance(command, c.SignedUp | c.Changed)
         if account is None and not isinstance(command, c.SignedUp):
             return PARKED
-        if not self._permitted(command):
+        if not permitted(self.policy, command):
             return Outcome("refused", "not_permitted")
         if not makes_periods and not self._has_period(command.customer_id):
             return PARKED
@@ -154,30 +148,6 @@ class Naive:
         except Refused as refused:
             return Outcome("refused", str(refused))
         return ACCEPTED
-
-    def _permitted(self, command: Any) -> bool:
-        needed = {NEEDS[type(command)]} if type(command) in NEEDS else set()
-        if isinstance(command, c.SignedUp | c.Changed):
-            if command.discount_ppm:
-                needed.add("discount")
-            if command.vat_exempt:
-                needed.add("vat_exempt")
-            if command.vip:
-                needed.add("vip")
-            if isinstance(command, c.SignedUp) and command.opening_due < 0:
-                needed.add("adjust")
-            if isinstance(command, c.Changed) and command.grace_until:
-                needed.add("grace")
-            if self.policy.prices and any(price is not None for _, price in _sold(command)):
-                needed.add("price")
-        if isinstance(command, c.AdjustmentMade) and command.vat_exempt:
-            needed.add("vat_exempt")
-        member = self.policy.staff.get(command.actor) if command.actor else None
-        return not needed or (member is not None and needed <= member.may)
-
-    def _limit_ppm(self, actor: str | None) -> int | None:
-        member = self.policy.staff.get(actor) if actor else None
-        return member.discount_ppm_max if member else None
 
     def _has_period(self, customer_id: str) -> bool:
         return customer_id in self.accounts and bool(self.accounts[customer_id].periods)
@@ -255,43 +225,30 @@ class Naive:
         return bill
 
     def _sign_up(self, account: Account | None, event: c.SignedUp) -> None:
-        self._check_limit(event)
+        check_limit(self.policy, event)
         if account is not None:
             raise Refused("already_signed_up")
         opened = Account(event, self.policies)
-        self._check_prices(event)
+        check_prices(self.policy, event)
         self._check_username(event)
-        self._check_date(event.signed_up_on)
+        check_date(self.business_date, event.signed_up_on)
         today = self._today(event.signed_up_on)
         if self._bill_until(opened, today, today) > BILLS_PER_COMMAND_MAX:
             raise Refused("too_many_periods")
         self.accounts[event.customer_id] = opened
-
-    def _check_limit(self, event: c.SignedUp | c.Changed) -> None:
-        limit = self._limit_ppm(event.actor)
-        if event.discount_ppm and limit is not None and event.discount_ppm > limit:
-            raise Refused("over_limit")
-
-    def _check_prices(self, event: c.SignedUp | c.Changed) -> None:
-        if any(price is None and code not in self.policy.prices for code, price in _sold(event)):
-            raise Refused("unknown_price")
 
     def _check_username(self, event: c.SignedUp | c.Changed) -> None:
         for customer_id, account in self.accounts.items():
             if customer_id != event.customer_id and account.username == event.username:
                 raise Refused("username_taken")
 
-    def _check_date(self, day: date) -> None:
-        if self.business_date and (day - self.business_date).days > AHEAD_DAYS_MAX:
-            raise Refused("gap_too_large")
-
     def _change(self, account: Account, event: c.Changed) -> None:
-        self._check_limit(event)
+        check_limit(self.policy, event)
         if event.effective_on < account.signup.joined_on:
             raise Refused("before_joining")
-        self._check_prices(event)
+        check_prices(self.policy, event)
         self._check_username(event)
-        self._check_date(event.changed_on)
+        check_date(self.business_date, event.changed_on)
         # Work on a copy where the bills could be too many: a refusal undoes them all.
         today = self._today(event.changed_on)
         may_fail = months_apart(month_of(account.billed_through()), month_of(today)) > 30
@@ -402,7 +359,7 @@ class Naive:
         live = period.bill.live_grants()
         before = period.row(0).billed + period.granted()[0]
         own = amount + sum(grant.amount for grant in live if grant.actor == actor)
-        limit = self._limit_ppm(actor)
+        limit = limit_ppm(self.policy, actor)
         if limit is not None and Fraction(own) > Fraction(before * limit, 1_000_000):
             raise Refused("over_limit")
 
@@ -579,12 +536,6 @@ class Naive:
 def _copy_of(account: Account) -> Account:
     policies = {id(policy): policy for policy in account.policies}
     return copy.deepcopy(account, policies | {id(account.policies): account.policies})
-
-
-def _sold(event: c.SignedUp | c.Changed) -> list[tuple[str, int | None]]:
-    """Return (code, own price) of all that an event names."""
-    sold = [(event.package.code, event.package.price)] if event.package else []
-    return sold + [(extra.code, extra.price) for extra in event.extras or ()]
 
 
 def _kill(what: Grant | Entry) -> None:

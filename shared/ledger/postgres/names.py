@@ -62,9 +62,9 @@ async def _save_references(
             freed.append((*key, _told(before)))
         elif before is not None and after is not None and before != after:
             kept.append((*key, _told(before), _told(after), after.shared))
-    await _write(connection, "free_references", freed)
-    await _write(connection, "share_references", kept)
-    await _write(connection, "hold_references", taken)
+    await _write(connection, sql("free_references"), freed)
+    await _write(connection, sql("share_references"), kept)
+    await _write(connection, sql("hold_references"), taken)
 
 
 def _told(held: Held) -> str:
@@ -81,8 +81,8 @@ async def _save_usernames(
     ]
     given_up = [(username, before) for username, before, _ in moved if before is not None]
     taken = [(username, after) for username, _, after in moved if after is not None]
-    await _write(connection, "give_up_usernames", given_up)
-    await _write(connection, "take_usernames", taken)
+    await _write(connection, sql("give_up_usernames"), given_up)
+    await _write(connection, sql("take_usernames"), taken)
 
 
 async def _write(
@@ -92,6 +92,6 @@ async def _write(
     if not rows:
         return
     columns = (list(column) for column in zip(*rows, strict=True))
-    status = await connection.execute(sql(statement), *columns)
+    status = await connection.execute(statement, *columns)
     if int(status.split(" ")[-1]) != len(rows):
-        raise ChangedMeanwhile(f"{statement}: {status}, wanted {len(rows)} rows")
+        raise ChangedMeanwhile(f"{status}, wanted {len(rows)} rows")
