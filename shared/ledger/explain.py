@@ -4,6 +4,7 @@ The lines do not hold the terms; these are found again by replaying the customer
 changes. They are accepted as the explanation only where they give the charge of the line.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
@@ -82,6 +83,7 @@ def explain(
     commands, the signup included, in the order in which they took effect.
     """
     everything = list(lines)
+    policies = defaultdict(lambda: NO_POLICY, policies)  # a line changed by hand is explained too
     known = _terms_known(everything, accepted)
     commands = {each.command.command_id: each.command for each in accepted}
     numbers = {each.command.command_id: at for at, each in enumerate(accepted)}

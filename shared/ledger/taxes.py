@@ -2,6 +2,7 @@
 
 A line holds VAT as one sum. What it is made of follows from the policy version, the day and the
 exemption by which it was computed; parts count only where they add up to what the line has.
+KeyError for a version that is not there: somebody changed a line by hand.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from datetime import date
 from typing import NamedTuple
 
 from shared.ledger.line import Line
-from shared.ledger.policy.policy import NO_POLICY, Policy
+from shared.ledger.policy.policy import Policy
 
 
 class TaxPart(NamedTuple):
@@ -37,7 +38,7 @@ def recurring_parts(line: Line, policies: Mapping[int, Policy]) -> Parts:
     if line.vat_exempt:
         return ()
     net = line.recurring_charge - line.recurring_discount
-    policy = policies.get(line.bill_policy_version, NO_POLICY)
+    policy = policies[line.bill_policy_version]
     return parts_of(policy, net, line.coverage_from)
 
 
@@ -51,8 +52,8 @@ def adjustment_parts(line: Line, before: Line, policies: Mapping[int, Policy]) -
         line.adjusted_charge - before.adjusted_charge,
         line.adjusted_vat - before.adjusted_vat,
     )
-    of_the_bill = policies.get(line.bill_policy_version, NO_POLICY), line.coverage_from
-    of_its_day = policies.get(line.policy_version, NO_POLICY), line.effective_on
+    of_the_bill = policies[line.bill_policy_version], line.coverage_from
+    of_its_day = policies[line.policy_version], line.effective_on
     credit = net < 0 and before.standing
     for policy, day in (of_the_bill, of_its_day) if credit else (of_its_day,):
         parts = parts_of(policy, net, day)

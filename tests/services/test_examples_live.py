@@ -90,12 +90,10 @@ async def _apply_policy(database: str, policy: dict[str, Any]) -> None:
 
 def _toml(policy: dict[str, Any]) -> str:
     written = []
-    for tax in policy["tax"]:
-        written.append("[[tax]]")
-        for name, value in tax.items():
-            text = value if name in ("from", "until") else json.dumps(value)
-            written.append(f"{name} = {text}")
-    for member in policy["staff"]:
-        written.append("[[staff]]")
-        written += [f"{name} = {json.dumps(value)}" for name, value in member.items()]
+    for kind in ("tax", "staff", "price"):
+        for table in policy.get(kind, ()):
+            written.append(f"[[{kind}]]")
+            for name, value in table.items():
+                text = value if name in ("from", "until") else json.dumps(value)
+                written.append(f"{name} = {text}")
     return "\n".join(written) + "\n"
