@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from services.console.commands.asking import COMMANDS
 from services.console.commands.bench import bench
 from services.console.commands.dead_letters import dlq
 from services.console.commands.export import export
@@ -74,6 +75,7 @@ for command in (
     publish,
     tick,
     settle,
+    *COMMANDS,
     statement,
     explain,
     verify,

@@ -120,8 +120,11 @@ class Terms:
         )
 
     def next_change_after(self, day: date) -> date | None:
-        """Return the next day on which the shown status, VIP, mode or cycle changes, if any."""
-        timelines: Sequence[Timeline[Any]] = (self.shown, self.vip, self.mode, self.cycle)
+        """Return the next day on which the shown status, package, VIP, mode or cycle changes, if
+        any."""
+        timelines: Sequence[Timeline[Any]] = (
+            self.shown, self.package, self.vip, self.mode, self.cycle,
+        )  # fmt: skip
         return min((start for line in timelines for start, _ in line if start > day), default=None)
 
 

@@ -22,6 +22,8 @@ from shared.schemas.topics import (
 from tests.faults.kept import Kept, Verdict
 from tests.faults.load import Load
 
+CORRECTIONS = ("proration", "extension", "discount", "adjustment", "reversal")
+
 
 async def what_leaves_agrees(
     verdict: Verdict, kept: Kept, load: Load, connection: asyncpg.Connection
@@ -96,7 +98,8 @@ def _dead_letters_agree(verdict: Verdict, kept: Kept, load: Load) -> None:
 
 
 async def _notices_agree(verdict: Verdict, kept: Kept, connection: asyncpg.Connection) -> None:
-    """A receipt a payment, a correction a reversal, and a due notice once a bill."""
+    """A receipt a payment, one correction a command that moves what is owed, a notice a refund, and
+    a due notice once a bill."""
     rows = await connection.fetch("SELECT notice_id, kind, customer_id, period FROM report.notice")
     notices: dict[str, bytes] = {}
     for record in kept.records[NOTIFICATIONS]:
@@ -104,23 +107,40 @@ async def _notices_agree(verdict: Verdict, kept: Kept, connection: asyncpg.Conne
         if notices.setdefault(notice_id, record.value) != record.value:
             verdict.wrong.append(f"notice {notice_id} was told in two ways")
     verdict.expect("notices told", set(notices), {row["notice_id"] for row in rows})
-    for kind, prefix, what in (
-        ("receipt", "payment/", "payment"),
-        ("correction", "cancellation/", "reversal"),
-    ):
-        found = Counter(row["notice_id"] for row in rows if row["kind"] == kind)
-        wanted = Counter(
-            f"{kind}/{line['command_id'].removeprefix(prefix)}"
-            for line in kept.lines
-            if line["kind"] == what
-        )
-        verdict.expect(f"notices of kind {kind}", found, wanted)
+    of_kind: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        of_kind[row["kind"]].add(row["notice_id"])
+    refunds = {line["command_id"] for line in kept.lines if line["kind"] == "refund"}
+    verdict.expect("notices of kind refund", of_kind["refund"], refunds)
+    paid = {line["command_id"] for line in kept.lines if line["kind"] == "payment"}
+    asked = {each for each in kept.outcomes if each.startswith("payment/")}
+    receipts = {each.replace("receipt/", "payment/", 1) for each in of_kind["receipt"]}
+    verdict.expect("receipts missing", sorted(paid - receipts), [])
+    # One that waited for a first period has its receipt, too.
+    verdict.expect("receipts of no payment", sorted(receipts - asked), [])
+    moved = {_correction(line) for line in kept.lines if line["kind"] in CORRECTIONS}
+    verdict.expect("corrections of nothing", sorted(of_kind["correction"] - moved), [])
+    missed = moved - of_kind["correction"] - set(_told_as_bills(kept.lines))
+    verdict.expect("corrections missing", sorted(missed), [])
     due = {(row["customer_id"], row["period"]) for row in rows if row["kind"] == "due"}
     missing = set(_surely_due(kept.lines)) - due
     bills = {_due_notice(line) for line in kept.lines}
     strange = {row["notice_id"] for row in rows if row["kind"] == "due"} - bills
     verdict.expect("due notices of no bill", sorted(strange), [])
     verdict.expect("due notices missing", sorted(missing), [])
+
+
+def _correction(line: Any) -> str:
+    return f"correction/{line['command_id'].removeprefix('cancellation/')}"
+
+
+def _told_as_bills(lines: list[Any]) -> Iterator[str]:
+    """Yield the corrections that need not be: of commands that may have made a skip row a bill, so
+    that the bill's notice tells of them."""
+    skipped = {(line["customer_id"], line["period"]) for line in lines if line["kind"] == "skip"}
+    for line in lines:
+        if (line["customer_id"], line["period"]) in skipped:
+            yield _correction(line)
 
 
 def _due_notice(line: Any) -> str:
@@ -158,7 +178,12 @@ async def _entitlements_agree(verdict: Verdict, kept: Kept, connection: asyncpg.
         said = json.loads(record.value)
         if said["seq"] >= told.get(said["customer_id"], {"seq": 0})["seq"]:
             told[said["customer_id"]] = said
-    entitled = {who: (said["expires_on"], said["status"]) for who, said in told.items()}
-    in_force = await connection.fetch("SELECT customer_id, expires_on, status FROM report.customer")
-    wanted_of = {r[0]: (r[1] and r[1].isoformat(), r[2]) for r in in_force}
+    entitled = {
+        who: (said["expires_on"], said["status"], said["username"], said["package"])
+        for who, said in told.items()
+    }
+    in_force = await connection.fetch(
+        "SELECT customer_id, expires_on, status, username, package FROM report.customer"
+    )
+    wanted_of = {r[0]: (r[1] and r[1].isoformat(), *r[2:]) for r in in_force}
     verdict.expect("entitlements", entitled, wanted_of)

@@ -1,0 +1,283 @@
+"""The events about a customer as commands: `signup`, `change`, `pay`, `discount` and the others.
+
+Each command is made from the event's model: a field is an option of the same name. What it says is
+read by the fleet's own reader before anything is sent.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from services.console.commands.outcomes import Sending, conclude, timeout_option, why
+from services.console.finding import Servers, ask, business_zone, data_option, find, json_option
+from services.console.problems import Misconfigured, Problem
+from shared.ledger.sentences import sentence
+from shared.operator.printing import print_json, print_table
+
+if TYPE_CHECKING:
+    from shared.ledger.line import Line
+
+SOLD = re.compile(r"(?:(\d+)x)?([^=]+?)(?:=([^=]+))?")
+FLAGS = ("vip", "vat_exempt", "shared", "texting", "silent", "prorate")
+HELP = {
+    "package": "CODE, or CODE=PRICE for a price of its own.",
+    "extras": "An extra, CODE, CODE=PRICE or 2xCODE; give the option for each.",
+    "cycle": "start_of_month, anniversary or custom:DAY.",
+    "until": "The first day on which what was known before holds again.",
+    "cancels": "A command id such as payment/p-1, or bill/CUSTOMER/PERIOD.",
+}
+TODAY = ("joined_on", "effective_on")
+"""Days that are today where none is given."""
+HEADS = ("period", "kind", "billed", "paid", "due")
+
+
+class Asking(NamedTuple):
+    """A command of the console: the type of its event, the field of its id, that of its instant,
+    what is given in order after CUSTOMER, and what the help says."""
+
+    name: str
+    type: str
+    own_id: str
+    at: str
+    given: Sequence[str]
+    help: str
+    default: Mapping[str, Any] = {}
+
+
+ASKINGS = (
+    Asking("signup", "customer.signed_up", "signup_id", "signed_up_at", (),
+           "Sign a customer up, and bill what is due at once."),
+    Asking("change", "customer.changed", "change_id", "changed_at", (),
+           "Change what was agreed with a customer, from a day on."),
+    Asking("pay", "payment.received", "payment_id", "received_at", ("amount",),
+           "Enter a payment.", {"channel": "field"}),
+    Asking("discount", "discount.granted", "discount_id", "granted_at", ("amount",),
+           "Grant a discount on a bill, VAT included."),
+    Asking("adjust", "adjustment.made", "adjustment_id", "made_at", ("amount",),
+           "Add an amount before VAT to a period; below zero it is a credit."),
+    Asking("refund", "refund.made", "refund_id", "refunded_at", ("amount",),
+           "Enter money that was paid back."),
+    Asking("cancel", "cancellation.requested", "cancellation_id", "requested_at", ("cancels",),
+           "Take a bill, payment, discount, adjustment or refund back, or what waits."),
+    Asking("undo", "cancellation.requested", "cancellation_id", "requested_at", ("cancels",),
+           "Take a cancellation back, given by its id."),
+    Asking("bill-up-to", "bill_up_to.set", "bill_up_to_id", "set_at", ("up_to",),
+           "Bill ahead, so that coverage ends after a day."),
+    Asking("rebill", "rebill.requested", "rebill_id", "requested_at", ("period",),
+           "Make a new bill in the place of a cancelled one."),
+)  # fmt: skip
+
+
+def command_for(asking: Asking) -> click.Command:
+    """Return the command that publishes an event of this type and waits for its outcome."""
+
+    def run(
+        customer: str,
+        own_id: str | None,
+        actor: str | None,
+        preview: bool,
+        timeout: float,
+        data: Path | None,
+        as_json: bool,
+        **said: Any,
+    ) -> None:
+        servers = find(data)
+        sending = Sending(business_zone(servers))
+        event = _event(asking, customer, own_id, actor, said, sending)
+        _expect_readable(event, sending)
+        if not as_json:
+            click.echo(event["id"])
+        if preview:
+            _show_preview(servers, event, sending, as_json)
+        else:
+            _send(servers, event, sending, timeout, as_json)
+
+    run.__doc__ = (
+        f"{asking.help}\n\nThe id is printed before anything is sent, then the outcome and the"
+        " lines. The exit code is 1 where it was refused, 3 where it is not judged yet. With"
+        " --preview the outcome and lines that it would have now, and nothing is sent."
+    )
+    made: Callable[..., Any] = json_option(data_option(timeout_option(run)))
+    for decorate in reversed(_options(asking)):
+        made = decorate(made)
+    return click.command(asking.name)(made)
+
+
+def _options(asking: Asking) -> list[Callable[..., Any]]:
+    from shared.schemas.inbound import MODELS
+
+    made = [click.argument("customer")]
+    made += [click.argument(name, metavar=name.upper()) for name in asking.given]
+    known = ("customer_id", "actor", asking.own_id, *asking.given)
+    for name, field in MODELS[f"billing.{asking.type}.v1"].model_fields.items():
+        if name in known:
+            continue
+        flag, words = f"--{name.replace('_', '-')}", HELP.get(name, field.description)
+        required = field.is_required() and name not in (*TODAY, asking.at, *asking.default)
+        if name in FLAGS:
+            made.append(click.option(f"{flag}/--no-{flag[2:]}", default=None, help=words))
+        elif name == "extras":
+            made.append(click.option("--extra", "extras", multiple=True, help=words))
+            if asking.name == "change":
+                made.append(click.option("--no-extras", is_flag=True, help="Take all extras away."))
+        else:
+            made.append(click.option(flag, name, required=required, help=words))
+    made += [
+        click.option("--id", "own_id", help="The id of the command; a fresh one if none is given."),
+        click.option(
+            "--actor", envvar="ROLLFORWARD_ACTOR", help="Who does it (ROLLFORWARD_ACTOR)."
+        ),
+        click.option("--preview", is_flag=True, help="Show what it would do, and send nothing."),
+    ]
+    return made
+
+
+def _event(
+    asking: Asking,
+    customer: str,
+    own_id: str | None,
+    actor: str | None,
+    said: dict[str, Any],
+    sending: Sending,
+) -> dict[str, Any]:
+    """Return the structured event; nothing of it is checked yet."""
+    now = datetime.now(sending.zone)
+    no_extras = said.pop("no_extras", False)
+    extras = [_sold(each) for each in said.pop("extras", ())]
+    fields = {name: value for name, value in said.items() if value is not None}
+    data: dict[str, Any] = {
+        **asking.default,
+        asking.at: now.isoformat(timespec="seconds"),
+        **fields,
+    }
+    data |= {
+        "customer_id": customer,
+        asking.own_id: own_id or f"{asking.name}-{secrets.token_hex(6)}",
+    }
+    if actor is not None:
+        data["actor"] = actor
+    if extras or no_extras:
+        data["extras"] = extras
+    if asking.name in ("signup", "change"):
+        data.setdefault(TODAY[asking.name == "change"], now.date().isoformat())
+    if asking.name == "undo" and not data["cancels"].startswith("cancellation/"):
+        data["cancels"] = f"cancellation/{data['cancels']}"
+    if "package" in data:
+        data["package"] = _sold(data["package"])
+    if "cycle" in data:
+        kind, _, day = data["cycle"].partition(":")
+        data["cycle"] = {"kind": kind, **({"day": int(day)} if day.isdecimal() else {})}
+    return {
+        "specversion": "1.0",
+        "id": data[asking.own_id],
+        "source": "rollforward/console",
+        "type": f"billing.{asking.type}.v1",
+        "time": datetime.now(UTC).isoformat(),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+
+
+def _sold(text: str) -> dict[str, Any]:
+    """Read CODE, CODE=PRICE or 2xCODE=PRICE."""
+    found = SOLD.fullmatch(text)
+    if found is None:
+        raise Misconfigured(f"{text!r} is not CODE, CODE=PRICE or 2xCODE=PRICE")
+    many, code, price = found.groups()
+    sold = {"code": code} | ({"price": price} if price is not None else {})
+    return sold | ({"quantity": int(many)} if many is not None else {})
+
+
+def _expect_readable(event: dict[str, Any], sending: Sending) -> Any:
+    """Read the event as the fleet would; Misconfigured names what is wrong."""
+    from shared.schemas.codec import decode
+    from shared.schemas.malformed import Malformed
+    from shared.schemas.publish import structured
+
+    try:
+        message = structured(event)
+        return decode(message.topic, message.key, message.value, message.headers, sending.zone)
+    except Malformed as error:
+        raise Misconfigured(f"{str(error).removeprefix('data.')}; nothing was sent") from error
+
+
+def _send(
+    servers: Servers, event: dict[str, Any], sending: Sending, timeout: float, as_json: bool
+) -> None:
+    from shared.ledger.postgres import reports
+    from shared.operator.publish import publish as send
+    from shared.schemas.publish import structured
+
+    message = structured(event)
+    asyncio.run(send(servers.kafka, sending.noted([(1, message)]), places=sending.places))
+    (outcome,) = sending.wait(servers, timeout)
+    customer, command_id = event["data"]["customer_id"], outcome.command_id
+    lines = ask(servers, lambda connection: reports.lines_of(connection, customer))
+    own = [line for line in lines if line.command_id == command_id]
+    refused = why(outcome)
+    _show(event, outcome.outcome, outcome.reason, own, refused, as_json)
+    if refused is not None:
+        raise Problem(refused)
+    conclude([outcome], timeout)
+
+
+def _show_preview(servers: Servers, event: dict[str, Any], sending: Sending, as_json: bool) -> None:
+    from shared.operator.previewing import preview
+
+    arrival = _expect_readable(event, sending)
+    found = ask(servers, lambda connection: preview(connection, arrival, sending.zone))
+    refused = None
+    if found.outcome in ("refused", "conflicting_duplicate"):
+        reason = found.reason or found.outcome
+        refused = sentence(reason, arrival.command_id, arrival.command.customer_id)
+    _show(event, found.outcome, found.reason, found.lines, refused, as_json, "would be ")
+    if refused is not None:
+        raise Problem(f"{refused} Nothing was sent.")
+
+
+def _show(
+    event: dict[str, Any],
+    outcome: str,
+    reason: str | None,
+    lines: "Sequence[Line]",
+    refused: str | None,
+    as_json: bool,
+    would: str = "",
+) -> None:
+    from shared.ledger.money import decimal
+
+    rows = [
+        (line.period, line.kind, *map(decimal, (line.billed, line.paid, line.due)))
+        for line in lines
+    ]
+    if as_json:
+        told = {"id": event["id"], "outcome": outcome, "reason": reason, "sentence": refused}
+        print_json(told | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
+        return
+    click.echo(would + " ".join(filter(None, (outcome, reason))))
+    if rows:
+        print_table(HEADS, rows)
+
+
+class Asked(click.Command):
+    """A command whose options are made from its event's model when they are needed: reading the
+    models takes longer than most commands do."""
+
+    def __init__(self, asking: Asking) -> None:
+        super().__init__(asking.name, help=asking.help)
+        self._asking = asking
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        if self.callback is None:
+            made = command_for(self._asking)
+            self.params, self.callback, self.help = made.params, made.callback, made.help
+        return super().get_params(context)
+
+
+COMMANDS = tuple(map(Asked, ASKINGS))
