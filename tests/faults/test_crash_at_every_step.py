@@ -283,6 +283,7 @@ TABLES = {
     "parked": "to_jsonb(t) - '{parked_at,position}'::text[]",
     "quarantine": "to_jsonb(t) - 'since'",
     "payment_reference": "to_jsonb(t)",
+    "username": "to_jsonb(t)",
     "position": "to_jsonb(t)",
     "run": "to_jsonb(t) - '{started_at,claimed_at,finished_at}'::text[]",
     "page": "to_jsonb(t) - '{sent_at,finished_at}'::text[]",

@@ -11,7 +11,8 @@ from tests.faults.orders import Case, disagreement
 from tests.support.histories import telling
 from tests.support.naive import Naive
 
-SEEDS = range(7, 13)
+SEEDS = (7, 8, 9, 12, 13, 14)
+"""Histories in which the customer signs up and is billed."""
 TRIES = 2000
 
 
