@@ -10,6 +10,7 @@ import click
 
 from services.console.commands.asking import COMMANDS
 from services.console.commands.bench import bench
+from services.console.commands.customers import customers
 from services.console.commands.dead_letters import dlq
 from services.console.commands.export import export
 from services.console.commands.fleet import demo, migrate, partitions, settle, up, worker
@@ -76,6 +77,7 @@ for command in (
     tick,
     settle,
     *COMMANDS,
+    customers,
     statement,
     explain,
     verify,

@@ -28,15 +28,9 @@ SIGNUP = (
     "--signed-up-at", "2026-01-17T10:00:00+06:00", *BOSS,
 )  # fmt: skip
 PAY = (
-    "pay",
-    "rahim",
-    "200",
-    "--method",
-    "cash",
-    "--received-at",
-    "2026-01-20T10:00:00+06:00",
-    *BOSS,
-)
+    "pay", "rahim", "200", "--method", "cash", "--reference", "TRX 9",
+    "--received-at", "2026-01-20T10:00:00+06:00", *BOSS,
+)  # fmt: skip
 
 
 async def test_a_clerk_signs_up_takes_money_and_corrects(
@@ -55,6 +49,10 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
         cancelled = await at.says(*cancel, *BOSS)
         undone = await at.says("undo", "rahim", "x-1", "--reason", "no typo", *BOSS)
         waits = await at.says("pay", "nobody", "5.00", "--method", "cash", *BOSS)
+        by_reference = await at.says("customers", "--reference", "trx 9 ")
+        by_name = json.loads(await at.says("customers", "--name", "AHI", "--json"))
+        owes = await at.says("explain", "rahim")
+        nobody = await at.runs("customers", "--phone", "+1999")
         rows = await at.fleet.rows("SELECT command_id FROM report.command ORDER BY recorded_at")
 
     assert signed_up.splitlines() == ["s-1", "accepted"]
@@ -67,6 +65,12 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
     assert cancelled.splitlines()[:2] == ["x-1", "accepted"]
     assert "reversal" in undone
     assert waits.splitlines()[1] == "parked not_signed_up"
+    assert by_reference.splitlines()[1].split()[:3] == ["rahim", "Rahim", "+8801711000001"]
+    assert max(map(len, by_reference.splitlines())) <= 80
+    assert [each["username"] for each in by_name] == ["rahim"]
+    assert nobody.exit_code == 1
+    assert "owes 380.65" in owes
+    assert "2026-01  2026-01-17" in owes
     ids = [row[0] for row in rows]
     assert ids[:3] == ["signup/s-1", "payment/p-1", "cancellation/x-1"]
     assert len(ids) == 4

@@ -1,6 +1,7 @@
 """The command line by itself: usage, exit codes, and what needs no fleet."""
 
 import json
+from codecs import BOM_UTF8
 from datetime import date
 from pathlib import Path
 
@@ -248,6 +249,14 @@ def test_a_policy_file_with_faults_is_refused_line_by_line(tmp_path: Path) -> No
         'policy.toml:3: tax[1] rate: must be a string such as "12.5"',
         "policy.toml:6: billing days: is not a key; known are grace_days",
     ]
+
+
+def test_a_byte_order_mark_before_the_first_event_is_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(BOM_UTF8 + json.dumps(TICK).encode())
+
+    # Kafka is away: the exit code says that sending was tried.
+    assert run("publish", str(file), env=AWAY).exit_code == 3
 
 
 def test_a_line_that_cannot_be_routed_stops_the_whole_file(tmp_path: Path) -> None:

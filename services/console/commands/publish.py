@@ -3,6 +3,7 @@
 import asyncio
 import io
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -86,6 +87,8 @@ def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | No
     from shared.schemas.publish import from_line
 
     for number, line in enumerate(lines, start=1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
         if not line.strip():
             continue
         if len(line) > VALUE_BYTES_MAX:

@@ -50,17 +50,49 @@ def statement(customer: str, as_of: datetime | None, data: Path | None, as_json:
         click.echo(f"as it was known at {as_of.astimezone(zone).isoformat(sep=' ')}")
 
 
+def _explain_owed(customer: str, data: Path | None, as_json: bool) -> None:
+    from services.console.commands import owed
+    from shared.ledger.postgres import reports
+    from shared.ledger.statement import Statement
+
+    async def question(connection: Any) -> tuple[Any, ...]:
+        return (
+            await reports.customer(connection, customer),
+            await reports.lines_of(connection, customer),
+            await reports.policies(connection),
+            await reports.parked(connection, customer),
+        )
+
+    (who, lines, policies, parked), _ = ask_in_zone(find(data), question)
+    if who is None:
+        raise unknown(customer, len(parked))
+    heads = {line.period: line for line in lines}
+    periods = [heads[label] for label in sorted(heads)]
+    opening = periods[0].previous_due if periods else 0
+    # Paying never takes away days that they are served already.
+    grace_days, served = policies[max(policies)].grace_days, who["expires_on"]
+    items = owed.open_items(periods, opening, grace_days, served)
+    if as_json:
+        print_json(owed.as_values(who, items))
+    else:
+        owed.show(who, items, Statement(periods, opening).opening_open)
+
+
 @click.command()
 @click.argument("customer")
-@click.argument("period")
+@click.argument("period", required=False)
 @data_option
 @json_option
-def explain(customer: str, period: str, data: Path | None, as_json: bool) -> None:
-    """Explain each amount of a PERIOD (such as 2026-01), line by line.
+def explain(customer: str, period: str | None, data: Path | None, as_json: bool) -> None:
+    """Explain what a CUSTOMER owes, or each amount of a PERIOD (such as 2026-01), line by line.
 
-    Shows days, cycle length, prices, discount, taxes and policy version, and who did what, when and
-    why. Of a corrected period every line is shown, in order.
+    Without a period: what is not paid, oldest first, since when it is asked for, and until when
+    they are served once it is paid. With one: days, cycle length, prices, discount, taxes and
+    policy version, and who did what, when and why; of a corrected period every line, in order.
     """
+    if period is None:
+        _explain_owed(customer, data, as_json)
+        return
     from services.console import story
     from shared.ledger.explain import Accepted
     from shared.ledger.explain import explain as explained
