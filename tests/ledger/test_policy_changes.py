@@ -115,16 +115,42 @@ def test_prices_that_come_change_and_go_are_said() -> None:
         "price home from 2026-01-01: 1000.00 becomes 1010.00",
         "price home: added, 1100.00 from 2026-07-01",
         "- price ip: taken away (200.00 from 2026-01-01)",
-        "price tv from 2026-01-01: is called Television",
+        "price tv from 2026-01-01: is called 'Television'",
         "- price tv: taken away (60.00 from 2026-02-01)",
         "price fast: added, 2000.00 from 2026-01-01",
     ]
 
 
-def test_what_documents_print_is_said() -> None:
-    after = '[seller]\nname = "My ISP"\n[documents]\nprefix = "A-"'
+def test_a_price_whose_day_moves_is_taken_away_and_added() -> None:
+    """So is a price that replaces the one before instead of following it: that is easily a slip."""
+    before = '[[price]]\ncode = "home"\nfrom = 2026-01-01\namount = "1000.00"\n'
+
+    assert words(before, before.replace("2026-01-01", "2026-07-01").replace("1000", "1100")) == [
+        "- price home: taken away (1000.00 from 2026-01-01)",
+        "price home: added, 1100.00 from 2026-07-01",
+    ]
+
+
+def test_the_same_prices_in_another_order_and_form_change_nothing() -> None:
+    first = '[[price]]\ncode = "home"\nfrom = 2026-01-01\namount = "1000.00"\n'
+    second = first.replace("2026-01-01", "2026-07-01")
+
+    assert words(first + second, second + first.replace("1000.00", "1000")) == []
+
+
+def test_what_documents_print_is_said_in_a_line_each_and_takes_nothing_away() -> None:
+    after = (
+        '[seller]\nname = "My ISP"\naddress = """\n12 Lake Road\nDhaka"""\n'
+        '[documents]\nprefix = "A-"'
+    )
 
     assert words("", after) == [
         "seller name: nothing becomes 'My ISP'",
+        r"seller address: nothing becomes '12 Lake Road\nDhaka'",
         "prefix of document numbers: nothing becomes 'A-'",
+    ]
+    assert words(after, BEFORE)[-3:] == [
+        "seller name: 'My ISP' becomes nothing",
+        r"seller address: '12 Lake Road\nDhaka' becomes nothing",
+        "prefix of document numbers: 'A-' becomes nothing",
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from shared.ledger.errors import PolicyError
 from shared.ledger.policy.file import parse_new, parse_policy
-from shared.ledger.policy.policy import NO_POLICY, Seller, Staff, Tax
+from shared.ledger.policy.policy import NO_POLICY, Policy, Seller, Staff, Tax
 from shared.ledger.policy.prices import Price, PriceList
 
 CONTRACT = """\
@@ -75,17 +75,48 @@ PRICE = '[[price]]\ncode = "home"\nfrom = 2026-01-01\namount = "10.00"\n'
         (PRICE.replace('"10.00"', '"1.001"'), "4: price[1] amount: must be a string"),
         (PRICE.replace('"home"', '"ho me"'), "2: price[1] code: must be 1 to 64"),
         (PRICE.replace("2026-01-01", '"2026-01-01"'), "3: price[1] from: must be a day"),
+        (PRICE.replace('"10.00"', '"10000000000"'), "4: price[1] amount: must be a string"),
+        (PRICE.replace('"10.00"', f'"{"9" * 5000}"'), "4: price[1] amount: must be a string"),
+        (
+            PRICE.replace("2026", "0001") * 2,
+            "7: price[2] from: price[1] is the price of home from 0001-01-01 already",
+        ),
         (PRICE + 'name = ""', "5: price[1] name: must be a text of 1 to 500"),
+        (PRICE + r'name = "Ho\u0000me"', "5: price[1] name: has the character U+0000"),
         (PRICE + "until = 2026-02-01", "5: price[1] until: is not a key"),
         ("[[price]]", "1: price[1] amount: is missing"),
         ("[seller]\nname = 1", "2: seller name: must be a text"),
         ("seller = 1", "1: seller: must be a table, [seller]"),
+        (PRICE + "[[seller]]", "5: seller: must be a table, [seller]"),
+        (PRICE + "[tax]", "5: tax: must be a list of tables, [[tax]]"),
         ('[documents]\nprefix = "a_b"', "2: documents prefix: must be up to 16"),
         ('[documents]\nprefix = "12345678901234567"', "2: documents prefix: must be up to 16"),
     ],
 )
 def test_a_wrong_price_seller_or_prefix_is_named_with_its_line(source: str, fault: str) -> None:
     assert faults_of(source)[0].startswith(fault)
+
+
+def test_a_price_is_from_nothing_to_the_most_that_an_event_may_say() -> None:
+    amounts = ("0", "0.5", "9999999999.99")
+    policies = [parse_policy(PRICE.replace("10.00", each), 1) for each in amounts]
+
+    on = [policy.prices.on("home", date(2026, 1, 1)) for policy in policies]
+    assert on == [0, 50, 999_999_999_999]
+
+
+def test_each_price_that_repeats_another_names_the_first_of_them() -> None:
+    assert faults_of(PRICE * 3) == [
+        "7: price[2] from: price[1] is the price of home from 2026-01-01 already",
+        "11: price[3] from: price[1] is the price of home from 2026-01-01 already",
+    ]
+
+
+def test_a_file_of_before_prices_is_read_as_ever() -> None:
+    policy = parse_policy('[[staff]]\nid = "boss"\nmay = []\n[billing]\ngrace_days = 3\n', 2)
+
+    assert policy == Policy(2, (), policy.staff, 3)
+    assert not policy.prices
 
 
 def test_an_empty_file_that_was_applied_once_is_the_empty_policy() -> None:

@@ -33,6 +33,34 @@ def test_lists_of_the_same_entries_are_equal_whatever_their_order() -> None:
     assert len({one, other, turned, PriceList()}) == 2
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Price("home", JANUARY, 2),
+        Price("home", JULY, 1),
+        Price("tv", JANUARY, 1),
+        Price("home", JANUARY, 1, "Home"),
+    ],
+)
+def test_lists_differ_by_any_part_of_an_entry(entry: Price) -> None:
+    assert PriceList([entry]) != PriceList([home(JANUARY, 1)])
+
+
+def test_the_entry_in_force_has_the_name_that_documents_print() -> None:
+    prices = PriceList([home(JANUARY, 1)._replace(name="10 Mbit/s"), home(JULY, 2)])
+
+    assert [prices.entry_on("home", day).name for day in (date.min, JULY)] == ["10 Mbit/s", None]
+
+
+def test_a_code_is_read_from_one_version_with_all_its_entries() -> None:
+    """Entries of two versions are never mixed under one code."""
+    lists = {1: PriceList([home(JANUARY, 1)]), 2: PriceList([home(JULY, 2)]), 3: PriceList()}
+
+    assert [lists_as_read(lists)[version].by_code["home"] for version in lists] == [
+        (home(JANUARY, 1),), (home(JULY, 2),), (home(JULY, 2),),
+    ]  # fmt: skip
+
+
 def test_a_code_that_a_version_lacks_is_read_from_the_first_later_one_that_has_it() -> None:
     lists = {
         0: PriceList(),

@@ -1,14 +1,18 @@
 """Price lists in the book: stored with their version, and kept while customers go by them."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.ledger.postgres.reports import StillGoBy, TakesAway, apply_policy
 from shared.ledger.terms import Extra, Package
+from tests.postgres import kept as workers
 from tests.postgres.booked import Booked, change, signup, tick
 from tests.support.events import toml_of
 from tests.support.examples import policy_of
+from tests.support.patience import until
 
 LISTED: dict[str, Any] = {
     "staff": [{"id": "boss", "may": ["price"]}],
@@ -65,6 +69,77 @@ async def test_a_code_that_customers_go_by_cannot_be_left_out(books: Booked) -> 
         await apply(books, LESS)
     await apply(books, LESS, remove=True)
     assert await books.rows("SELECT max(version) FROM book.policy") == [(2,)]
+
+
+async def test_customers_count_once_however_their_terms_name_the_code(books: Booked) -> None:
+    """Months apart, as package and extra, or on terms that others share; not by old terms."""
+    listed, extra = Package("home", None), (Extra("home", None, 1),)
+    await apply(books, LISTED)
+    books.apply_policy(policy_of(LISTED))
+    await books.play(
+        signup("rahim", "2026-01-01", package=listed),
+        signup("karim", "2026-01-01", package=listed, extras=extra),
+        change("c-1", "karim", "2026-03-01", package=Package("slow", 500)),
+        change("c-2", "karim", "2026-05-01", package=listed),
+        signup("jamal", "2026-01-01", package=listed),
+        signup("salma", "2026-01-01", package=listed),
+        change("c-3", "salma", "2026-02-01", package=Package("slow", 500)),
+        tick("2026-02-01"),
+    )
+
+    with pytest.raises(StillGoBy) as refused:
+        await apply(books, {"staff": LISTED["staff"]}, remove=True)
+
+    assert refused.value.customers == {"home": 3}
+
+
+async def test_what_is_in_force_until_the_day_before_the_business_date_counts_no_more(
+    books: Booked,
+) -> None:
+    await apply(books, LISTED)
+    books.apply_policy(policy_of(LISTED))
+    await books.play(
+        signup("rahim", "2026-01-01", package=Package("home", None)),
+        change("c-1", "rahim", "2026-02-02", package=Package("slow", 500)),
+        tick("2026-02-01"),
+    )
+    with pytest.raises(StillGoBy):
+        await apply(books, {"staff": LISTED["staff"]}, remove=True)
+
+    await books.play(tick("2026-02-02"))
+    await apply(books, {"staff": LISTED["staff"]}, remove=True)
+
+    assert await books.rows("SELECT max(version) FROM book.policy") == [(2,)]
+
+
+async def test_a_signup_that_is_being_judged_is_waited_for(
+    connection: asyncpg.Connection, database: str
+) -> None:
+    """Else it would be billed by a price that the policy no longer has."""
+    other = await asyncpg.connect(database)
+    await apply_policy(connection, toml_of(policy_of(LISTED)), "rechecks")
+    batch = other.transaction()
+    await batch.start()
+    await workers.Kept(other).tell(
+        workers.signup("rahim", "2026-01-01", package={"code": "home"}, extras=[{"code": "ip"}])
+    )
+
+    less = asyncio.create_task(
+        apply_policy(connection, toml_of(policy_of(LESS)), "rechecks", remove=True)
+    )
+    waits = "SELECT pg_blocking_pids($1) <> '{}'"
+    pid = connection.get_server_pid()
+
+    async def blocked_or_done() -> bool:
+        return less.done() or await other.fetchval(waits, pid)
+
+    await until(blocked_or_done, "the policy to wait for the batch")
+    await batch.commit()
+
+    with pytest.raises(StillGoBy) as refused:
+        await less
+    assert refused.value.customers == {"ip": 1}
+    await other.close()
 
 
 async def test_the_customer_view_has_package_price_and_username(books: Booked) -> None:

@@ -67,10 +67,12 @@ def _applied(servers: Any, file: Path, source: str, remove: bool) -> Any:
         return ask(servers, lambda book: reports.apply_policy(book, source, RECHECKS, remove))
     except reports.StillGoBy as error:
         for code, count in error.customers.items():
-            click.echo(f"price {code}: {counted(count, 'customer')} still go by it", err=True)
+            go = "goes" if count == 1 else "go"
+            click.echo(f"price {code}: {counted(count, 'customer')} still {go} by it", err=True)
         raise Problem(
             f"{file.name} leaves out prices that customers still go by; no policy was changed."
-            " Keep these prices in the file, or change the customers' packages and extras first"
+            " Keep these prices in the file, or change the customers' packages and extras first;"
+            " --remove does not help"
         ) from error
     except reports.TakesAway as error:
         for words in error.words:
@@ -95,7 +97,7 @@ def _text(file: Path) -> str:
 @data_option
 @json_option
 def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
-    """Show the policy in force, as it was applied."""
+    """Show the policy in force, as it was applied; with --json its values and its text."""
     from shared.ledger.policy.file import parse_policy
     from shared.ledger.postgres import reports
 
@@ -104,9 +106,10 @@ def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:
         raise Problem(f"there is no policy version {version}")
     if as_json:
         read = parse_policy(row["source"] if row else "", row["version"] if row else 0)
-        print_json(_policy_as_json(read) | {"applied_at": row["applied_at"] if row else None})
+        kept = {key: row[key] if row else None for key in ("source", "applied_at")}
+        print_json(_policy_as_json(read) | kept)
     elif row is None:
-        click.echo("# no policy was applied: no tax, no staff")
+        click.echo("# no policy was applied: no tax, no staff, no price list")
     else:
         progress(f"policy version {row['version']}, applied {shown(row['applied_at'], zone)}")
         click.echo(row["source"].rstrip("\n"))

@@ -83,7 +83,7 @@ def _prices(before: Policy, after: Policy) -> Iterator[Change]:
                 amounts = f"{decimal(old[day].amount)} becomes {decimal(new[day].amount)}"
                 yield Change(f"price {code} from {day}: {amounts}")
             elif old[day].name != new[day].name:
-                yield Change(f"price {code} from {day}: is called {new[day].name or code}")
+                yield Change(f"price {code} from {day}: is called {_said(new[day].name)}")
 
 
 def _documents(before: Policy, after: Policy) -> Iterator[Change]:

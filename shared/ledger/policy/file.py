@@ -130,18 +130,17 @@ class _Reader:
 
     def _prices(self, tables: Mapping[str, Any]) -> list[Price]:
         prices: list[Price] = []
-        for path, table in self._tables(tables, "price"):
+        first: dict[tuple[str, date], int] = {}
+        for index, (path, table) in enumerate(self._tables(tables, "price")):
             self._only(table, path, required=("code", "from", "amount"), optional=("name",))
             code = table.get("code", "")
             if "code" in table and not (isinstance(code, str) and CODE.fullmatch(code)):
                 self._fault((*path, "code"), "must be 1 to 64 of A-Z a-z 0-9 . _ : -")
                 code = ""
-            starts = self._day(table, path, "from") or date.min
-            prices.append(
-                Price(code, starts, self._amount(table, path), self._text(table, path, "name"))
-            )
-            same = [each[:2] for each in prices].index(prices[-1][:2])
-            if code and starts != date.min and same < len(prices) - 1:
+            starts = self._day(table, path, "from")
+            name = self._text(table, path, "name")
+            prices.append(Price(code, starts or date.min, self._amount(table, path), name))
+            if code and starts and (same := first.setdefault((code, starts), index)) < index:
                 words = f"price[{same + 1}] is the price of {code} from {starts} already"
                 self._fault((*path, "from"), words)
         return prices
@@ -253,7 +252,10 @@ class _Reader:
     def _text(self, table: Mapping[str, Any], path: Path, key: str) -> str | None:
         text = table.get(key)
         if text is None or (isinstance(text, str) and 0 < len(text) <= TEXT_CHARACTERS_MAX):
-            return text
+            if "\0" not in (text or ""):
+                return text
+            self._fault((*path, key), "has the character U+0000, which no table can hold")
+            return None
         self._fault((*path, key), f"must be a text of 1 to {TEXT_CHARACTERS_MAX}")
         return None
 

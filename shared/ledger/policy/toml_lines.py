@@ -26,7 +26,8 @@ def lines_of_keys(source: str) -> dict[Path, int]:
             continue
         if statement.lstrip().startswith("["):
             table = _opened(found, lines)
-            lines.setdefault(table, starts)
+            for steps in range(1, len(table) + 1):  # [[tax]] opens the list of them too
+                lines.setdefault(table[:steps], starts)
         else:
             _note(found, table, starts, lines)
         statement = ""

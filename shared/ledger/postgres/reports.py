@@ -11,7 +11,7 @@ from shared.ledger.policy.changes import changes
 from shared.ledger.policy.file import parse_new, parse_policy
 from shared.ledger.policy.policy import Policy, read_together
 from shared.ledger.postgres import fleet
-from shared.ledger.postgres.locks import lock_policy
+from shared.ledger.postgres.locks import lock_every_bucket, lock_policy
 from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
 
@@ -63,8 +63,7 @@ async def apply_policy(
         policy = parse_new(source, before.version + 1)
         found = changes(before, policy)
         gone = [code for code in before.prices.by_code if code not in policy.prices]
-        left = dict(await connection.fetch(sql("customers_by_code"), gone)) if gone else {}
-        if left:
+        if gone and (left := await _customers_by_code(connection, gone)):
             raise StillGoBy(left)
         taken_away = [change.words for change in found if change.takes_away]
         if taken_away and not remove:
@@ -77,6 +76,16 @@ async def apply_policy(
         if policy.grace_days != before.grace_days:
             await ask_for_rechecks(connection, rechecks)
     return Applied(version, new=True, changes=[change.words for change in found])
+
+
+async def _customers_by_code(
+    connection: asyncpg.Connection, codes: Sequence[str]
+) -> dict[str, int]:
+    """Return how many customers go by the list price of each of these codes; only codes that some
+    go by. It locks all buckets: else a batch that read the policy before could commit another such
+    customer afterwards."""
+    await lock_every_bucket(connection)
+    return dict(await connection.fetch(sql("customers_by_code"), codes))
 
 
 async def policy_row(connection: asyncpg.Connection, version: int | None) -> Row | None:
