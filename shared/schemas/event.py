@@ -3,10 +3,10 @@
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.ledger.commands import Command, Ticked
-from shared.schemas.fields import Id
+from shared.schemas.fields import ID_FORM, Id
 
 
 class Part(BaseModel):
@@ -33,4 +33,6 @@ class Event(Part):
 class CustomerEvent(Event):
     """An event about one customer."""
 
-    customer_id: Id
+    customer_id: Id = Field(
+        description=f"Id of the customer: {ID_FORM}. The record's key must be the same."
+    )

@@ -6,18 +6,21 @@ from pydantic import AfterValidator, Field
 
 from shared.ledger import terms
 from shared.schemas.event import Part
-from shared.schemas.fields import AmountFromZero, Text, minor_units
+from shared.schemas.fields import AMOUNT_FORM, AmountFromZero, Text, minor_units
 
 QUANTITY_MAX = 1000
 
 
 class Package(Part):
-    code: Annotated[Text, Field(description="The package's code, such as home-10.")]
+    """The package that a customer buys."""
+
+    code: Annotated[Text, Field(description="The package's code, such as `home-10`.")]
     price: Annotated[
         AmountFromZero | None,
         Field(
-            description="The customer's own price for a cycle; the price list's where left out."
-            " Needs the permission price where the policy has a price list."
+            description=f"Own price for a full cycle, before VAT: {AMOUNT_FORM}, 0 or more. "
+            "Default: that of the price list. "
+            "Needs the permission `price` where the policy has a price list."
         ),
     ] = None
 
@@ -26,17 +29,22 @@ class Package(Part):
 
 
 class Extra(Part):
-    code: Annotated[Text, Field(description="The extra's code, such as static-ip; each code once.")]
+    """What a customer buys beside the package."""
+
+    code: Annotated[
+        Text, Field(description="The extra's code, such as `static-ip`; each code once.")
+    ]
     price: Annotated[
         AmountFromZero | None,
         Field(
-            description="The customer's own price for a cycle, for one of them; the price list's"
-            " where left out. Needs the permission price where the policy has a price list."
+            description=f"Own price of one for a full cycle, before VAT: {AMOUNT_FORM}, 0 or "
+            "more. Default: that of the price list. "
+            "Needs the permission `price` where the policy has a price list."
         ),
     ] = None
     quantity: Annotated[
         int | None,
-        Field(ge=1, le=QUANTITY_MAX, description="How many, from 1 to 1000; 1 where left out."),
+        Field(ge=1, le=QUANTITY_MAX, description="How many, 1 to 1000. Default 1."),
         AfterValidator(lambda quantity: None if quantity == 1 else quantity),
     ] = None
 

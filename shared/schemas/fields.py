@@ -22,7 +22,7 @@ AMOUNT = r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?$"
 PERCENT = r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?$"
 DAY = r"^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}$"
 LABEL = r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$"
-USERNAME = r"^[^\s\x00-\x1f\x7f]{1,64}$"
+USERNAME = r"^[^\s\x00-\x1f\x7f-\x9f]{1,64}$"
 EMAIL = r"^[^\s\x00@]+@[^\s\x00@]+$"
 INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
@@ -37,10 +37,19 @@ WORDS_OF_PATTERN = {
     PERCENT: 'must be a string such as "12.5", at most four decimals',
     DAY: "must be a date YYYY-MM-DD from 2000-01-01 to 2199-12-31",
     LABEL: "must be a month YYYY-MM from 2000-01 to 2199-12",
-    USERNAME: "must be 1 to 64 characters without spaces",
+    USERNAME: "must be 1 to 64 characters without spaces or control characters",
     EMAIL: "must be an address such as rahim@example.com",
     INSTANT: "must be an RFC 3339 timestamp with an offset, such as 2026-01-17T10:00:00+06:00",
 }
+
+ID_FORM = "1 to 64 of A-Z a-z 0-9 . _ : -"
+TEXT_FORM = f"up to {TEXT_CHARACTERS_MAX} characters"
+AMOUNT_FORM = 'a string such as "1000.00"'
+PERCENT_FORM = 'a string from "0" to "100", at most four decimals'
+DAY_FORM = "YYYY-MM-DD"
+LABEL_FORM = "YYYY-MM"
+INSTANT_FORM = "RFC 3339 with an offset"
+"""The forms of values, for the descriptions of fields."""
 
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2199, 12, 31)
@@ -138,29 +147,13 @@ Email = Annotated[str, StringConstraints(pattern=EMAIL, max_length=TEXT_CHARACTE
 Phone = Annotated[str, StringConstraints(pattern=PHONE)]
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount)]
 AmountAboveZero = Annotated[
-    str,
-    StringConstraints(pattern=AMOUNT),
-    AfterValidator(_amount_above_zero),
-    Field(description="Above 0."),
+    str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount_above_zero)
 ]
 AmountFromZero = Annotated[
-    str,
-    StringConstraints(pattern=AMOUNT),
-    AfterValidator(_amount_from_zero),
-    Field(description="0 or more."),
+    str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount_from_zero)
 ]
-AmountNotZero = Annotated[
-    str,
-    StringConstraints(pattern=AMOUNT),
-    AfterValidator(_amount_not_zero),
-    Field(description="Not 0."),
-]
-Percent = Annotated[
-    str,
-    StringConstraints(pattern=PERCENT),
-    AfterValidator(_percent),
-    Field(description="From 0 to 100."),
-]
+AmountNotZero = Annotated[str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount_not_zero)]
+Percent = Annotated[str, StringConstraints(pattern=PERCENT), AfterValidator(_percent)]
 Day = Annotated[
     str,
     StringConstraints(pattern=DAY),

@@ -14,6 +14,7 @@ WORDS_OF_ERROR = {
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "list_type": "must be a list",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "union_tag_invalid": "must be start_of_month, anniversary or custom",

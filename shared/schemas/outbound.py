@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.ledger.line import Kind, Line
 from shared.ledger.money import decimal
@@ -20,6 +20,7 @@ from shared.schemas.envelope import Message, envelope, instant
 from shared.schemas.topics import TOPIC_OF_TYPE
 
 Money = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)\.[0-9]{2}$")]
+MONEY_FORM = 'a string with two decimals such as "1000.00"'
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -41,28 +42,40 @@ class LineAppended(Outbound):
 
     type: ClassVar[str] = "billing.ledger.line_appended.v1"
 
-    customer_id: str
-    seq: int
-    period: str
-    revision: int
-    kind: Kind
-    previous_due: Money
-    charge: Money
-    discount: Money
-    vat: Money
-    billed: Money
-    paid: Money
-    due: Money
-    coverage_from: date
-    coverage_to: date
-    command_id: str
-    reverses: str | None
-    effective_on: date
-    actor: str | None
-    reason: str | None
-    policy_version: int
-    recorded_at: datetime
-    hash: Hash
+    customer_id: str = Field(description="Id of the customer.")
+    seq: int = Field(description="Number of the line among the customer's: 1, 2, 3, without gap.")
+    period: str = Field(description="Label of the period, YYYY-MM.")
+    revision: int = Field(
+        description="Number of the line among the period's: 0, 1, 2, without gap."
+    )
+    kind: Kind = Field(description="What made the line.")
+    previous_due: Money = Field(
+        description=f"What was due at the end of the period before: {MONEY_FORM}."
+    )
+    charge: Money = Field(
+        description=f"The period's charge, adjustments included, before VAT: {MONEY_FORM}."
+    )
+    discount: Money = Field(description=f"The period's discount before VAT: {MONEY_FORM}.")
+    vat: Money = Field(description=f"The period's VAT: {MONEY_FORM}.")
+    billed: Money = Field(description=f"charge - discount + vat: {MONEY_FORM}.")
+    paid: Money = Field(description=f"Payments less refunds of the period: {MONEY_FORM}.")
+    due: Money = Field(description=f"previous_due + billed - paid: {MONEY_FORM}.")
+    coverage_from: date = Field(description="First day that the period covers: YYYY-MM-DD.")
+    coverage_to: date = Field(description="First day that the period no longer covers: YYYY-MM-DD.")
+    command_id: str = Field(description="Command id of what made the line, such as `payment/p-1`.")
+    reverses: str | None = Field(
+        description="Command id of what a reversal takes back; null for other kinds."
+    )
+    effective_on: date = Field(description="Day from which the line counts: YYYY-MM-DD.")
+    actor: str | None = Field(description="Who asked for it; null where nobody is named.")
+    reason: str | None = Field(description="Why, in words for people; null where none was given.")
+    policy_version: int = Field(
+        description="Number of the policy version that the line used; 0 for none."
+    )
+    recorded_at: datetime = Field(description="When the line was written: RFC 3339 in UTC.")
+    hash: Hash = Field(
+        description="SHA-256 of the line and of the hash before it: 64 hexadecimal digits."
+    )
 
 
 class CommandRefused(Outbound):
@@ -76,16 +89,20 @@ class CommandRefused(Outbound):
 
     type: ClassVar[str] = "billing.command.refused.v1"
 
-    command_id: str
-    customer_id: str | None
-    command_type: str
-    reason: Reason
-    first_outcome: FirstOutcome | None
-    first_reason: str | None
-    event_id: str | None
-    event_source: str | None
-    sentence: str
-    said: dict[str, Any]
+    command_id: str = Field(description="Id of the refused command, such as `payment/p-1`.")
+    customer_id: str | None = Field(description="Id of the customer; null for a tick.")
+    command_type: str = Field(description="Type of the event that brought the command.")
+    reason: Reason = Field(description="Why it was refused, as a word for programs.")
+    first_outcome: FirstOutcome | None = Field(
+        description="What became of the first command of a `conflicting_duplicate`; otherwise null."
+    )
+    first_reason: str | None = Field(
+        description="Why that first command was refused or parked; null where it was neither."
+    )
+    event_id: str | None = Field(description="ce_id of the event that brought the command.")
+    event_source: str | None = Field(description="ce_source of the event that brought the command.")
+    sentence: str = Field(description="What happened and what to do, in English for people.")
+    said: dict[str, Any] = Field(description="Data of the event, in canonical form.")
 
 
 class NotificationRequested(Outbound):
@@ -93,15 +110,17 @@ class NotificationRequested(Outbound):
 
     type: ClassVar[str] = "billing.notification.requested.v1"
 
-    notice_id: str
-    customer_id: str
-    phone: str
-    language: Language
-    kind: Literal["due", "receipt", "refund", "correction"]
-    period: str
-    amount: Money
-    text: str
-    segments: int
+    notice_id: str = Field(description="Id of the text; each is sent once.")
+    customer_id: str = Field(description="Id of the customer.")
+    phone: str = Field(description="Phone number that the text goes to, E.164.")
+    language: Language = Field(description="Language of the text: `en` English or `bn` Bangla.")
+    kind: Literal["due", "receipt", "refund", "correction"] = Field(
+        description="What the text is about."
+    )
+    period: str = Field(description="Label of the period that it is about, YYYY-MM.")
+    amount: Money = Field(description=f"What the text asks for, or what was paid: {MONEY_FORM}.")
+    text: str = Field(description="The text to send.")
+    segments: int = Field(description="Number of SMS that the text takes.")
 
 
 class EntitlementChanged(Outbound):
@@ -111,12 +130,16 @@ class EntitlementChanged(Outbound):
 
     type: ClassVar[str] = "billing.entitlement.changed.v1"
 
-    customer_id: str
-    expires_on: date | None
-    status: Shown
-    seq: int
-    username: str
-    package: str
+    customer_id: str = Field(description="Id of the customer.")
+    expires_on: date | None = Field(
+        description="First day without service: YYYY-MM-DD; null for no such day, as for VIPs."
+    )
+    status: Shown = Field(
+        description="The customer's status; `pending` is active with no period made yet."
+    )
+    seq: int = Field(description="Rises with each change of the customer's; a higher one counts.")
+    username: str = Field(description="The customer's name in other systems, such as RADIUS.")
+    package: str = Field(description="Code of the customer's package.")
 
 
 OUTBOUND_MODELS: dict[str, type[Outbound]] = {

@@ -60,6 +60,16 @@ def test_an_outbound_sample_fits_its_model(kind: str) -> None:
     OUTBOUND_MODELS[kind].model_validate_json(GOLDEN[kind]["binary"]["value"])
 
 
+@pytest.mark.parametrize("name", schemas())
+def test_every_field_and_every_object_is_described(name: str) -> None:
+    schema = json.loads(schemas()[name])
+
+    for part in (schema, *schema.get("$defs", {}).values()):
+        assert part["description"].endswith("."), part["title"]
+        for field, said in part["properties"].items():
+            assert said["description"].endswith("."), (part["title"], field)
+
+
 def test_the_exported_json_schemas_are_up_to_date() -> None:
     folder = Path(shared.schemas.__file__).parent / "json"
 
