@@ -73,6 +73,7 @@ INSTANTS = (
     "2199-12-31T23:59:59-12:00",
     "9999-12-31T23:59:59-12:00",
 )
+QUANTITIES = (0, 1, 1000, 1001, -1, 1.0, "1", True, 10**400)
 ODD: tuple[Any, ...] = (None, True, -1, 0, 32, 10**400, 0.1, [], {}, [[]], {"kind": "custom"})
 
 
@@ -86,6 +87,8 @@ def hostile(chosen: random.Random, serial: int) -> Message:
     command = next((field for field in sample(kind) if field != "customer_id"), "")
     if command.endswith("_id") and chosen.random() < 0.8:
         data[command] = name
+    if "username" in data and chosen.random() < 0.5:
+        data["username"] = name  # or all who are not refused for something else go by one name
     if "customer_id" in data and chosen.random() < 0.5:
         data["customer_id"] = f"h-{chosen.randrange(50)}"
     try:
@@ -100,8 +103,9 @@ def hostile(chosen: random.Random, serial: int) -> Message:
 def _spoil(data: dict[str, Any], chosen: random.Random) -> None:
     field = chosen.choice(sorted(data))
     value = data[field]
-    if isinstance(value, dict) and value and chosen.random() < 0.7:
-        _spoil(value, chosen)
+    inner = value[0] if isinstance(value, list) and value else value
+    if isinstance(inner, dict) and inner and chosen.random() < 0.7:
+        _spoil(inner, chosen)
         return
     by_name: tuple[tuple[str, tuple[Any, ...]], ...] = (
         ("_id", IDS),
@@ -112,6 +116,8 @@ def _spoil(data: dict[str, Any], chosen: random.Random) -> None:
         ("_on", DAYS),
         ("as_of", DAYS),
         ("up_to", DAYS),
+        ("until", DAYS),
+        ("quantity", QUANTITIES),
         ("from", DAYS),
         ("_at", INSTANTS),
     )

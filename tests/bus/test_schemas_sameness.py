@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from shared.ledger import commands
 from shared.ledger.money import decimal
-from shared.ledger.terms import Cycle
+from shared.ledger.terms import Cycle, Extra
 from shared.schemas.inbound import MODELS, command_of
+from shared.schemas.publish import binary
 from tests.bus.schema_samples import (
     CHANGE,
     DHAKA,
@@ -27,6 +29,20 @@ from tests.bus.schema_samples import (
 ADJUSTMENT = "billing.adjustment.made.v1"
 PACKAGE = {"code": "home", "price": "1000.00"}
 IP, TV = {"code": "ip"}, {"code": "tv", "price": "150.00"}
+KEPT = json.loads((Path(__file__).parent / "contents_kept.json").read_text(encoding="utf-8"))
+"""Of each inbound type an event of an earlier release, and its content as the book has kept it."""
+DEFAULTS: dict[str, dict[str, Any]] = {
+    SIGNUP: {
+        "extras": [], "username": "c-1", "texting": True, "silent": False, "address": None,
+        "email": None, "tax_id": None,
+    },
+    CHANGE: dict.fromkeys(
+        ("extras", "until", "username", "texting", "address", "email", "tax_id", "grace_until")
+    ),
+    PAYMENT: {"shared": False},
+    ADJUSTMENT: {"vat_exempt": False},
+}  # fmt: skip
+"""What each type has learned since then, at its default."""
 
 
 @pytest.mark.parametrize(
@@ -103,6 +119,55 @@ def test_two_ways_to_say_the_same(kind: str, one: Any, other: Any) -> None:
 )
 def test_two_things_that_differ(kind: str, one: Any, other: Any) -> None:
     assert content(kind, **one) != content(kind, **other)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_an_event_that_was_kept_before_a_field_was_known_has_the_same_content_today(
+    kind: str,
+) -> None:
+    """A kept content is compared with the event delivered again: it must be equal literally."""
+    data = json.loads(KEPT[kind]["value"])
+    with_defaults = {**data, **DEFAULTS.get(kind, {})}
+
+    again = read(binary(kind, data, "e-1", "/crm"))
+
+    assert again.content == KEPT[kind]["content"]
+    assert read(binary(kind, with_defaults, "e-1", "/crm")) == again
+    assert command_of(kind, again.content, DHAKA) == again.command
+
+
+def test_the_defaults_above_are_of_all_fields_that_are_new() -> None:
+    for kind in MODELS:
+        data = json.loads(KEPT[kind]["value"])
+        assert sample(kind).keys() == data.keys() | DEFAULTS.get(kind, {}).keys()
+
+
+def test_a_signup_without_the_new_fields_gives_them_their_defaults() -> None:
+    command = command_of(SIGNUP, KEPT[SIGNUP]["content"], DHAKA)
+
+    assert isinstance(command, commands.SignedUp)
+    assert (command.username, command.extras) == ("c-1", ())
+    assert (command.texting, command.silent) == (True, False)
+
+
+def test_extras_are_by_code_in_content_and_command_whatever_order_they_come_in() -> None:
+    event = read(message(CHANGE, extras=[TV, {**IP, "quantity": 1000}]))
+
+    assert '"extras":[{"code":"ip","quantity":1000},{"code":"tv","price":"150.00"}]' in (
+        event.content
+    )
+    assert isinstance(event.command, commands.Changed)
+    assert event.command.extras == (Extra("ip", None, 1000), Extra("tv", 15_000, 1))
+
+
+def test_a_change_to_no_extras_is_not_a_change_that_names_none() -> None:
+    none = read(message(CHANGE, extras=[])).command
+    unnamed = read(message(CHANGE, extras=...)).command
+
+    assert isinstance(none, commands.Changed)
+    assert none.extras == ()
+    assert isinstance(unnamed, commands.Changed)
+    assert unnamed.extras is None
 
 
 @pytest.mark.parametrize("kind", MODELS)
