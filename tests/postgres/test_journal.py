@@ -94,7 +94,7 @@ async def test_no_account_of_cash_gives_out_what_it_never_got(
     kept = Kept(connection)
     await kept.policy(POLICY.replace('"adjust"', '"adjust", "refund"'))
     await kept.tell(
-        signup("rahim", "2026-01-01", "100.00", opening_due="-20.00"),
+        signup("rahim", "2026-01-01", "100.00", opening_due="-20.00", actor="boss"),
         payment("p-1", "rahim", "300.00", "2026-01-02", method="bkash"),
         payment("p-2", "rahim", "50.00", "2026-01-03"),
         refund("r-1", "rahim", "40.00", payment_id="p-1"),

@@ -192,7 +192,7 @@ async def test_a_run_not_done_yet_leaves_nobody_behind(books: Booked) -> None:
 @pytest.mark.parametrize("reason", [AWKWARD, "", "\\", "\n", "\\n"])
 async def test_python_and_sql_hash_the_same_bytes(books: Booked, reason: str) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-31", opening_due=-7), tick("2026-02-28"))
-    await books.play(adjust("a-1", "rahim", -99_999_999_999_99, "2026-02", reason))
+    await books.play(adjust("a-1", "rahim", -9_999_999_999_99, "2026-02", reason))
     rows = await books.connection.fetch("SELECT * FROM book.line ORDER BY seq")
 
     tip = GENESIS

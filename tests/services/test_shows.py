@@ -111,9 +111,9 @@ def test_the_demo_plays_two_months_and_shows_what_came_of_them(
         "0.00", "2198.23",
     ] in rows  # fmt: skip
     assert "the whole ISP, a row per period" in found.stdout
-    assert ["2025-12", "18", "17101.56", "3155.00", "13946.56", "18.4"] in rows
-    assert ["2026-01", "20", "29156.28", "17515.00", "25587.84", "60.1"] in rows
-    assert ["2026-02", "11", "21367.50", "0.00", "30290.08", "0.0"] in rows
+    assert ["2025-12", "18", "17235.68", "3155.00", "14080.68", "18.3"] in rows
+    assert ["2026-01", "20", "29618.28", "17515.00", "26183.96", "59.1"] in rows
+    assert ["2026-02", "11", "21829.50", "0.00", "31348.20", "0.0"] in rows
     assert "from 68 commands in" in found.stdout
     assert "Next: keep a fleet with `rollforward up" in found.stdout
 
