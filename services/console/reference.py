@@ -5,7 +5,6 @@ catalogue of metrics. Run `python -m services.console.reference` after a change 
 """
 
 import inspect
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,7 +132,7 @@ def main() -> None:
         file = DOCS / name
         fresh = file.with_suffix(".new")
         fresh.write_text(page(file), "utf-8")
-        os.replace(fresh, file)
+        fresh.replace(file)
         click.echo(file.relative_to(DOCS.parent).as_posix())
 
 
