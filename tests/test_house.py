@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,34 @@ MODULES = sorted(path for top in TOPS for path in (ROOT / top).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md")]
-    + [path for top in (*TOPS, "tests", "deploy") for path in (ROOT / top).rglob("*.md")]
+    + [path for top in (*TOPS, "tests", "deploy", "docs") for path in (ROOT / top).rglob("*.md")]
 )
 TREE = {
     path.relative_to(ROOT).as_posix()
-    for top in (*TOPS, "tests", "deploy")
+    for top in (*TOPS, "tests", "deploy", "docs")
     for path in (ROOT / top).rglob("*")
 } | {path.name for path in ROOT.iterdir()}
 NAMED = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|sql|md|toml|lock|yml|properties|story|json))`")
 """A file in `code`, with or without its folder."""
+CITED = re.compile(r"\b((?:docs|deploy)/[\w-]+\.md)#([\w-]+)")
+"""A heading of a page, as code and other pages cite it: `docs/rules.md#proration`."""
 WRITTEN = {"policy.toml", "connection.json", "kept.json"}
+TEXTS = [
+    *MODULES,
+    *TESTS,
+    *DOCUMENTS,
+    *(path for top in (*TOPS, "tests", "deploy") for path in (ROOT / top).rglob("*.sql")),
+    *(ROOT / "tests").rglob("*.story"),
+    *(ROOT / "deploy").glob("*.yml"),
+    ROOT / "Makefile",
+    ROOT / "pyproject.toml",
+]
+RELEASED_CITING = {
+    "0001_the_book.sql",
+    "0006_second_form.contract.sql",
+    "0007_grown_rules.contract.sql",
+}
+"""Migrations that were released with a citation; a released migration is never changed."""
 
 ROOMS = (
     ("shared.ledger",),
@@ -323,6 +342,55 @@ def test_what_a_document_links_to_or_names_exists(document: Path) -> None:
         if Path(at).name not in WRITTEN and not any(f"/{path}".endswith(f"/{at}") for path in TREE)
     }
     assert beside | nowhere == set()
+
+
+def test_links_and_citations_name_headings_that_exist() -> None:
+    """Links of documents, `page.md#heading`; and what code, SQL and pages cite from the root."""
+    cited = {
+        (place(file), page, heading)
+        for file in TEXTS
+        for page, heading in re.findall(CITED, file.read_text("utf-8"))
+    }
+    for document in DOCUMENTS:
+        text = document.read_text("utf-8")
+        for page, heading in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", text):
+            target = (document.parent / page).resolve() if page else document
+            if target.is_relative_to(ROOT):
+                cited.add((place(document), place(target), heading))
+    missing = {
+        (where, page, heading)
+        for where, page, heading in cited
+        if not (ROOT / page).exists() or heading not in headings(ROOT / page)
+    }
+    assert missing == set()
+
+
+def test_pages_of_the_reference_are_in_its_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = {path.name for path in (ROOT / "docs").iterdir() if path.is_file()} - {"README.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as they are made from the words."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    found: set[str] = set()
+    for words in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        anchor = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+        again = next(n for n in count() if (f"{anchor}-{n}" if n else anchor) not in found)
+        found.add(f"{anchor}-{again}" if again else anchor)
+    return found
+
+
+def test_no_file_cites_a_specification_from_outside_the_repository() -> None:
+    """A rule's source is a page in docs/. Released migrations stay as they are."""
+    section = re.compile("\N{SECTION SIGN} ?[0-9]")
+    citing = [
+        place(file)
+        for file in TEXTS
+        if section.search(file.read_text("utf-8")) and file.name not in RELEASED_CITING
+    ]
+    assert citing == []
 
 
 def _beside(document: Path, at: str) -> bool:
