@@ -1,4 +1,4 @@
-"""The command line: `rollforward` with every command of contract §8.
+"""The command line: `rollforward` with every command (docs/commands.md).
 
 A command finds the fleet, calls one function and prints. Slow libraries are imported by the
 commands that need them, so that the others start at once.
@@ -30,7 +30,7 @@ from services.console.problems import explained
 
 class Commands(click.Group):
     """The group of all commands: lists them in the order in which they were added, and turns an
-    expected error into one line and an exit code of the contract."""
+    expected error into one line and an exit code."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(self.commands)

@@ -1,4 +1,4 @@
-"""Exit codes (contract §8), and expected errors as one line on stderr without a traceback."""
+"""Exit codes (docs/commands.md), and expected errors as one line on stderr without a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

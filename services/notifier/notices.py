@@ -1,4 +1,4 @@
-"""Decides which notices and entitlements a customer gets (contract §7). Pure functions."""
+"""Decides which notices and entitlements a customer gets (docs/topics.md). Pure functions."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -62,7 +62,7 @@ def notices(
 
 
 CORRECTIONS = ("proration", "extension", "discount", "adjustment", "reversal")
-"""Lines that move what a customer owes after they were billed (contract §7)."""
+"""Lines that move what a customer owes after they were billed (docs/topics.md)."""
 
 
 def now(facts: Facts, held: Kept) -> Notice | None:

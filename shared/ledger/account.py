@@ -128,8 +128,8 @@ class Account:
         return index if 0 <= index < len(self.periods) else None
 
     def period_covering(self, day: date) -> int:
-        """Return the posting period of a day (contract §4): before the first it is the first,
-        after the last the last. The account has a period."""
+        """Return the posting period of a day: before the first it is the first, after the last the
+        last (docs/rules.md#posting-period). The account has a period."""
         for index in range(len(self.periods) - 1, -1, -1):
             if self.periods[index].coverage_from <= day:
                 return index
@@ -162,7 +162,7 @@ class Account:
         period whose due moves, because each opens with what its neighbour closed.
 
         `changes` maps a period's index to the fields that get new values. One pass upwards,
-        so that each line reads the one its neighbour just wrote (contract §6).
+        so that each line reads the one its neighbour just wrote (docs/ledger.md#kinds).
         """
         first = min(changes)
         previous_due = self.periods[first].previous_due
@@ -305,7 +305,7 @@ class Account:
         """Return the fields of a period whose recurring part is priced anew.
 
         Adjustments and granted discounts stay. A skip row that gets an active day becomes the
-        period's bill; a bill without one stays a bill (contract §4).
+        period's bill; a bill without one stays a bill (docs/rules.md#periods).
         """
         line = self.periods[index]
         fields: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What a coverage costs: exact proration by day, rounded once (contract §3)."""
+"""What a coverage costs: exact proration by day, rounded once (docs/rules.md#proration)."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -72,7 +72,8 @@ def pieces(
 
 def cycle_price(package: Package, extras: Extras, prices: PriceList, day: date) -> int:
     """Return the price of a day, by the cycle: the package's and quantity times each extra's, own
-    ones first, else those of the price list (contract §3). Unpriced where neither has one."""
+    ones first, else those of the price list (docs/rules.md#proration). Unpriced where neither
+    has one."""
     total = prices.on(package.code, day) if package.price is None else package.price
     for code, price, quantity in extras:
         total += quantity * (prices.on(code, day) if price is None else price)
@@ -149,7 +150,7 @@ def price(terms: Terms, starts: date, ends: date, anchor: int, policy: Policy) -
 def reprice(terms: Terms, line: Line, policy: Policy, ends: date | None = None) -> Bill:
     """Price a period's recurring part again, with the rates, percent and anchor frozen in it.
 
-    `policy` is the version that the bill names; `ends` extends the coverage (contract §3).
+    `policy` is the version that the bill names; `ends` extends the coverage (docs/rules.md#vat).
     """
     return _bill(
         terms,

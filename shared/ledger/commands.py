@@ -1,7 +1,7 @@
 """The commands that the rules understand, as plain values.
 
 Amounts are minor units, percentages parts per million, days civil dates in the
-business zone (`..._on`). `command_id` is the one of contract §4: `payment/p-1`.
+business zone (`..._on`). `command_id` is that of docs/events.md, such as `payment/p-1`.
 """
 
 from datetime import date

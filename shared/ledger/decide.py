@@ -1,4 +1,4 @@
-"""The order of judgement: one account and one command in, lines and an outcome out (contract §4).
+"""The order of judgement: account and command in, lines and outcome out (docs/rules.md#judgement).
 
 `decide` judges one command, `judge_tick` a tick. Both are pure: they read no clock and save
 nothing.
@@ -31,7 +31,7 @@ from shared.ledger.reasons import FirstOutcome, Reason, Waiting
 from shared.ledger.world import World
 
 GAP_DAYS_MAX = 45
-"""A tick further past the business date needs `allow_gap` (contract §4, `gap_too_large`)."""
+"""A tick further past the business date needs `allow_gap` (docs/rules.md#tick)."""
 PERMISSION = {
     DiscountGranted: "discount",
     AdjustmentMade: "adjust",
@@ -100,7 +100,7 @@ def _check_permission(command: Command, world: World) -> None:
 
 
 def _needs(command: Command, policy: Policy) -> Iterator[str]:
-    """Yield the permissions that a command needs of its actor (contract §4)."""
+    """Yield the permissions that a command needs of its actor (docs/policy.md#permissions)."""
     if type(command) in PERMISSION:
         yield PERMISSION[type(command)]
     if getattr(command, "vat_exempt", None):
@@ -126,7 +126,7 @@ def _has_own_price(command: SignedUp | Changed) -> bool:
 def judge_tick(
     tick: Ticked, business_date: date | None, sent_on: date | None = None
 ) -> Reason | None:
-    """Return why a tick is refused, None when it is accepted (contract §4, tick).
+    """Return why a tick is refused, None when it is accepted (docs/rules.md#tick).
 
     The first tick of all is held against `sent_on`, the local date of its record's own timestamp;
     None where that is not known.

@@ -125,7 +125,7 @@ class Fold:
 
     def release(self, customer_id: str) -> None:
         """Apply a customer's parked commands, oldest first. Where one of them makes the first
-        period, those parked before it go next, then the rest (contract §4)."""
+        period, those parked before it go next, then the rest (docs/rules.md#parked)."""
         waiting = self.parked.get(customer_id, [])
         at = 0
         while at < len(waiting) and customer_id not in self.quarantined:
@@ -141,7 +141,7 @@ class Fold:
 
     def _withdraws(self, arrival: Arrival[Command]) -> bool:
         """Whether a cancellation names a parked command of its customer; then the parked one is
-        refused as `withdrawn`, if the actor may cancel (contract §4, cancellation.requested)."""
+        refused as `withdrawn`, if the actor may cancel (docs/rules.md#withdrawing)."""
         command = arrival.command
         if not isinstance(command, CancellationRequested):
             return False

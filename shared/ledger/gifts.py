@@ -1,4 +1,4 @@
-"""Granted discounts never take more than there is (contract §3).
+"""Granted discounts never take more than there is (docs/rules.md#granted-discounts).
 
 The granted discounts that count on a standing bill, in full: `gifts`, of which `gifts_vat` is their
 VAT share. What they take may be less: where they exceed what the period comes to without them, they

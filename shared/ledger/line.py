@@ -24,11 +24,12 @@ Kind = Literal[
     "reversal",
     "restatement",
 ]
-"""What made a line (contract §6): a command; for a restatement the line of an earlier period."""
+"""What made a line (docs/ledger.md#kinds): a command; for a restatement the line of an earlier
+period."""
 
 
 class Line(NamedTuple):
-    """One row of the ledger: the totals of a period after one command (contract §6).
+    """One row of the ledger: the totals of a period after one command (docs/ledger.md).
 
     Amounts are minor units, coverage is half open. The fields after `hash` carry
     what a later command needs, so that a period can be read from its latest line alone:
@@ -71,7 +72,7 @@ class Line(NamedTuple):
     made_on: date
     """The day on which the period's row was made."""
     asked_on: date
-    """The day on which the period is asked for (contract §6, `customer`). Like the fields around
+    """The day on which the period is asked for (docs/rules.md#asked-for). Like the fields around
     it, it follows from other lines and the events, so the hash does not cover it."""
     gifts: int
     """What the live granted discounts come to in full, VAT included; they take less where the

@@ -15,7 +15,7 @@ PERCENT = re.compile(r"(0|[1-9]\d{0,2})(\.\d{1,4})?", re.ASCII)
 def round_half_up(numerator: int, denominator: int) -> int:
     """Return numerator / denominator as an integer, halves away from zero.
 
-    The denominator is positive. Contract §3: each rounding half up, once.
+    The denominator is positive. Each rounding is half up, once (docs/rules.md#amounts).
     """
     if numerator >= 0:
         return (2 * numerator + denominator) // (2 * denominator)
@@ -37,7 +37,7 @@ def minor(text: str) -> int:
 
 
 def decimal(amount: int) -> str:
-    """Write minor units as the contract does: -21613 is "-216.13"."""
+    """Write minor units as events and views do: -21613 is "-216.13"."""
     sign = "-" if amount < 0 else ""
     whole, cents = divmod(abs(amount), 100)
     return f"{sign}{whole}.{cents:02d}"

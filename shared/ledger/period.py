@@ -33,7 +33,7 @@ def months_between(earlier: str, later: str) -> int:
 def anchor_in(label: str, anchor: int) -> date:
     """Return the anchor's day in a month, clamped to the month's length.
 
-    Always from the stored day: 31 gives 31 January, 28 February, 31 March (contract §2).
+    Always from the stored day: 31 gives 31 January, 28 February, 31 March (docs/rules.md#cycles).
     """
     year, month = int(label[:4]), int(label[5:])
     return date(year, month, min(anchor, days_in_month(year, month)))

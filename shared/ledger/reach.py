@@ -81,7 +81,8 @@ def reach(command: Command) -> Reach:
 
 
 def _covering(day: date) -> Reach:
-    """The period of a day is labelled with its month or with the month before (contract §2)."""
+    """The period of a day is labelled with its month or with the month before
+    (docs/rules.md#periods)."""
     return Reach(months_after(label_of(day), -1), day)
 
 

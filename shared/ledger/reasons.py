@@ -1,4 +1,4 @@
-"""What can become of a command, and why: the words of contract §4, which programs compare.
+"""What can become of a command, and why: words that programs compare (docs/rules.md#reasons).
 
 `sentences.py` explains each reason to people.
 """

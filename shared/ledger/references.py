@@ -1,4 +1,4 @@
-"""Payment references: when two are the same, and who holds one (contract §4, payment.received)."""
+"""Payment references: when two are the same, and who holds one (docs/rules.md#payment)."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 """What a customer is asked for: open items, the amount to pay, until when they are served.
 
 Money settles the opening due first, then the periods oldest first, in both modes; the mode only
-decides how much is asked for (contract §6, `invoice` and `customer`). Amounts are minor units.
+decides how much is asked for (docs/rules.md#asked-for). Amounts are minor units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,9 +26,9 @@ class Item(NamedTuple):
 
 
 class Aging(NamedTuple):
-    """What a customer owes by how long it has been asked for (contract §10, `aging`), and their
-    credit; minor units. The buckets less the credit are the total due. `not_yet`: the asked-for day
-    lies ahead, or there was no tick yet."""
+    """What a customer owes by how long it has been asked for, and their credit; minor units. The
+    buckets less the credit are the total due. `not_yet`: the asked-for day lies ahead, or there was
+    no tick yet."""
 
     credit: int
     not_yet: int

@@ -45,8 +45,8 @@ def recurring_parts(line: Line, policies: Mapping[int, Policy]) -> Parts:
 def adjustment_parts(line: Line, before: Line, policies: Mapping[int, Policy]) -> Parts:
     """Return the components of the VAT of an adjustment; none where it bears no VAT.
 
-    A credit on a standing bill has the rates of that bill, a sale those of its own day (contract
-    §4). Releases before 2026-12 took those of its own day for both.
+    A credit on a standing bill has the rates of that bill, a sale those of its own day
+    (docs/rules.md#adjustment). Releases before 2026-12 took those of its own day for both.
     """
     net, vat = (
         line.adjusted_charge - before.adjusted_charge,

@@ -1,4 +1,4 @@
-"""A customer's terms, dated: what was agreed, and from which day it counts (contract §4).
+"""A customer's terms, dated: what was agreed, and from which day it counts (docs/rules.md#change).
 
 Each field is a timeline, ((day, value), ...) in ascending order, whose first day is
 `ALWAYS`. A change replaces all that was known about its fields from its day on.
@@ -93,7 +93,7 @@ class Terms:
     """The dated terms of one customer; equal texts decode to the same object.
 
     `status` decides what is charged; `shown` is what views and entitlements show, which
-    follows `effective_on` alone (contract §4, changed).
+    follows `effective_on` alone (docs/rules.md#prorate).
     """
 
     package: Timeline[Package]

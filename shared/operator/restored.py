@@ -1,4 +1,4 @@
-"""Compares a restored book with Kafka, for commands (contract §16)."""
+"""Compares a restored book with Kafka, for commands (deploy/runbook.md#bookrestored)."""
 
 import logging
 

@@ -1,8 +1,8 @@
 """Connections to PostgreSQL: made here and nowhere else, for every worker and command.
 
 asyncpg reads the URL as libpq does: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` mean the same
-to all (contract §15). Session settings are sent after the connection is made, not in its startup
-packet: PgBouncer refuses parameters there that it does not know.
+to all (deploy/README.md). Session settings are sent after the connection is made, not in its
+startup packet: PgBouncer refuses parameters there that it does not know.
 """
 
 import ssl

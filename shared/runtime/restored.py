@@ -1,4 +1,6 @@
-"""Notices a book that was restored to an earlier hour; workers then stand still (contract §16).
+"""Notices a book that was restored to an earlier hour; workers then stand still.
+
+What a person does then is in deploy/runbook.md#bookrestored.
 
 Every worker commits its offsets to the broker after it has committed them to the book, never
 before. So the broker's offsets are ahead of the book only where the book has lost something: a

@@ -1,4 +1,4 @@
-"""What an error of a server means: in words, and as an exit code of contract §8.
+"""What an error of a server means: in words, and as an exit code (docs/commands.md).
 
 Three kinds. Errors that pass by themselves or are repaired from outside: workers wait
 (`database.PASSING`). Errors that waiting does not cure, such as a wrong password or missing
@@ -29,7 +29,7 @@ LOGIN = (
     kafka.UnsupportedSaslMechanismError,
     kafka.IllegalSaslStateError,
 )
-"""The server answers but refuses the login: contract §15, exit code 3."""
+"""The server answers but refuses the login: exit code 3."""
 
 RIGHTS = (
     asyncpg.InsufficientPrivilegeError,
@@ -94,7 +94,7 @@ def reason(error: BaseException) -> str:
 
 
 def exit_code(error: BaseException) -> int | None:
-    """Return 2 or 3 (contract §8), None for a bug of ours."""
+    """Return 2 or 3 (docs/commands.md), None for a bug of ours."""
     if isinstance(error, LOGIN):
         return UNREACHABLE
     if isinstance(error, RIGHTS + SETUP):

@@ -38,7 +38,7 @@ def envelope(
 
     `ce_id` is made from the content, never random or from a clock, so that readers can recognise an
     event that is sent twice. `time` is when the content was recorded. `incarnation` is an
-    extension attribute: of two events about the same thing, the higher one counts (contract §16).
+    extension attribute: of two events about the same thing, the higher one counts (docs/topics.md).
     """
     headers = [
         *_CONSTANT,

@@ -53,7 +53,7 @@ class Extra(Part):
 
 
 def _in_order(extras: list[Extra]) -> list[Extra]:
-    """Order extras by code: they are the same in any order (contract §4)."""
+    """Order extras by code: they are the same in any order (docs/events.md)."""
     codes = [extra.code for extra in extras]
     twice = next((code for code in codes if codes.count(code) > 1), None)
     if twice is not None:
@@ -74,5 +74,5 @@ def _minor(price: str | None) -> int | None:
 
 def left_out_if(default: object) -> AfterValidator:
     """Leave a field out of an event's content where it says its default, so that the contents of
-    events from before the field was known stay the same (contract §4)."""
+    events from before the field was known stay the same (docs/events.md)."""
     return AfterValidator(lambda value: None if value == default else value)

@@ -1,7 +1,7 @@
 """The fields of inbound events: what each accepts, and its canonical text.
 
 A field is read into its canonical text ("10.0" becomes "10.00", every instant is in UTC),
-so that two events are the same exactly when their texts are equal (contract §4). Pydantic
+so that two events are the same exactly when their texts are equal (docs/events.md). Pydantic
 checks the patterns; a function checks what a pattern cannot express.
 """
 
@@ -134,7 +134,7 @@ def _local_day(minute: str, zone: ZoneInfo) -> date:
 
 
 def null_is(default: Any, accepted: Any) -> BeforeValidator:
-    """Read null as the field's default: null and left out are the same (contract §4)."""
+    """Read null as the field's default: null and left out are the same (docs/events.md)."""
     return BeforeValidator(
         lambda value: default if value is None else value, json_schema_input_type=accepted | None
     )

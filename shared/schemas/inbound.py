@@ -1,4 +1,4 @@
-"""The events that come in (contract §4), each type with its strict model.
+"""The events that come in (docs/events.md), each type with its strict model.
 
 A model holds the canonical text of each field, so its JSON is the event's content: equal
 exactly when two events are the same. `command` turns it into the value that the rules take.

@@ -1,4 +1,4 @@
-"""The events that go out (contract §7): their models, and the encoders that the relay uses.
+"""The events that go out (docs/topics.md): their models, and the encoders that the relay uses.
 
 Each encoder returns a whole message in binary mode with a `ce_id` made from the content: the
 same event always encodes to the same bytes, however often it is sent.

@@ -55,7 +55,7 @@ INBOUND = (
             "billing.rebill.requested.v1",
         ),
     ),
-    # One partition, so that the business date has one order (contract §4).
+    # One partition, so that the business date has one order (docs/rules.md#business-date).
     Topic(TICKS, ("billing.tick.v1",), partitions=1),
 )
 

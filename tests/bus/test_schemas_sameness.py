@@ -1,4 +1,4 @@
-"""Two events are the same exactly when they say the same (contract §4)."""
+"""Two events are the same exactly when they say the same (docs/events.md)."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""Adjustments and their VAT (contract §4, adjustment.made)."""
+"""Adjustments and their VAT (docs/rules.md#adjustment)."""
 
 from tests.support.tell import tell
 

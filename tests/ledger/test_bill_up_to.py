@@ -1,4 +1,4 @@
-"""Billing ahead to a day: three shapes of a last period (contract §4, bill_up_to.set)."""
+"""Billing ahead to a day: three shapes of a last period (docs/rules.md#bill-up-to)."""
 
 from tests.support.tell import tell
 

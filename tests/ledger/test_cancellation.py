@@ -1,4 +1,4 @@
-"""Cancellations and their undoing (contract §4, cancellation.requested)."""
+"""Cancellations and their undoing (docs/rules.md#cancellation)."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Terms that change: what counts from when, and what is priced again (contract §4, changed).
+"""Terms that change: what counts from when, and what is priced again (docs/rules.md#change).
 
 January costs 3100.00 for 31 days, so each of its days costs 100.00.
 """

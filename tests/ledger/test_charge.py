@@ -1,4 +1,4 @@
-"""What a coverage costs: by day, rounded once (contract §3)."""
+"""What a coverage costs: by day, rounded once (docs/rules.md#proration)."""
 
 from datetime import date
 from types import MappingProxyType

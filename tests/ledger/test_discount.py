@@ -1,4 +1,4 @@
-"""Discounts granted by hand: VAT's share and the limits (contract §4, discount.granted)."""
+"""Discounts granted by hand: VAT's share and the limits (docs/rules.md#discount-granted)."""
 
 from tests.support.tell import tell
 

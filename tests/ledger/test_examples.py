@@ -1,4 +1,4 @@
-"""The contract's worked examples come out to the last digit, of the rules and the naive model."""
+"""The worked examples come out to the last digit, of the rules and the naive model."""
 
 from collections.abc import Callable
 from datetime import date
@@ -26,7 +26,7 @@ def test_the_examples_are_numbered_without_a_gap() -> None:
 
 
 @pytest.mark.skipif(not BESIDE.is_dir(), reason="a clone that stands alone")
-def test_the_copied_examples_are_those_of_the_contract_beside_the_repository() -> None:
+def test_the_copied_examples_are_those_beside_the_repository() -> None:
     for path in COPIED.glob("*.json"):
         assert path.read_bytes() == (BESIDE / path.name).read_bytes()
 

@@ -146,7 +146,7 @@ def test_of_terms_that_price_alike_the_last_known_before_the_line_explain_it() -
 def test_a_bill_made_by_a_change_told_on_its_bill_day_has_the_terms_before_that_change(
     at_once: bool,
 ) -> None:
-    """A change first bills what is due (contract §4), here with no tick before it."""
+    """A change first bills what is due (docs/rules.md#change), here with no tick before it."""
     on_the_bill_day = package("h-1", "2026-02-01", "fibre")._replace(changed_on=date(2026, 2, 1))
 
     told = priced_by(signup("rahim", "2026-01-01"), on_the_bill_day, at_once=at_once)

@@ -1,4 +1,4 @@
-"""Granted discounts never take more than there is (contract §3)."""
+"""Granted discounts never take more than there is (docs/rules.md#granted-discounts)."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The order of judgement, parking and sameness (contract §4)."""
+"""The order of judgement, parking and sameness (docs/rules.md#judgement)."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""Amounts, percentages and the one rounding (contract §3)."""
+"""Amounts, percentages and the one rounding (docs/rules.md#amounts)."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_what_is_no_amount_is_not_read(text: str) -> None:
         minor(text)
 
 
-def test_amounts_are_written_as_the_contract_does() -> None:
+def test_amounts_are_written_with_two_decimals() -> None:
     assert [decimal(amount) for amount in (0, 5, -5, 48387, -21613, 100)] == [
         "0.00",
         "0.05",

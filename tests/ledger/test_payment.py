@@ -1,4 +1,4 @@
-"""Payments and the period they are posted to (contract §4, payment.received)."""
+"""Payments and the period they are posted to (docs/rules.md#payment)."""
 
 from tests.support.tell import tell
 

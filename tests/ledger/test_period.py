@@ -1,4 +1,4 @@
-"""Labels, anchors and cycles (contract §2)."""
+"""Labels, anchors and cycles (docs/rules.md#cycles)."""
 
 from datetime import date, timedelta
 

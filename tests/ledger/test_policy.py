@@ -1,4 +1,4 @@
-"""Taxes in force and permissions (contract §3, §5)."""
+"""Taxes in force and permissions (docs/rules.md#vat, docs/policy.md)."""
 
 from datetime import date
 from types import MappingProxyType

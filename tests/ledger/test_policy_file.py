@@ -46,7 +46,7 @@ def faults_of(source: str) -> list[str]:
     return str(refused.value).splitlines()
 
 
-def test_the_contract_s_example_is_read() -> None:
+def test_a_whole_example_is_read() -> None:
     policy = parse_policy(CONTRACT, 3)
 
     assert policy.version == 3

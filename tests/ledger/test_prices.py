@@ -1,4 +1,4 @@
-"""The price list by day and by policy version (contract §3)."""
+"""The price list by day and by policy version (docs/rules.md#price-list)."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""A new bill in the place of a cancelled one (contract §4, rebill.requested)."""
+"""A new bill in the place of a cancelled one (docs/rules.md#rebill)."""
 
 from tests.support.tell import tell
 

@@ -1,4 +1,4 @@
-"""Refunds: of a payment, or of credit (contract §4, refund.made)."""
+"""Refunds: of a payment, or of credit (docs/rules.md#refund)."""
 
 from tests.support.tell import tell
 

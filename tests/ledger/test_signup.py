@@ -1,4 +1,4 @@
-"""What a signup bills, and what it is refused for (contract §4, signed_up)."""
+"""What a signup bills, and what it is refused for (docs/rules.md#signup)."""
 
 from tests.support.tell import tell
 

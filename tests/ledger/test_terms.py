@@ -1,4 +1,4 @@
-"""Dated terms: the last word wins from its day on (contract §4, changed)."""
+"""Dated terms: the last word wins from its day on (docs/rules.md#change)."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Prices by the list, terms that end, usernames, days of grace (contract §3 and §4, changed)."""
+"""Prices by the list, terms that end, usernames, days of grace (docs/rules.md#change)."""
 
 from tests.support.tell import tell
 

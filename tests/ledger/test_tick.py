@@ -1,4 +1,4 @@
-"""The business date and what it bills (contract §4, tick)."""
+"""The business date and what it bills (docs/rules.md#tick)."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The views of contract §6 on small stories; random histories are in test_report_histories."""
+"""The views of docs/ledger.md on small stories; random histories are in test_report_histories."""
 
 from datetime import date
 from decimal import Decimal
@@ -81,7 +81,9 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("view", COLUMNS)
-async def test_a_view_has_the_columns_of_the_contract_in_order(books: Booked, view: str) -> None:
+async def test_a_view_has_the_columns_that_others_rely_on_in_order(
+    books: Booked, view: str
+) -> None:
     found = await books.rows(
         "SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE attrelid = $1::text::regclass AND attnum > 0 ORDER BY attnum",

@@ -1,4 +1,4 @@
-"""A past statement reads the same for ever (contract §1, promise 8)."""
+"""A past statement reads the same for ever (docs/rules.md#promises, the eighth)."""
 
 import asyncio
 import random

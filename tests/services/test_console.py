@@ -42,7 +42,7 @@ def run(*arguments: str, env: dict[str, str] | None = None, stdin: str | None = 
     return CliRunner().invoke(main, arguments, env=env or NOWHERE, input=stdin)
 
 
-def test_help_names_every_command_of_the_contract() -> None:
+def test_help_names_every_command_that_others_rely_on() -> None:
     said = run("--help").stdout
 
     names = (

@@ -1,4 +1,4 @@
-"""The contract's examples through the real fleet: events over Kafka in, report views out."""
+"""The worked examples through the real fleet: events over Kafka in, report views out."""
 
 import json
 from pathlib import Path

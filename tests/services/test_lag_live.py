@@ -1,4 +1,4 @@
-"""Lag and standing batches told truly: by those who live, of those who do not (contract §9)."""
+"""Lag and standing batches told truly: by those who live, of those who do not (docs/metrics.md)."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Who is told what (contract §7), with values alone."""
+"""Who is told what (docs/topics.md), with values alone."""
 
 import unicodedata
 from datetime import date

@@ -1,4 +1,7 @@
-"""PostgreSQL restored to an earlier hour while Kafka goes on (contract §16), on real servers."""
+"""PostgreSQL restored to an earlier hour while Kafka goes on, on real servers.
+
+deploy/runbook.md#bookrestored says what a person does then.
+"""
 
 import asyncio
 import json

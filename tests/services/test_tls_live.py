@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL is spelled one way for every command and worker (contract §15)."""
+"""TLS to PostgreSQL is spelled one way for every command and worker (deploy/README.md)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Each class of trouble has its exit code and words: contract §8, §15."""
+"""Each class of trouble has its exit code (docs/commands.md) and words."""
 
 import socket
 import ssl

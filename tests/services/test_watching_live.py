@@ -1,4 +1,4 @@
-"""Watching a fleet (contract §9): what each worker shows, and that nobody is named there."""
+"""Watching a fleet (docs/metrics.md): what each worker shows, and that nobody is named there."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +41,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
         yield fleet
 
 
-async def test_workers_show_what_the_contract_names_and_no_customer(fleet: Fleet) -> None:
+async def test_workers_show_their_metrics_and_no_customer(fleet: Fleet) -> None:
     await _a_day(fleet.kafka)
     await settle(fleet.kafka, fleet.database_admin)
 

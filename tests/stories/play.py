@@ -15,7 +15,7 @@ class Engine(Protocol):
     """What a story needs of whatever it is played on: the naive model, the rules, a fleet.
 
     An outcome has `kind` (accepted, refused, parked, duplicate) and `reason`; rows have the
-    columns of contract §6 as attributes, amounts in minor units.
+    columns of report.ledger as attributes, amounts in minor units.
     """
 
     def apply(self, command: Any) -> Any: ...

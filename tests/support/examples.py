@@ -1,6 +1,6 @@
-"""The worked examples of the contract, read without the product's own codec.
+"""The worked examples, events in and statement out, read without the product's own codec.
 
-`tests/support/examples` has those that this version answers to; where the contract lies beside
+`tests/support/examples` has those that this version answers to; where the originals lie beside
 the repository (`../shared/examples`), a test proves that they are the same files.
 """
 
@@ -70,7 +70,7 @@ def _example(path: Path, zone: ZoneInfo) -> Example:
 
 
 def policy_of(told: Mapping[str, Any], version: int = 1) -> Policy:
-    """Read a policy from the JSON of an example, shaped like the TOML of contract §5."""
+    """Read a policy from the JSON of an example, shaped like the TOML of docs/policy.md."""
     taxes = tuple(
         Tax(
             tax["code"],

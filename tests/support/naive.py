@@ -1,8 +1,8 @@
-"""A deliberately naive model of contract §4, the second opinion on every rule.
+"""A deliberately naive model of docs/rules.md, the second opinion on every rule.
 
 It keeps lists, sums whole statements again and again, prices day by day with fractions
 and searches everything from the front. It shares only value types with `shared.ledger`
-(commands, policies): where it and the rules disagree, one of them misread the contract.
+(commands, policies): where it and the rules disagree, one of them misread the page.
 """
 
 import copy

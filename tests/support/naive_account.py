@@ -17,7 +17,7 @@ KNOWN_FROM_THE_START = date.min
 
 
 class Line(NamedTuple):
-    """One ledger line: the period's totals after it (contract §6). Minor units."""
+    """One ledger line: the period's totals after it (docs/ledger.md). Minor units."""
 
     customer_id: str
     seq: int
@@ -156,7 +156,7 @@ class Period:
 
     def granted(self) -> tuple[int, int]:
         """Return what the live granted discounts take, VAT included, and their VAT share: never
-        more than there is without them (contract §3)."""
+        more than there is without them (docs/rules.md#granted-discounts)."""
         grants = self.bill.live_grants() if self.bill.stands else []
         if not grants:
             return 0, 0

@@ -1,4 +1,4 @@
-"""The naive model's reading of what the policy and the calendar forbid (contract §4)."""
+"""The naive model's reading of what the policy and the calendar forbid (docs/rules.md)."""
 
 from datetime import date
 from typing import Any

@@ -1,6 +1,6 @@
-"""The naive model's arithmetic: anchors, cycles and charges counted day by day (contract §2, §3).
+"""The naive model's arithmetic: anchors, cycles and charges by day (docs/rules.md#proration).
 
-Written from the contract alone and sharing no arithmetic with `shared.ledger`: it exists to
+Written from docs/rules.md alone and sharing no arithmetic with `shared.ledger`: it exists to
 disagree. Amounts are minor units, percentages parts per million, days half open.
 """
 
@@ -76,7 +76,8 @@ def charge_for(
 
 def listed_price(policies: list[Policy], version: int, code: str, day: date) -> int:
     """Return the price of a code on a day as a bill of a policy version reads it: of that version,
-    else of the first later one that has the code, else of the last earlier one (contract §3)."""
+    else of the first later one that has the code, else of the last earlier one
+    (docs/rules.md#price-list)."""
     has = [policy for policy in policies if code in policy.prices]
     chosen = next((policy for policy in has if policy.version >= version), has[-1])
     entries = sorted(chosen.prices.by_code[code], key=lambda entry: entry.starts)

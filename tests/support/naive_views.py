@@ -1,4 +1,4 @@
-"""The naive model's reading of contract §6: invoices, expires_on, the customer, days by state."""
+"""The naive model's reading of docs/ledger.md: invoices, expires_on, customers, days by state."""
 
 from datetime import date, timedelta
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The promises of contract §1 to §4, each a function that asserts it of one history played.
+"""The promises of docs/rules.md, each a function that asserts it of one history played.
 
 `broken_by` tries them all on the histories of some seeds; tests/ledger/test_properties.py
 names them as tests.

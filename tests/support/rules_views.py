@@ -1,4 +1,4 @@
-"""The books of the product's rules, shown so that the naive reports of contract §6 can read them.
+"""The books of the product's rules, shown so that the naive reports can read them.
 
 The reports sum what they need themselves; what they see here are the rules' own lines and
 the rules' own terms, so equal reports mean equal terms, day by day.

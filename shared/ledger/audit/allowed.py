@@ -1,4 +1,4 @@
-"""What a policy alone decides about a command, written again for the audit (contract §4)."""
+"""What a policy alone decides, written again for the audit (docs/policy.md#permissions)."""
 
 from typing import Any
 

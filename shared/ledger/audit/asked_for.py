@@ -1,7 +1,7 @@
 """The day on which a line was made and on which its period is asked for, written a second time.
 
 A period is asked for on the latest of the first day it covers, the day on which its row was made
-and the day on which a line last raised what it bills (contract §6, `customer`). The day of a line
+and the day on which a line last raised what it bills (docs/rules.md#asked-for). The day of a line
 is the later of the business date and its event's local date. The book does not say which business
 date a transaction saw, so any that it can have known is right.
 """

@@ -191,7 +191,8 @@ def _header(command: Any, day: date, names: Line) -> Header:
 
 
 def _holds(case: Case, label: str | None, day: date) -> bool:
-    """Whether a period is the one that was named, or the posting period of a day (contract §4)."""
+    """Whether a period is the one that was named, or the posting period of a day
+    (docs/rules.md#posting-period)."""
     line = case.line
     if label is not None:
         return line.period == label

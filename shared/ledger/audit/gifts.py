@@ -1,4 +1,4 @@
-"""What granted discounts take of a period, written a second time (contract §3)."""
+"""What granted discounts take, written a second time (docs/rules.md#granted-discounts)."""
 
 from shared.ledger.line import Line
 

@@ -1,4 +1,4 @@
-"""Whether a command must be refused, and why: contract §4 written a second time, for the audit.
+"""Whether a command must be refused, and why: docs/rules.md written a second time, for the audit.
 
 Nothing here is shared with the handlers. What is known of the customer comes from the lines before
 the command. Who holds a payment reference cannot be known from one customer, so that is given.

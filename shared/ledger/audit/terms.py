@@ -1,7 +1,7 @@
 """What signups, changes and bills ahead do to a customer's terms, written a second time.
 
 The audit replays with this; nothing here is shared with the handlers. Both use the same plain
-values: a timeline is ((day, value), ...), ascending, its first day `ALWAYS` (contract §4).
+values: a timeline is ((day, value), ...), ascending, its first day `ALWAYS` (docs/rules.md#change).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Commands that a cancellation took back while they waited (contract §4, cancellation.requested).
+"""Commands that a cancellation took back while they waited (docs/rules.md#withdrawing).
 
 The waiting command is refused as `withdrawn` in the transaction that accepts the cancellation.
 Neither leaves a line.

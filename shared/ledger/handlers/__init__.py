@@ -1,4 +1,4 @@
-"""What each command does, one function a command (contract §4).
+"""What each command does, one function a command (docs/rules.md).
 
 A handler gets a fork of the account that it may change freely: when it raises `Refused`,
 the fork is dropped and with it every bill made on the way.

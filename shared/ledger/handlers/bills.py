@@ -1,4 +1,4 @@
-"""Bills that staff ask for: ahead, or in place of a cancelled one (contract §4)."""
+"""Bills that staff ask for: ahead, or in place of a cancelled one (docs/rules.md#bill-up-to)."""
 
 from datetime import date, timedelta
 
@@ -12,7 +12,7 @@ from shared.ledger.terms import Cycle, value_on
 from shared.ledger.world import World
 
 AHEAD_MONTHS_MAX = 36
-"""A bill-up-to that ends more months ahead is a mistake (contract §4, `too_many_periods`)."""
+"""A bill-up-to that ends more months ahead is a mistake (docs/rules.md#bill-up-to)."""
 
 
 def on_bill_up_to(account: Account, event: BillUpToSet, world: World) -> None:
@@ -51,7 +51,8 @@ def _extend(account: Account, event: BillUpToSet, ends: date, world: World) -> N
     if line.cancelled:
         raise Refused("bill_cancelled")
     bill = reprice(account.terms, line, world.policies[line.bill_policy_version], ends)
-    # The longer days are asked for when they begin, not when they were agreed (contract §6).
+    # The longer days are asked for when they begin, not when they were agreed
+    # (docs/rules.md#asked-for).
     asked_on = max(event.set_on, line.coverage_to)
     by = By(event.command_id, event.set_on, event.actor, event_on=asked_on)
     account.post("extension", by, {index: account.recurring(index, bill)}, world)

@@ -1,4 +1,4 @@
-"""Cancellations and undos: one reversal in the period of what is cancelled (contract §4)."""
+"""Cancellations and undos: one reversal in the target's period (docs/rules.md#cancellation)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Signups and changes: accounts, terms and what follows from them (contract §4)."""
+"""Signups and changes: accounts, terms and what follows from them (docs/rules.md#signup)."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from shared.ledger.terms import Cycle, Extras, Package, Terms, always, replaced_
 from shared.ledger.world import World
 
 BILLS_MAX = 36
-"""More bills than this in one command are refused (contract §4, `too_many_periods`)."""
+"""More bills than this in one command are refused (docs/rules.md#signup)."""
 AHEAD_DAYS_MAX = 366
 """An event dated further past the business date is a slip of the year (`gap_too_large`)."""
 
@@ -74,7 +74,7 @@ def on_changed(account: Account, event: Changed, world: World) -> None:
 def take_terms(account: Account, event: Changed) -> date | None:
     """Replace each field that the change names from its day on, or on the days before `until`.
     Return the first day of billed periods whose charge it may change, None where there is none
-    (contract §4, changed: `prorate`)."""
+    (docs/rules.md#prorate)."""
     terms, day, until = account.terms, event.effective_on, event.until
     for_bills = max(day, event.changed_on)
     starts: list[date] = []
@@ -161,7 +161,7 @@ def _check_date(day: date, world: World) -> None:
 
 
 def _anchored(cycle: Cycle, joined_on: date) -> Cycle:
-    """Resolve the stored anchor day of a cycle (contract §2)."""
+    """Resolve the stored anchor day of a cycle (docs/rules.md#cycles)."""
     if cycle.kind == "custom":
         return cycle
     return Cycle(cycle.kind, 1 if cycle.kind == "start_of_month" else joined_on.day)

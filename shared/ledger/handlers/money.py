@@ -1,4 +1,4 @@
-"""Payments, discounts, adjustments and refunds: each posts to one period (contract §4)."""
+"""Payments, discounts, adjustments, refunds: each posts to one period (docs/rules.md#payment)."""
 
 from datetime import date
 from typing import Any
@@ -56,7 +56,7 @@ def on_discount(account: Account, event: DiscountGranted, world: World) -> None:
 
 def check_limit(account: Account, index: int, actor: str | None, amount: int, world: World) -> None:
     """Refuse a granted discount that, together with the actor's own live ones on the bill, is more
-    than they may grant of what was billed before all live ones (contract §4, `over_limit`)."""
+    than they may grant of what was billed before all live ones (docs/rules.md#discount-granted)."""
     limit_ppm = world.policy.discount_ppm_max(actor)
     if limit_ppm is None:
         return
@@ -73,7 +73,8 @@ def on_adjustment(account: Account, event: AdjustmentMade, world: World) -> None
     """Add a net amount to the charge of a period, and VAT on it.
 
     A credit on a standing bill takes the rates and the exemption frozen with that bill; anything
-    else is a new sale, at the rates and the exemption of the day it was made (contract §4).
+    else is a new sale, at the rates and the exemption of the day it was made
+    (docs/rules.md#adjustment).
     """
     index = _period(account, event.period, event.made_on)
     line = account.periods[index]

@@ -1,4 +1,4 @@
-"""What a policy changes against the version before it, in plain words (contract §5)."""
+"""What a policy changes against the version before it, in plain words (docs/policy.md#versions)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""The policy file (contract §5): TOML text in, a `Policy` out, or every fault with its line.
+"""The policy file (docs/policy.md): TOML text in, a `Policy` out, or every fault with its line.
 
 The book keeps the text itself and reads it again, so it must always give the same `Policy`.
 """

@@ -1,4 +1,4 @@
-"""One version of the policy: taxes, prices, permissions of staff, days of grace (contract §5)."""
+"""One version of the policy: taxes, prices, permissions, days of grace (docs/policy.md)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,10 +15,10 @@ PERMISSIONS = frozenset(
         "vip", "grace", "tick",
     }
 )  # fmt: skip
-"""What staff may do. `tick` is a right of the console and the door alone (contract §13)."""
+"""What staff may do. No event needs `tick`: it is for the console in the browser and HTTP."""
 
 GRACE_DAYS = 10
-"""The days of grace where no policy says otherwise (contract §5)."""
+"""The days of grace where no policy says otherwise (docs/policy.md)."""
 
 
 class Tax(NamedTuple):
@@ -87,7 +87,7 @@ class Policy:
         """Yield each component in force on a day as (tax, its base, its amount), in order.
 
         A component's base is the net amount and the components named in its `on` that are
-        in force; each amount is rounded (contract §3). Minor units.
+        in force; each amount is rounded (docs/rules.md#vat). Minor units.
         """
         amounts: dict[str, int] = {}
         for tax in self.taxes:

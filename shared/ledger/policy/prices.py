@@ -1,4 +1,4 @@
-"""The price list: what a package or an extra costs a cycle, by day (contract §3 and §5)."""
+"""The price list: what a package or an extra costs a cycle, by day (docs/rules.md#price-list)."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -72,9 +72,9 @@ NO_PRICES = PriceList()
 def lists_as_read(lists: Mapping[int, PriceList]) -> dict[int, PriceList]:
     """Return for each policy version the price list as its bills read it.
 
-    A code that a version lacks is read from the first later version that has it (contract §3). A
-    code that only earlier versions have is read from the last of these: nobody goes by it now, but
-    days on which somebody did may still be priced.
+    A code that a version lacks is read from the first later version that has it
+    (docs/rules.md#price-list). A code that only earlier versions have is read from the last of
+    these: nobody goes by it now, but days on which somebody did may still be priced.
     """
     versions = sorted(lists)
     found = {version: dict(lists[version].by_code) for version in versions}

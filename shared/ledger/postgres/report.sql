@@ -1,4 +1,4 @@
--- Schema `report`, the views of the contract (§6) for readers outside; and all roles and grants.
+-- Schema `report`, the views for readers outside (docs/ledger.md); and all roles and grants.
 --
 -- Applied after schema.sql. Amounts are shown as numeric(18,2): `x * 0.01` is exact, a division would
 -- not be. Views named `book.…` are internal steps, with amounts in minor units. Day ranges are half open,

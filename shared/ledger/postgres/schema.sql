@@ -94,8 +94,8 @@ CREATE TABLE book.username (
 );
 
 -- The ledger, append-only. A line has the totals of one period after one command. The columns up to
--- `hash` are required by the contract; the next ones, up to `granted_vat`, let a later command read a
--- period from its latest line alone, as do the last four, which are null where they say what most lines do:
+-- `hash` are those of report.ledger (docs/ledger.md); the next ones, up to `granted_vat`, let a later
+-- command read a period from its latest line alone, as do the last four, which are null where they say what most lines do:
 -- `made_on`, the day on which the period's row was made, and `asked_on`, on which the period is asked for
 -- (null: `coverage_from`); `gifts`, what granted discounts come to in full, VAT included, and the VAT share of
 -- it (null: what they take, `granted_discount` and `granted_vat`). `position` is assigned while the customer's bucket is locked, so
