@@ -1,5 +1,8 @@
 """Payments and the period they are posted to (docs/rules.md#payment)."""
 
+import pytest
+
+from shared.ledger.references import reference_of
 from tests.support.tell import tell
 
 
@@ -89,3 +92,25 @@ def test_a_refused_payment_uses_no_reference() -> None:
         2026-01-02  pay     rahim   20.00, reference r2, as p3
         2026-01     paid 30.00
     """)
+
+
+@pytest.mark.parametrize(
+    ("method", "reference"),
+    [("BKASH", "Tx-9"), (" bkash\t", "Tx-9"), ("bKash", "TX-9"), ("bKash", " tx-9 ")],
+)
+def test_method_and_reference_are_the_same_whatever_their_case_and_outer_spaces(
+    method: str, reference: str
+) -> None:
+    assert reference_of(method, reference) == reference_of("bKash", "Tx-9") is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "reference"), [("nagad", "Tx-9"), ("b Kash", "Tx-9"), ("bKash", "Tx 9")]
+)
+def test_another_method_or_inner_spaces_make_another_reference(method: str, reference: str) -> None:
+    assert reference_of(method, reference) != reference_of("bKash", "Tx-9")
+
+
+@pytest.mark.parametrize("reference", [None, "", "   ", "\t\n"])
+def test_a_reference_of_spaces_is_none(reference: str | None) -> None:
+    assert reference_of("bKash", reference) is None
