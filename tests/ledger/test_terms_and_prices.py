@@ -140,3 +140,13 @@ def test_a_date_a_year_past_the_business_date_is_a_slip() -> None:
         2027-01-03  package rahim  2000.00                             => refused gap_too_large
         2027-01-02  package rahim  2000.00
     """)
+
+
+def test_a_slip_of_the_year_goes_before_too_many_periods() -> None:
+    tell("""
+        policy
+        2026-01-01  tick    2026-01
+        2027-01-03  signup  rahim  1000.00 a month, joined 2020-01-01  => refused gap_too_large
+        2026-01-01  signup  rahim  1000.00 a month, as s2
+        2031-01-01  package rahim  2000.00                             => refused gap_too_large
+    """)

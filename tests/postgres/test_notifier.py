@@ -7,9 +7,10 @@ import asyncpg
 
 from services.notifier.notifier import tell
 from shared.ledger.postgres.save import COPY_FROM_ROWS
-from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS
+from shared.schemas.topics import ENTITLEMENTS, NOTIFICATIONS, RECHECKS
+from tests.postgres import kept as workers
 from tests.postgres.booked import BOSS, Booked, bucket, cancel, change, pay, signup, tick
-from tests.postgres.leaving import data_of
+from tests.postgres.leaving import data_of, leaving
 from tests.support.patience import until
 
 
@@ -95,6 +96,56 @@ async def test_a_bill_is_told_with_the_total_due_in_both_modes(books: Booked) ->
         "SELECT customer_id, amount_to_pay::text FROM report.invoice WHERE period = '2026-02'"
     )
     assert dict(asked) == {"rahim": "1000.00", "karim": "2000.00"}
+
+
+async def test_what_a_silent_signup_bills_is_not_told_and_what_is_billed_later_is(
+    books: Booked,
+) -> None:
+    await books.play(signup("rahim", "2026-01-01", silent=True), tick("2026-01-05"))
+    await notify(books)
+    assert await sent(books) == []
+
+    await books.play(tick("2026-02-01"))
+    await notify(books)
+
+    assert [(each["notice_id"], each["amount"]) for each in await sent(books)] == [
+        ("due/rahim/2026-02", "2000.00")
+    ]
+
+
+async def test_money_that_waits_for_a_first_period_has_its_receipt_at_once_and_only_one(
+    connection: asyncpg.Connection,
+) -> None:
+    """It bears the month of its local date. What else waits has none, and who wants no texts."""
+    kept, later = workers.Kept(connection), {"bill_from": "2026-03-01"}
+    await kept.policy('[[staff]]\nid = "boss"\nmay = ["adjust", "refund"]\n')
+    await kept.tell(workers.payment("p-0", "rahim", "0.50", "2025-12-31"))
+    await kept.tell(
+        workers.signup("rahim", "2026-01-01", **later),
+        workers.signup("karim", "2026-01-01", texting=False, **later),
+    )
+    await kept.tell(
+        workers.payment("p-1", "rahim", "500.25", "2026-01-31", received_at="2026-01-31T19:00:00Z"),
+        workers.adjustment("a-1", "rahim", "70.00", "2026-01"),
+        workers.refund("r-1", "rahim", "5.00"),
+        workers.payment("p-2", "karim", "500.00", "2026-01-31"),
+    )
+    asked = [(message.key or b"").decode() for message in await leaving(connection, RECHECKS)]
+    assert asked[2:] == ["karim", "rahim"]
+
+    async def told() -> list[tuple[str, ...]]:
+        lines = await Booked(connection).told()
+        async with connection.transaction():
+            await tell(connection, lines, ["karim", "rahim"], bucket)
+        receipts = [each for each in await data_of(connection, NOTIFICATIONS)
+                    if each["kind"] == "receipt"]  # fmt: skip
+        return [(each["notice_id"], each["period"], each["amount"]) for each in receipts]
+
+    waiting = [("receipt/p-0", "2025-12", "0.50"), ("receipt/p-1", "2026-02", "500.25")]
+    assert await told() == waiting
+
+    await kept.tick("2026-03-01")
+    assert await told() == waiting
 
 
 async def test_a_rebilled_month_that_was_told_of_is_not_told_of_again(books: Booked) -> None:
