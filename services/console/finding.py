@@ -3,13 +3,15 @@ book."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
 
+from shared.operator.printing import working
 from shared.runtime.settings import Settings, SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,15 +85,27 @@ def _read(file: Path) -> tuple[str, str]:
     return found.kafka, found.database_url
 
 
-def ask(servers: Servers, question: Callable[[Any], Awaitable[T]], role: str | None = None) -> T:
-    """Connect to the book, ask one question, and return the answer."""
+def wait(what: Coroutine[Any, Any, T], words: str | None) -> T:
+    """Run `what` to its end and return its value. On a terminal `words` say that it is at work,
+    once it takes more than a second; None where it shows its progress itself."""
+    with nullcontext() if words is None else working(words):
+        return asyncio.run(what)
+
+
+def ask(
+    servers: Servers,
+    question: Callable[[Any], Awaitable[T]],
+    role: str | None = None,
+    words: str | None = "asking the book",
+) -> T:
+    """Connect to the book, ask one question, and return the answer; `words` as in `wait`."""
     from shared.operator.servers import database
 
     async def asked() -> T:
         async with database(servers.database, role=role) as connection:
             return await question(connection)
 
-    return asyncio.run(asked())
+    return wait(asked(), words)
 
 
 def expect_whole(servers: Servers) -> None:
@@ -100,7 +114,7 @@ def expect_whole(servers: Servers) -> None:
     from shared.operator.restored import expect_whole as whole
 
     if servers.kafka_address is not None:
-        asyncio.run(whole(servers.database, servers.kafka))
+        wait(whole(servers.database, servers.kafka), "comparing the book with Kafka")
 
 
 def ask_in_zone(servers: Servers, question: Callable[[Any], Awaitable[T]]) -> tuple[T, ZoneInfo]:

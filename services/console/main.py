@@ -25,6 +25,7 @@ from services.console.commands.rehearse import rehearse
 from services.console.commands.restoring import notices, restored
 from services.console.commands.statement import explain, statement
 from services.console.commands.tick import tick
+from services.console.output import until_reader_leaves
 from services.console.problems import explained
 
 
@@ -36,8 +37,12 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
-        with explained():
+        with explained(), until_reader_leaves():
             return super().invoke(context)
+
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        with until_reader_leaves():  # --help and --version are said here
+            return super().make_context(*arguments, **named)
 
 
 @click.group(

@@ -2,7 +2,10 @@
 
 import os
 import secrets
+import select
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,8 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     """Lend a file for writing that gets its name only when the block ends without an error; `-` is
     stdout.
 
-    After an error the file is as it was before, or missing. A pipe or device is written directly.
+    After an error, Ctrl-C or SIGTERM the file is as it was before, or missing. A pipe or device is
+    written directly.
     """
     if str(path) == "-":
         yield sys.stdout.buffer
@@ -30,6 +34,8 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
             yield file
         return
     fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    if threading.current_thread() is threading.main_thread():  # signals are the main thread's
+        signal.signal(signal.SIGTERM, _leave)
     try:
         with fresh.open("xb") as file:
             if target.exists():
@@ -40,3 +46,29 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
         fresh.replace(target)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def until_reader_leaves() -> Iterator[None]:
+    """End with exit code 0 where whoever reads stdout, such as `head`, has had enough of it: they
+    have what they wanted."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        # What is still to be written goes nowhere, or Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _reader_left() -> bool:
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _leave(number: int, _frame: object) -> None:
+    """End as the signal would, but tidy up on the way."""
+    raise SystemExit(128 + number)

@@ -11,10 +11,10 @@ from shared.ledger.commands import RefundMade
 from shared.ledger.explain import Pricing, Sold, Step
 from shared.ledger.money import decimal, percent, round_half_up
 from shared.ledger.taxes import TaxPart
-from shared.operator.printing import shown
+from shared.operator.printing import shown, wrapped
 
 FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
-WIDTH = 62
+WIDTH = 61
 
 
 # For people ---------------------------------------------------------------------------------
@@ -27,8 +27,10 @@ def as_text(steps: Sequence[Step], zone: ZoneInfo) -> str:
 
 def _paragraph(step: Step, zone: ZoneInfo) -> Iterator[str]:
     line = step.line
-    yield f"{line.period}  line {line.seq}  {line.kind}: {_what(step)}"
-    yield f"    {_who(step, zone)}"
+    yield from wrapped(
+        f"{line.period}  line {line.seq}  {line.kind}: {_what(step)}", 80, "", "    "
+    )
+    yield from wrapped(_who(step, zone), 80, "    ", "      ")
     if step.pricing is not None:
         yield from _priced(step.pricing)
     for tax in step.taxes:
@@ -142,7 +144,8 @@ def _tax(tax: TaxPart) -> str:
 
 
 def _row(words: str, amount: str) -> str:
-    return f"    {words:<{WIDTH}} {amount:>14}"
+    *before, last = wrapped(words, WIDTH)
+    return "\n".join([*(f"    {each}" for each in before), f"    {last:<{WIDTH}} {amount:>14}"])
 
 
 def _exact(piece: Piece) -> int:

@@ -103,6 +103,32 @@ def explain(
     return steps
 
 
+def lines_before(
+    lines: Sequence[Line], accepted: Sequence[Accepted], number: int
+) -> Sequence[Line]:
+    """Return the lines that were there when accepted[number] was judged.
+
+    Commands of one batch, and their lines, are written at one instant. Of these the lines count
+    that come before those of the command itself and of the later ones; and none where the command
+    is the first of its batch.
+    """
+    at = accepted[number].recorded_at
+    first = number == 0 or accepted[number - 1].recorded_at < at
+    later = {each.command.command_id for each in accepted[number:] if each.recorded_at == at}
+    for index, line in enumerate(lines):
+        if line.recorded_at > at or (
+            line.recorded_at == at and (first or line.command_id in later)
+        ):
+            return lines[:index]
+    return lines
+
+
+def heads(lines: Iterable[Line]) -> list[Line]:
+    """Return the last line of each period, by period."""
+    last = {line.period: line for line in lines}
+    return [last[period] for period in sorted(last)]
+
+
 def _comes_back(line: Line, before: Line | None) -> bool:
     """Whether a line puts a cancelled bill back, which is then priced anew."""
     return line.kind == "reversal" and line.standing and not (before and before.standing)
@@ -126,9 +152,7 @@ def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_K
         if isinstance(command, SignedUp):
             account = open_account(command)
         elif isinstance(command, Changed) and account is not None:
-            billed = [line for line in lines if line.recorded_at <= recorded_at]
-            heads = {line.period: line for line in billed}
-            account.periods = [heads[period] for period in sorted(heads)]
+            account.periods = heads(lines_before(lines, accepted, at))
             take_terms(account, command)
         else:
             continue

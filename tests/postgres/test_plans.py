@@ -169,6 +169,7 @@ NOT_HOT = {
     ),
     "everyone is asked for": "recheck_everyone customers_by_code",
     "it lists for a person what was refused, by time": "refusals",
+    "it looks at every tick for a person who asks what was known at an instant": "known_then",
     "it looks for a person by parts of what is known of them": "customers_found",
     "all that waits is counted or listed": (
         "discard_notices held_count notices quarantine_all quarantined_all relay_lag watch"

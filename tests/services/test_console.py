@@ -15,7 +15,6 @@ from services.console.values import Day
 from services.workers import worker_command
 from shared.embedded import fleet as fleets
 from shared.embedded.fleet import Fleet, Roles
-from shared.operator.printing import table
 
 DATABASE = "ROLLFORWARD_DATABASE_URL"
 NOWHERE = {
@@ -274,14 +273,24 @@ def test_a_line_that_cannot_be_routed_stops_the_whole_file(tmp_path: Path) -> No
     assert last.endswith("2 lines cannot be routed; nothing was sent")
 
 
+def test_a_line_that_the_fleet_could_not_read_stops_the_whole_file_unless_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    lines = tmp_path / "events.jsonl"
+    odd = {**TICK, "data": {**TICK["data"], "as_of": "2026-02-30"}}  # type: ignore[dict-item]
+    lines.write_text(f"{json.dumps(TICK)}\n{json.dumps(odd)}\n")
+
+    refused = run("publish", str(lines), env=AWAY)
+    sent = run("publish", str(lines), "--anyway", env=AWAY)
+
+    assert refused.exit_code == 1
+    assert f"{lines}:2: data.as_of" in refused.stderr
+    assert "1 line cannot be read by the fleet; nothing was sent" in refused.stderr
+    assert sent.exit_code == 3, "it went on to Kafka, which is away"
+
+
 def test_a_day_is_read_as_the_events_read_it() -> None:
     assert Day().convert("2026-02-01", None, None) == date(2026, 2, 1)
-
-
-def test_a_table_puts_numbers_to_the_right_and_texts_to_the_left() -> None:
-    assert table(["who", "count"], [("a", 5), ("bcde", None), ("", 1234)]) == (
-        "who   count\na         5\nbcde      -\n       1234"
-    )
 
 
 @pytest.mark.parametrize(("load", "quiet"), [(0.0, True), (1.994, True), (2.0, False)])

@@ -4,7 +4,6 @@ Each command is made from the event's model: a field is an option of the same na
 read by the fleet's own reader before anything is sent.
 """
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from services.console.commands.outcomes import Sending, conclude, timeout_option, why
-from services.console.finding import Servers, ask, business_zone, data_option, find, json_option
+from services.console.finding import (
+    Servers,
+    ask,
+    business_zone,
+    data_option,
+    find,
+    json_option,
+    wait,
+)
 from services.console.problems import Misconfigured, Problem
 from shared.ledger.sentences import sentence
 from shared.operator.printing import print_json, print_table
@@ -215,7 +222,8 @@ def _send(
     from shared.schemas.publish import structured
 
     message = structured(event)
-    asyncio.run(send(servers.kafka, sending.noted([(1, message)]), places=sending.places))
+    sent = send(servers.kafka, sending.noted([(1, message)]), places=sending.places)
+    wait(sent, "sending")
     (outcome,) = sending.wait(servers, timeout)
     customer, command_id = event["data"]["customer_id"], outcome.command_id
     lines = ask(servers, lambda connection: reports.lines_of(connection, customer))

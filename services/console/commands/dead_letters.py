@@ -1,11 +1,10 @@
 """`dlq`: the records that could not be read, and their replay."""
 
-import asyncio
 from pathlib import Path
 
 import click
 
-from services.console.finding import Servers, business_zone, data_option, find, json_option
+from services.console.finding import Servers, business_zone, data_option, find, json_option, wait
 from services.console.problems import Misconfigured, Problem
 from shared.operator.printing import print_json, print_table
 
@@ -29,7 +28,7 @@ def list_letters(data: Path | None, as_json: bool) -> None:
 
     servers = find(data)
     zone = business_zone(servers)
-    found = asyncio.run(letters(servers.kafka, servers.database, zone))
+    found = wait(letters(servers.kafka, servers.database, zone), "reading the dead letters")
     if as_json:
         print_json([letter.as_values() for letter in found])
     elif found:
@@ -61,7 +60,8 @@ def replay_letters(
     servers = find(data)
     if unreadable:
         _expect_settled(servers)
-    found = asyncio.run(letters(servers.kafka, servers.database, business_zone(servers)))
+    zone = business_zone(servers)
+    found = wait(letters(servers.kafka, servers.database, zone), "reading the dead letters")
     unknown = set(names) - {letter.name for letter in found}
     if unknown:
         raise Misconfigured(f"there is no dead letter {min(unknown)}; see `dlq list`")
@@ -73,7 +73,9 @@ def replay_letters(
         if letter.came_back_as is None and (letter.replay_of is None or letter.name in names)
     ]
     chosen = [letter for letter in wanted if letter.now == "readable"] + anew * unreadable
-    count = asyncio.run(send(servers.kafka, [letter.message() for letter in chosen]))
+    count = wait(
+        send(servers.kafka, [letter.message() for letter in chosen]), "sending the letters"
+    )
     counts = {
         "replayed": count,
         "applied_already": sum(letter.now == "applied" for letter in wanted),
@@ -95,7 +97,7 @@ def _expect_settled(servers: Servers) -> None:
     from shared.operator.settle import NotSettled, settle
 
     try:
-        asyncio.run(settle(servers.kafka, servers.database))
+        wait(settle(servers.kafka, servers.database), "waiting for the fleet")
     except NotSettled as missing:
         raise Problem(
             f"nothing was sent, because letters of an earlier replay may still come back: "

@@ -36,4 +36,5 @@ def export(kind: str, output: Path, data: Path | None) -> None:
 
     servers = find(data)
     with whole(output) as file:
-        ask(servers, lambda connection: write_ledger(kind, connection, file))
+        words = None if str(output) == "-" else "writing the ledger"
+        ask(servers, lambda connection: write_ledger(kind, connection, file), words=words)

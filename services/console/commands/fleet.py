@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from services.console.finding import ask, data_option, find, json_option
+from services.console.finding import ask, data_option, find, json_option, wait
 from services.console.problems import Misconfigured, Problem
 from services.console.values import Seconds
 from services.workers import WORKERS, parts_of, worker_command
@@ -111,7 +111,7 @@ def migrate(line_parts: int | None, data: Path | None) -> None:
 
     servers = find(data)
     steps = set_up(servers.kafka, servers.database, servers.settings, line_parts)
-    for step in asyncio.run(steps):
+    for step in wait(steps, "bringing the book and the topics up to date"):
         click.echo(step)
 
 
@@ -131,7 +131,8 @@ def partitions(count: int, timeout: float, data: Path | None, as_json: bool) -> 
     from shared.operator.multiplying import multiply
 
     servers = find(data)
-    done = asyncio.run(multiply(servers.kafka, servers.database, count, timeout))
+    multiplied = multiply(servers.kafka, servers.database, count, timeout)
+    done = wait(multiplied, "waiting for the fleet, then multiplying")
     if as_json:
         print_json({"before": done.before, "partitions": done.now, "topics": done.topics})
         return
@@ -172,12 +173,12 @@ def settle(timeout: float, data: Path | None, as_json: bool) -> None:
     """
     from shared.ledger.postgres import reports
     from shared.operator.settle import NotSettled
-    from shared.operator.settle import settle as wait
+    from shared.operator.settle import settle as settled
 
     servers = find(data)
     began = time.perf_counter()
     try:
-        asyncio.run(wait(servers.kafka, servers.database, timeout))
+        wait(settled(servers.kafka, servers.database, timeout), "waiting for the fleet")
     except NotSettled as missing:
         if as_json:
             print_json({"settled": False, "missing": missing.missing})

@@ -1,6 +1,5 @@
 """Waiting for outcomes and printing them, for `tick` and `publish --wait`."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -8,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from services.console.finding import Servers
+from services.console.finding import Servers, wait
 from services.console.problems import Away, Problem
 from services.console.values import Seconds
 from shared.ledger.sentences import counted, sentence
@@ -63,7 +62,8 @@ class Sending:
         from shared.operator.servers import Unreachable
 
         try:
-            self.found = asyncio.run(outcomes(servers.database, self._events, self.places, timeout))
+            found = outcomes(servers.database, self._events, self.places, timeout)
+            self.found = wait(found, "waiting for the fleet")
         except Unreachable as error:
             raise Away(
                 f"sent, but the outcome is not known: {error}."

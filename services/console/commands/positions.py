@@ -1,13 +1,12 @@
 """`positions`: where consumers are in Kafka's logs, and what a person can do about it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from services.console.finding import Servers, data_option, find, json_option
+from services.console.finding import Servers, data_option, find, json_option, wait
 from services.console.problems import Problem
 from shared.ledger.sentences import counted
 from shared.operator.printing import print_json, print_table, progress
@@ -44,7 +43,7 @@ def list_positions(data: Path | None, as_json: bool) -> None:
     from shared.operator.whereabouts import whereabouts
     from shared.runtime.positions import WHOLE
 
-    found = asyncio.run(_with_both(find(data), whereabouts))
+    found = wait(_with_both(find(data), whereabouts), "comparing with Kafka")
     if as_json:
         found_as = [each._asdict() | {"stands_still": each.why is not None} for each in found]
         print_json([each | {"partition": _number(each["partition"], WHOLE)} for each in found_as])
@@ -81,7 +80,9 @@ def reset_positions(topic: str, place: str, data: Path | None, as_json: bool) ->
     from shared.schemas.topics import LEDGER
 
     try:
-        before = asyncio.run(_with_both(find(data), lambda c, a: reset(c, a, topic)))
+        before = wait(
+            _with_both(find(data), lambda c, a: reset(c, a, topic)), "comparing with Kafka"
+        )
     except CannotReset as why:
         raise Problem(f"nothing was reset: {why}") from why
     was = [each for each in before if each.position is not None]
@@ -115,7 +116,10 @@ def set_positions_aside(topic: str, data: Path | None, as_json: bool) -> None:
     from shared.schemas.topics import dead_letters_of
 
     servers = find(data)
-    count = asyncio.run(_with_both(servers, lambda c, a: set_aside(c, a, servers.kafka, topic)))
+    count = wait(
+        _with_both(servers, lambda c, a: set_aside(c, a, servers.kafka, topic)),
+        "reading what is left",
+    )
     if as_json:
         print_json({"topic": topic, "set_aside": count})
     else:

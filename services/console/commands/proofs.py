@@ -58,6 +58,7 @@ def verify(
         lambda connection: verified(
             connection, servers.database, counter, kept, listing.take if listing else None
         ),
+        words=None,
     )
     counter.done()
     named = listing.difference() if listing and found.seal else None
@@ -152,7 +153,7 @@ def seal(out: Path, heads: Path | None, data: Path | None) -> None:
     with ExitStack() as files:
         sealed = files.enter_context(whole(out))
         write = files.enter_context(whole(heads)).write if heads else None
-        made = ask(servers, lambda connection: sealing.seal(connection, write))
+        made = ask(servers, lambda connection: sealing.seal(connection, write), words="sealing")
         sealed.write((json.dumps(as_json(made), indent=2) + "\n").encode())
     if str(out) != "-":
         progress(f"seal {made.number} is in {out}" + (f", its heads in {heads}" if heads else ""))

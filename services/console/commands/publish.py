@@ -7,6 +7,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -30,16 +31,20 @@ SPOOL_BYTES_MAX = 1 << 24
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--wait", is_flag=True, help="Wait for the outcome of each, and print it.")
+@click.option("--anyway", is_flag=True, help="Send events that the fleet cannot read, too.")
 @timeout_option
 @data_option
 @json_option
-def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_json: bool) -> None:
+def publish(
+    file: IO[bytes], wait: bool, anyway: bool, timeout: float, data: Path | None, as_json: bool
+) -> None:
     """Publish FILE.jsonl, one structured CloudEvent a line; `-` reads stdin.
 
-    The whole file is checked first: if a line cannot be routed (not JSON, unknown type, no key), it
-    is named, nothing is sent, and the exit code is 1. Events that can be routed are sent as they
-    are, for the fleet to judge. Each customer's events keep their order. With --wait the exit code
-    is 1 where one was refused, conflicting or malformed, and 3 where one is not judged yet.
+    The whole file is read first as the fleet would read it: each malformed line is named with its
+    reason, nothing is sent, and the exit code is 1. With --anyway such lines are sent too and end
+    as dead letters, unless they cannot be routed at all (not JSON, unknown type, no key). Each
+    customer's events keep their order. With --wait the exit code is 1 where one was refused,
+    conflicting or malformed, and 3 where one is not judged yet.
     """
     from shared.operator.publish import publish as send
 
@@ -47,7 +52,7 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
     sending = Sending(business_zone(servers)) if wait else None
     lines = _rewindable(file)
     name = getattr(file, "name", "stdin")
-    _expect_routable(name, lines)
+    _expect_sound(name, lines, None if anyway else servers.settings.zone)
     lines.seek(0)
     counter = Counter("events sent")
     messages = ((number, message) for number, message, _ in _messages(lines) if message is not None)
@@ -67,16 +72,33 @@ def publish(file: IO[bytes], wait: bool, timeout: float, data: Path | None, as_j
         click.echo(f"published {counted(count, 'event')}")
 
 
-def _expect_routable(name: str, lines: IO[bytes]) -> None:
-    """Check every line; print the first faults and raise Problem where any cannot be routed."""
-    faults = 0
-    for number, _, fault in _messages(lines):
+def _expect_sound(name: str, lines: IO[bytes], zone: ZoneInfo | None) -> None:
+    """Check every line; name the first faults and raise Problem where there are any. With a zone
+    the fleet must be able to read each; without, it is enough that each can be routed."""
+    from shared.schemas.codec import decode
+    from shared.schemas.malformed import Malformed
+
+    faults = unroutable = 0
+    for number, message, fault in _messages(lines):
+        unroutable += message is None
+        if message is not None and zone is not None:
+            try:
+                decode(message.topic, message.key, message.value, message.headers, zone)
+            except Malformed as malformed:
+                fault = malformed.reason
         if fault is not None:
             faults += 1
             if faults <= FAULTS_MAX:
                 progress(f"{name}:{number}: {fault}")
+    if faults > FAULTS_MAX:
+        progress(f"and {faults - FAULTS_MAX} more")
+    if unroutable:
+        raise Problem(f"{counted(unroutable, 'line')} cannot be routed; nothing was sent")
     if faults:
-        raise Problem(f"{counted(faults, 'line')} cannot be routed; nothing was sent")
+        raise Problem(
+            f"{counted(faults, 'line')} cannot be read by the fleet; nothing was sent."
+            " Mend them, or add --anyway to send them as they are: they end as dead letters"
+        )
 
 
 def _messages(lines: IO[bytes]) -> "Iterator[tuple[int, Message | None, str | None]]":

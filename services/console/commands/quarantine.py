@@ -1,17 +1,10 @@
 """`quarantine`: lists the customers who cannot be billed, and retries them."""
 
-import asyncio
 from pathlib import Path
 
 import click
 
-from services.console.finding import (
-    ask_in_zone,
-    data_option,
-    expect_whole,
-    find,
-    json_option,
-)
+from services.console.finding import ask_in_zone, data_option, expect_whole, find, json_option, wait
 from services.console.problems import Problem
 from shared.operator.printing import plain, print_json, print_table
 
@@ -54,7 +47,7 @@ def retry_quarantine(customers: tuple[str, ...], data: Path | None, as_json: boo
 
     servers = find(data)
     expect_whole(servers)
-    results = asyncio.run(retry(servers.database, customers))
+    results = wait(retry(servers.database, customers), "applying what waited")
     if as_json:
         print_json([result._asdict() for result in results])
     elif results:

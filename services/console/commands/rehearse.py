@@ -41,7 +41,9 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
         except (PolicyError, UnicodeDecodeError) as error:
             raise Problem(f"{file.name}: {error}") from error
     counter = Counter("customers looked at")
-    found = ask(find(data), lambda connection: rehearsed(connection, as_of, policy, counter))
+    found = ask(
+        find(data), lambda connection: rehearsed(connection, as_of, policy, counter), words=None
+    )
     counter.done()
     if as_json:
         print_json(_as_values(found))

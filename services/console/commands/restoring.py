@@ -1,6 +1,5 @@
 """After a restore: `restored` opens a new incarnation, `notices` lists texts and releases them."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from services.console.finding import (
     expect_whole,
     find,
     json_option,
+    wait,
 )
 from services.console.problems import Problem
 from services.console.values import Seconds
@@ -218,7 +218,7 @@ def _decide(what: str, timeout: float, anyway: bool, data: Path | None, as_json:
     else:
         if not anyway:
             try:
-                asyncio.run(settle(servers.kafka, servers.database, timeout))
+                wait(settle(servers.kafka, servers.database, timeout), "waiting for the fleet")
             except NotSettled as missing:
                 raise Problem(f"{missing}; no text was {past}") from missing
         does = incarnations.release if what == "release" else incarnations.discard

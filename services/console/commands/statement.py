@@ -1,8 +1,11 @@
 """`statement` and `explain`: one customer's periods, and how each amount was computed."""
 
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -10,44 +13,123 @@ from services.console.finding import ask_in_zone, data_option, find, json_option
 from services.console.problems import Problem, unknown
 from services.console.values import Instant
 from shared.operator.printing import plain, print_json
-from shared.operator.statements import heading, print_statement
+from shared.operator.statements import (
+    heading,
+    print_money,
+    print_planned,
+    print_statement,
+)
 from shared.operator.tampered import Tampered
+
+if TYPE_CHECKING:
+    from shared.ledger.as_known import Money, Planned
+    from shared.ledger.explain import Accepted
+
+
+class Seen(NamedTuple):
+    """What a statement is printed from: the customer as report.customer has them or had them then,
+    None where they had not signed up; rows of report.statement; money and planned changes."""
+
+    who: Any
+    periods: Sequence[Any]
+    money: "Sequence[Money]" = ()
+    planned: "Sequence[Planned]" = ()
 
 
 @click.command()
 @click.argument("customer")
 @click.option("--as-of", type=Instant(), help="As it was known at this instant.")
+@click.option("--wide", is_flag=True, help="Show charge, discount and VAT too: over 80 columns.")
 @data_option
 @json_option
-def statement(customer: str, as_of: datetime | None, data: Path | None, as_json: bool) -> None:
-    """Show a customer's statement: a row per period, `due` rolling forward.
+def statement(
+    customer: str, as_of: datetime | None, wide: bool, data: Path | None, as_json: bool
+) -> None:
+    """Show a customer's statement: a row per period, `due` rolling forward; payments and refunds,
+    and the changes that are planned.
 
-    `to` is the first day no longer covered. With --json the rows of report.statement.
+    `to` is the first day no longer covered. With --as-of all of it is shown as it was known then,
+    the customer's name and terms too. With --json the rows of report.statement.
     """
-    from shared.ledger.postgres import reports
-
-    async def question(connection: Any) -> tuple[Any, ...]:
-        return (
-            await reports.customer(connection, customer),
-            await reports.statement(connection, customer, as_of),
-            await reports.parked(connection, customer),
-        )
-
-    (who, periods, parked), zone = ask_in_zone(find(data), question)
-    if who is None:
-        raise unknown(customer, len(parked))
+    seen, zone = ask_in_zone(
+        find(data), lambda connection: _seen(connection, customer, as_of, not as_json)
+    )
     if as_json:
-        print_json(plain(periods))
+        print_json(plain(seen.periods))
         return
-    click.echo(heading(who))
-    if not periods:
-        click.echo("no period" + (" was known then" if as_of else " yet"))
-        return
-    print_statement(periods)
-    if not all(row["standing"] for row in periods):
-        click.echo("* no bill stands: a month without service, or a cancelled bill")
+    if seen.who is None:
+        click.echo(f"{customer} had not signed up then")
+    else:
+        click.echo(heading(seen.who))
+        if seen.periods:
+            print_statement(seen.periods, wide)
+        else:
+            click.echo("no period" + (" was known then" if as_of else " yet"))
+        if not all(row["standing"] for row in seen.periods):
+            click.echo("* no bill stands: a month without service, or a cancelled bill")
+        print_money(seen.money)
+        print_planned(seen.planned)
     if as_of is not None:
         click.echo(f"as it was known at {as_of.astimezone(zone).isoformat(sep=' ')}")
+
+
+async def _seen(connection: Any, customer: str, as_of: datetime | None, whole: bool) -> Seen:
+    """Read a statement; not `whole`: its rows alone."""
+    from asyncpg import InsufficientPrivilegeError
+
+    from shared.ledger.postgres import reports
+
+    who = await reports.customer(connection, customer)
+    if who is None:
+        raise unknown(customer, len(await reports.parked(connection, customer)))
+    # The rows first: as of an instant they wait for what is being written.
+    seen = Seen(who, await reports.statement(connection, customer, as_of))
+    if whole:
+        try:
+            return await _known(connection, seen, as_of)
+        except InsufficientPrivilegeError:  # a login that may only read schema report
+            pass
+    return seen
+
+
+async def _known(connection: Any, seen: Seen, as_of: datetime | None) -> Seen:
+    """Add what the customer's lines and commands say, by an instant where one is given."""
+    from shared.ledger.as_known import account_known, as_customer, money_of, planned
+    from shared.ledger.postgres import reports
+
+    customer, at = seen.who["customer_id"], as_of or datetime.max.replace(tzinfo=UTC)
+    zone = ZoneInfo(await reports.zone(connection) or "UTC")
+    lines = await reports.lines_of(connection, customer)
+    rows = await reports.accepted_of(connection, customer)
+    day, grace_days = await reports.known_then(connection, at)
+    with _of_the_book(customer):
+        lines = [line for line in lines if line.recorded_at <= at]
+        accepted = [each for each in _accepted(rows, zone) if each.recorded_at <= at]
+        account = account_known(lines, accepted)
+        if account is None:
+            return seen if as_of is None else seen._replace(who=None)
+        who = seen.who if as_of is None else as_customer(account, day, grace_days)
+        return Seen(who, seen.periods, money_of(lines, accepted), planned(account, day))
+
+
+def _accepted(rows: Sequence[Any], zone: ZoneInfo) -> "list[Accepted]":
+    """Return the accepted commands of a customer from their rows."""
+    from shared.ledger.explain import Accepted
+    from shared.schemas.inbound import command_of
+
+    return [
+        Accepted(command_of(kind, content, zone), recorded_at)  # type: ignore[arg-type]
+        for kind, content, recorded_at in rows
+    ]
+
+
+@contextmanager
+def _of_the_book(customer: str) -> Iterator[None]:
+    """Turn any error of pure code into `Tampered`: it comes of this customer's rows."""
+    try:
+        yield
+    except Exception as error:
+        raise Tampered(f"a row of {customer} in the book", error) from error
 
 
 def _explain_owed(customer: str, data: Path | None, as_json: bool) -> None:
@@ -94,10 +176,8 @@ def explain(customer: str, period: str | None, data: Path | None, as_json: bool)
         _explain_owed(customer, data, as_json)
         return
     from services.console import story
-    from shared.ledger.explain import Accepted
     from shared.ledger.explain import explain as explained
     from shared.ledger.postgres import reports
-    from shared.schemas.inbound import command_of
 
     async def question(connection: Any) -> tuple[Any, ...]:
         return (
@@ -107,15 +187,10 @@ def explain(customer: str, period: str | None, data: Path | None, as_json: bool)
             await reports.parked(connection, customer),
         )
 
-    (lines, accepted, policies, parked), zone = ask_in_zone(find(data), question)
-    try:
-        commands = [
-            Accepted(command_of(kind, content, zone), recorded_at)  # type: ignore[arg-type]
-            for kind, content, recorded_at in accepted
-        ]
+    (lines, rows, policies, parked), zone = ask_in_zone(find(data), question)
+    with _of_the_book(customer):
+        commands = _accepted(rows, zone)
         steps = explained(lines, commands, policies, period)
-    except Exception as error:  # pure code: any error comes of this customer's rows
-        raise Tampered(f"a row of {customer} in the book", error) from error
     if not commands:
         raise unknown(customer, len(parked))
     if not steps:

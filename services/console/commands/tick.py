@@ -1,6 +1,5 @@
 """`tick`: moves the business date, and bills what is due by then."""
 
-import asyncio
 import secrets
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from services.console.commands.outcomes import (
     timeout_option,
     why,
 )
-from services.console.finding import business_zone, data_option, find, json_option
+from services.console.finding import business_zone, data_option, find, json_option, wait
 from services.console.problems import Misconfigured, Problem
 from services.console.values import Day
 from shared.operator.printing import print_json
@@ -88,7 +87,8 @@ def tick(
     )
     if not as_json:
         click.echo(tick_id)
-    asyncio.run(send(servers.kafka, sending.noted([(1, message)]), places=sending.places))
+    sent = send(servers.kafka, sending.noted([(1, message)]), places=sending.places)
+    wait(sent, "sending")
     (outcome,) = sending.wait(servers, timeout)
     refused = why(outcome)
     if as_json:

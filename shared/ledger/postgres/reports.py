@@ -1,7 +1,7 @@
 """Queries of the command line: what it reads from the book and prints."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
@@ -9,7 +9,7 @@ import asyncpg
 from shared.ledger.line import Line
 from shared.ledger.policy.changes import changes
 from shared.ledger.policy.file import parse_new, parse_policy
-from shared.ledger.policy.policy import Policy, read_together
+from shared.ledger.policy.policy import GRACE_DAYS, Policy, read_together
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.locks import lock_every_bucket, lock_policy
 from shared.ledger.postgres.outgoing import ask_for_rechecks
@@ -130,6 +130,14 @@ async def statement(
     if as_of is None:
         return list(await connection.fetch(sql("statement"), customer_id))
     return list(await connection.fetch(sql("statement_as_of"), customer_id, as_of))
+
+
+async def known_then(connection: asyncpg.Connection, as_of: datetime) -> tuple[date, int]:
+    """Return the business date (date.min before the first tick) and the grace days of the policy
+    as they were known at an instant."""
+    row = await connection.fetchrow(sql("known_then"), as_of)
+    grace_days = GRACE_DAYS if row["grace_days"] is None else row["grace_days"]
+    return row["business_date"] or date.min, grace_days
 
 
 async def parked(connection: asyncpg.Connection, customer_id: str | None) -> list[Row]:

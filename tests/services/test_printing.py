@@ -1,0 +1,151 @@
+"""What people read in a terminal: tables of 80 columns, counts of seconds, a reader who leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from random import Random
+from threading import Event
+
+import pytest
+
+from shared.operator.printing import table, working
+
+HELD = """
+import sys, time
+from pathlib import Path
+from services.console.output import whole
+with whole(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("holding", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_table_puts_numbers_to_the_right_and_texts_to_the_left() -> None:
+    assert table(["who", "count"], [("a", 5), ("bcde", None), ("", 1234)]) == (
+        "who   count\na         5\nbcde      -\n       1234"
+    )
+
+
+def test_columns_that_do_not_fit_go_on_below() -> None:
+    heads = ["command", "outcome", "reason"]
+    rows = [("p" * 50, "refused", "reference_already_used"), ("q", "accepted", None)]
+
+    assert table(heads, rows, width=70) == "\n".join(
+        [
+            "command".ljust(50) + "  outcome",
+            "    reason",
+            "p" * 50 + "  refused",
+            "    reference_already_used",
+            "q".ljust(50) + "  accepted",
+            "    -",
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_line_of_a_table_takes_more_than_80_columns_and_no_word_is_lost(seed: int) -> None:
+    random = Random(seed)
+    columns = random.randrange(1, 12)
+    heads = [f"h{number}" for number in range(columns)]
+    rows = [
+        [" ".join("w" * random.randrange(1, 40) for _ in range(random.randrange(1, 4)))
+         for _ in heads]
+        for _ in range(5)
+    ]  # fmt: skip
+
+    lines = table(heads, rows)
+
+    assert max(map(len, lines.splitlines())) <= 80
+    assert lines.split() == [
+        word for row in [heads, *rows] for cell in row for word in cell.split()
+    ]
+
+
+def test_an_instant_is_shown_in_the_zone_of_the_business() -> None:
+    from zoneinfo import ZoneInfo
+
+    instant = datetime(2026, 1, 31, 18, 30, tzinfo=UTC)
+
+    assert table(["at"], [(instant,)], ZoneInfo("Asia/Dhaka")).splitlines()[1] == (
+        "2026-02-01 00:30:00+06:00"
+    )
+
+
+class Terminal(StringIO):
+    """Stderr on a terminal that says when something is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.written.set()
+        return super().write(text)
+
+
+def test_what_takes_long_is_counted_on_a_terminal_and_then_wiped_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    with working("waiting for the fleet", every=0.5):
+        assert terminal.written.wait(60)
+
+    shown = terminal.getvalue()
+    assert shown.startswith("\rwaiting for the fleet ... 0 s ")
+    assert shown.endswith("\r\033[K")
+
+
+def test_what_is_quick_or_not_on_a_terminal_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with working("elsewhere", every=0.001):
+        Event().wait(0.05)
+    assert capsys.readouterr().err == ""
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with working("quick", every=600):
+        pass
+    assert terminal.getvalue() == ""
+
+
+def test_a_reader_who_has_had_enough_is_no_error() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        said = subprocess.run(
+            [sys.executable, "-m", "services.console", "--help"],
+            stdout=writes, stderr=subprocess.PIPE, check=False, timeout=300,
+        )  # fmt: skip
+    finally:
+        os.close(writes)
+
+    assert (said.returncode, said.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_an_interrupted_file_is_as_it_was_before(number: signal.Signals, tmp_path: Path) -> None:
+    target = tmp_path / "ledger.csv"
+    target.write_bytes(b"as it was")
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD, str(target)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"holding\n"
+        held.send_signal(number)
+        code = held.wait(300)
+
+    assert code != 0
+    assert [each.name for each in tmp_path.iterdir()] == ["ledger.csv"]
+    assert target.read_bytes() == b"as it was"
