@@ -55,7 +55,8 @@ def account_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> Accoun
             account = open_account(command)
         elif account is not None:
             if isinstance(command, Changed):
-                account.periods = heads(lines_before(lines, accepted, number))
+                status = account.terms.status
+                account.periods = heads(lines_before(lines, accepted, number, status))
                 take_terms(account, command)
             elif isinstance(command, BillUpToSet):
                 move_anchor(account, command.up_to + timedelta(days=1))

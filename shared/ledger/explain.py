@@ -17,7 +17,7 @@ from shared.ledger.line import Line
 from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
 from shared.ledger.policy.prices import PriceList, Unpriced
 from shared.ledger.taxes import Parts, TaxPart, adjustment_parts, recurring_parts
-from shared.ledger.terms import Terms
+from shared.ledger.terms import Terms, Timeline, value_on
 
 PRICED = ("bill", "skip", "extension", "proration")
 
@@ -104,20 +104,23 @@ def explain(
 
 
 def lines_before(
-    lines: Sequence[Line], accepted: Sequence[Accepted], number: int
+    lines: Sequence[Line], accepted: Sequence[Accepted], number: int, status: Timeline[str]
 ) -> Sequence[Line]:
-    """Return the lines that were there when accepted[number] was judged.
+    """Return the lines that were there when the terms of accepted[number] took effect; `status` is
+    the customer's before that.
 
     Commands of one batch, and their lines, are written at one instant. Of these the lines count
-    that come before those of the command itself and of the later ones; and none where the command
-    is the first of its batch.
+    that come before those of the command itself and of later ones. What is due is billed before a
+    change takes effect, so bills count too, but those of days on which the customer had left: only
+    a return makes them.
     """
     at = accepted[number].recorded_at
-    first = number == 0 or accepted[number - 1].recorded_at < at
     later = {each.command.command_id for each in accepted[number:] if each.recorded_at == at}
     for index, line in enumerate(lines):
-        if line.recorded_at > at or (
-            line.recorded_at == at and (first or line.command_id in later)
+        if line.recorded_at > at:
+            return lines[:index]
+        if line.recorded_at == at and (
+            line.command_id in later or value_on(status, line.coverage_from) == "left"
         ):
             return lines[:index]
     return lines
@@ -152,7 +155,7 @@ def _terms_known(lines: Sequence[Line], accepted: Sequence[Accepted]) -> list[_K
         if isinstance(command, SignedUp):
             account = open_account(command)
         elif isinstance(command, Changed) and account is not None:
-            account.periods = heads(lines_before(lines, accepted, at))
+            account.periods = heads(lines_before(lines, accepted, at, account.terms.status))
             take_terms(account, command)
         else:
             continue
