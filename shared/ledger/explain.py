@@ -111,19 +111,23 @@ def lines_before(
 
     Commands of one batch, and their lines, are written at one instant. Of these the lines count
     that come before those of the command itself and of later ones. What is due is billed before a
-    change takes effect, so bills count too, but those of days on which the customer had left: only
-    a return makes them.
+    change takes effect, so bills count too, but those of days on all of which the customer had
+    left: only a return makes them.
     """
     at = accepted[number].recorded_at
     later = {each.command.command_id for each in accepted[number:] if each.recorded_at == at}
     for index, line in enumerate(lines):
         if line.recorded_at > at:
             return lines[:index]
-        if line.recorded_at == at and (
-            line.command_id in later or value_on(status, line.coverage_from) == "left"
-        ):
+        if line.recorded_at == at and (line.command_id in later or _all_left(status, line)):
             return lines[:index]
     return lines
+
+
+def _all_left(status: Timeline[str], line: Line) -> bool:
+    """Whether a customer had left on all days that a line covers."""
+    begun = [value for start, value in status if line.coverage_from < start < line.coverage_to]
+    return {value_on(status, line.coverage_from), *begun} == {"left"}
 
 
 def heads(lines: Iterable[Line]) -> list[Line]:
