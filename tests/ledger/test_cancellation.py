@@ -362,6 +362,22 @@ def test_an_undone_refund_must_fit_again() -> None:
     """)
 
 
+def test_an_undone_refund_of_a_payment_pays_out_no_money_that_never_came_in() -> None:
+    """The payment itself would allow it, but its money went out as credit meanwhile."""
+    tell("""
+        policy
+        2026-01-01  signup  rahim  100.00 a month
+        2026-01-02  pay     rahim  300.00, as p
+        2026-01-03  refund  rahim  200.00, of p, as part
+        2026-01-03  cancel  rahim  refund part, as c1
+        2026-01-04  refund  rahim  200.00, as credit
+        2026-01-05  undo    rahim  c1  => refused exceeds_payment
+        2026-01-06  cancel  rahim  refund credit
+        2026-01-07  undo    rahim  c1
+        2026-01     paid 100.00
+    """)
+
+
 def test_a_cancellation_needs_its_permission() -> None:
     tell("""
         policy

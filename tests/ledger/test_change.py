@@ -377,6 +377,20 @@ def test_a_change_ends_by_billing_up_to_the_business_date_and_no_further() -> No
     """)
 
 
+def test_what_a_change_bills_at_its_end_is_asked_for_on_the_day_it_was_said() -> None:
+    """Not on the business date, which is still in February: nobody was asked then."""
+    tell("""
+        2026-01-01  signup  rahim  3100.00 a month
+        2026-01-01  pay     rahim  3100.00
+        2026-01-10  leave   rahim
+        2026-02-10  tick    2026-02
+        2026-03-20  return  rahim, from 2026-02-01
+        2026-01     due    0.00
+        2026-02     due 3100.00
+        expires rahim 2026-03-30
+    """)
+
+
 def test_what_is_shown_follows_the_effective_day_whatever_is_charged() -> None:
     *_, rules = tell("""
         2026-01-01  signup   rahim  1000.00 a month

@@ -209,3 +209,37 @@ def _paid(payment_id: str, customer_id: str) -> Arrival[Command]:
         f"payment/{payment_id}", customer_id, 100, "cash", "field", day, None, "field-1"
     )
     return Arrival("payment", command, repr(command))
+
+
+def test_a_cancellation_withdraws_what_waits_for_whoever_may_cancel() -> None:
+    """The customer need not be there; the money of another one stays, and what is withdrawn stays
+    so."""
+    tell("""
+        policy
+          staff clerk may discount
+        2026-01-01  pay     rahim   10.00, reference r, as p1   => parked
+        2026-01-01  pay     karim   20.00, as p2                => parked
+        2026-01-02  cancel  rahim  payment p1, as x1, by clerk  => refused not_permitted
+        2026-01-02  cancel  rahim  payment p2, as x2            => parked
+        2026-01-02  cancel  rahim  payment p1, as x3
+        2026-01-02  cancel  rahim  payment p1, as x3            => duplicate
+        2026-01-03  signup  rahim  100.00 a month
+        2026-01-03  signup  karim  100.00 a month
+        2026-01-04  undo    rahim  x3                           => refused unknown_target
+        2026-01-04  pay     rahim   10.00, reference r, as p1   => refused conflicting_duplicate
+        2026-01-04  pay     rahim    5.00, reference r, as p3
+        statement rahim
+        2026-01     paid  5.00
+        statement karim
+        2026-01     paid 20.00
+    """)
+
+
+def test_a_cancellation_that_waited_itself_withdraws_nothing() -> None:
+    tell("""
+        policy
+        2026-01-01  cancel  rahim  payment p1, as x1  => parked
+        2026-01-02  pay     rahim   10.00, as p1      => parked
+        2026-01-03  signup  rahim  100.00 a month
+        2026-01     paid 10.00
+    """)

@@ -100,6 +100,15 @@ def test_the_first_tick_of_all_leaves_no_gap() -> None:
     assert judge_tick(ticked(DAY), None) is None
 
 
+def test_the_first_tick_of_all_is_held_against_the_day_on_which_it_was_sent() -> None:
+    sent_on = DAY - timedelta(46)
+
+    assert judge_tick(ticked(DAY), None, sent_on) == "gap_too_large"
+    assert judge_tick(ticked(DAY, allow_gap=True), None, sent_on) is None
+    assert judge_tick(ticked(DAY - timedelta(1)), None, sent_on) is None
+    assert judge_tick(ticked(DAY), DAY, sent_on) is None, "a later one against the business date"
+
+
 def test_as_of_lies_in_the_period_before_a_gap_is_asked_for() -> None:
     assert judge_tick(ticked(DAY, "2026-02"), DAY) == "outside_period"
     assert judge_tick(ticked(DAY + timedelta(90), "2026-02"), DAY) == "outside_period"

@@ -1,6 +1,7 @@
 """What was asked and not done is kept: refusals and conflicting duplicates, each once."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -31,9 +32,12 @@ class Fleet:
         self._judge = Judge(ZONE, 96)
         self._ticks = TickJudge(ZONE, 96, lambda period, tick_id: None)
 
-    async def tell(self, *events: tuple[str, tuple[str, dict[str, Any]]]) -> None:
-        """Judge events, each under the ce_id that it is given with."""
+    async def tell(self, *events: tuple[str, tuple[str, dict[str, Any]]], sent: int = 0) -> None:
+        """Judge events, each under the ce_id that it is given with; `sent` is the timestamp of
+        their records."""
         records = [Record(binary(*event, ce_id, "till")) for ce_id, event in events]
+        for record in records:
+            record.timestamp = sent
         judge = self._ticks if records[0].topic == "billing.ticks.v1" else self._judge
         async with self.connection.transaction():
             await judge(self.connection, records)
@@ -138,6 +142,19 @@ async def test_ticks_refused_or_conflicting_are_kept(fleet: Fleet) -> None:
         ("tick/jan", "billing.tick.v1", None, "outside_period", None, None, "t-1", "till"),
         ("tick/feb", "billing.tick.v1", None, "conflicting_duplicate", None, None, "t-3", "till"),
     ]
+
+
+async def test_a_first_tick_far_past_its_records_own_day_is_refused(fleet: Fleet) -> None:
+    """The day is that of the business zone: 19:00 in UTC is tomorrow."""
+    evening = round(datetime(2026, 1, 1, 19, tzinfo=UTC).timestamp() * 1000)
+    await fleet.tell(("t-1", tick("a", "2026-02", "2026-02-17")), sent=evening)
+    await fleet.tell(("t-2", tick("b", "2026-02", "2026-02-16")), sent=evening)
+
+    refused = [(row[0], row[3]) for row in await fleet.refusals()]
+    assert refused == [("tick/a", "gap_too_large")]
+    assert await fleet.connection.fetchval("SELECT business_date::text FROM book.fleet") == (
+        "2026-02-16"
+    )
 
 
 async def test_a_command_is_shown_with_what_it_said(fleet: Fleet) -> None:
