@@ -8,7 +8,8 @@ import pytest
 
 from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
 from shared.ledger.statement import Statement, newest_open
-from tests.postgres.booked import pay, signup, tick
+from shared.ledger.terms import Package
+from tests.postgres.booked import change, pay, signup, tick
 from tests.support.histories import history
 from tests.support.naive import Naive
 from tests.support.naive_views import customer, invoices
@@ -71,6 +72,28 @@ def test_credit_from_before_settles_the_first_bills() -> None:
     statement = Statement(account.periods, account.opening_due)
     assert [(item.paid, item.open) for item in statement.items()] == [(1000_00, 0)]
     assert statement.expires_on(10) == date(2026, 2, 11)
+
+
+def test_an_open_opening_due_is_asked_for_with_a_first_period_that_cost_nothing() -> None:
+    rules = Rules()
+    rules.apply(signup("rahim", "2026-01-01", opening_due=50_00, package=Package("home", 0)))
+    rules.apply(change("h-1", "rahim", "2026-02-01", package=Package("home", 1000_00)))
+
+    (account,) = rules.accounts.values()
+    assert [line.billed for line in account.periods] == [0, 1000_00]
+    assert Statement(account.periods, account.opening_due).open_since() == date(2026, 1, 1)
+    assert Statement(account.periods).open_since() == date(2026, 2, 1)
+
+
+def test_nobody_expires_before_the_day_that_was_granted() -> None:
+    rules = Rules()
+    rules.apply(signup("rahim", "2026-01-01"))
+
+    (account,) = rules.accounts.values()
+    statement = Statement(account.periods)
+    assert statement.expires_on(10, date(2026, 1, 20)) == date(2026, 1, 20)
+    assert statement.expires_on(10, date(2026, 1, 10)) == date(2026, 1, 11)
+    assert Statement([]).expires_on(10, date(2026, 1, 20)) is None
 
 
 @pytest.mark.parametrize("seed", range(300, 320), ids=lambda seed: f"seed-{seed}")
