@@ -161,3 +161,26 @@ async def test_the_customer_view_has_package_price_and_username(books: Booked) -
     assert before == [("k.rim", "slow", "5.00", False, "active"),
                       ("rahim", "home", "1400.00", True, "active")]  # fmt: skip
     assert (await books.rows(shown))[1] == ("rahim", "home", "1500.00", True, "active")
+
+
+async def test_the_price_shown_is_that_of_the_newest_version_that_has_the_code_own_ones_first(
+    books: Booked,
+) -> None:
+    """Before the first tick it is the first price of each code, which holds on earlier days too."""
+    price = [*LISTED["price"][:2], {"code": "ip", "from": "2026-03-01", "amount": "300.00"}]
+    dearer = {**LISTED, "price": price}
+    await apply(books, LISTED)
+    await apply(books, dearer, remove=True)
+    books.apply_policy(policy_of(dearer))
+    extras = (Extra("ip", None, 3),)
+    await books.play(
+        signup("jamal", "2026-01-01", package=Package("home", 700), extras=(Extra("ip", 50, 2),)),
+        signup("karim", "2026-01-01", package=Package("home", None), extras=extras),
+    )
+    shown = "SELECT price::text FROM report.customer ORDER BY customer_id"
+
+    before = await books.rows(shown)
+    await books.play(tick("2025-12-01"))
+    early = await books.rows(shown)
+
+    assert before == early == [("8.00",), ("1900.00",)]
