@@ -27,7 +27,7 @@ def record(type_: str, offset: int, **data: Any) -> Any:
     return SimpleNamespace(**message._asdict(), partition=0, offset=offset, timestamp=0)
 
 
-def signup(customer_id: str, offset: int) -> Any:
+def signup(customer_id: str, offset: int, **others: Any) -> Any:
     return record(
         "billing.customer.signed_up.v1",
         offset,
@@ -38,6 +38,7 @@ def signup(customer_id: str, offset: int) -> Any:
         phone="+8801711000001",
         package={"code": "home", "price": "1000.00"},
         cycle={"kind": "start_of_month"},
+        **others,
     )
 
 
@@ -84,27 +85,50 @@ async def test_two_batches_that_meet_on_a_reference_leave_one_payment(database: 
     assert len(set(map(JUDGE.bucket_of, customers))) == 2, "or their lock would part them"
     await first.commit(SIGNUPS, *(signup(each, at) for at, each in enumerate(customers)))
 
-    # The first batch has judged and written, and waits for the second to be as far as it can.
-    connection = await asyncpg.connect(database)
-    transaction = connection.transaction()
-    await transaction.start()
-    await JUDGE(connection, [payment("c-1", "p-1", 2)])
-    meeting = asyncio.create_task(second.commit(PAYMENTS, payment("c-2", "p-2", 0)))
-    watcher = await asyncpg.connect(database)
-    await until(
-        lambda: watcher.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"),
-        "the second batch to wait for the first",
-    )
-    await transaction.commit()
-    await meeting
+    await meet(database, [payment("c-1", "p-1", 2)], second, PAYMENTS, payment("c-2", "p-2", 0))
 
+    watcher = await asyncpg.connect(database)
     rows = await watcher.fetch("SELECT command_id, outcome, reason FROM report.command"
                                " WHERE command_id ~ '^payment' ORDER BY command_id")  # fmt: skip
     assert [tuple(row) for row in rows] == [
         ("payment/p-1", "accepted", None),
         ("payment/p-2", "refused", "reference_already_used"),
     ]
-    for each in (connection, watcher, first.database, second.database):
+    for each in (watcher, first.database, second.database):
+        await each.close()
+
+
+async def test_two_signups_that_meet_on_a_username_leave_one_of_them(database: str) -> None:
+    second = Batches(database, "two")
+    assert JUDGE.bucket_of("c-1") != JUDGE.bucket_of("c-2"), "or their lock would part them"
+
+    taken = [signup("c-1", 0, username="rahim")]
+    await meet(database, taken, second, SIGNUPS, signup("c-2", 0, username="rahim"))
+
+    watcher = await asyncpg.connect(database)
+    rows = await watcher.fetch("SELECT command_id, reason FROM report.command ORDER BY command_id")
+    assert [tuple(row) for row in rows] == [
+        ("signup/c-1", None),
+        ("signup/c-2", "username_taken"),
+    ]
+    for each in (watcher, second.database):
+        await each.close()
+
+
+async def meet(database: str, first: list[Any], second: Batches, topic: str, *records: Any) -> None:
+    """Commit a first batch, which has judged and written, once the second waits for it."""
+    connection, watcher = await asyncpg.connect(database), await asyncpg.connect(database)
+    transaction = connection.transaction()
+    await transaction.start()
+    await JUDGE(connection, first)
+    meeting = asyncio.create_task(second.commit(topic, *records))
+    await until(
+        lambda: watcher.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"),
+        "the second batch to wait for the first",
+    )
+    await transaction.commit()
+    await meeting
+    for each in (connection, watcher):
         await each.close()
 
 
