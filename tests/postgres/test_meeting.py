@@ -42,7 +42,7 @@ def signup(customer_id: str, offset: int, **others: Any) -> Any:
     )
 
 
-def payment(customer_id: str, payment_id: str, offset: int) -> Any:
+def payment(customer_id: str, payment_id: str, offset: int, **others: Any) -> Any:
     return record(
         "billing.payment.received.v1",
         offset,
@@ -54,6 +54,7 @@ def payment(customer_id: str, payment_id: str, offset: int) -> Any:
         received_at="2026-01-05T10:00:00+06:00",
         reference="TX-1",
         actor="app",
+        **others,
     )
 
 
@@ -94,6 +95,21 @@ async def test_two_batches_that_meet_on_a_reference_leave_one_payment(database: 
         ("payment/p-1", "accepted", None),
         ("payment/p-2", "refused", "reference_already_used"),
     ]
+    for each in (watcher, first.database, second.database):
+        await each.close()
+
+
+async def test_two_batches_that_share_a_reference_at_once_both_hold_it(database: str) -> None:
+    first, second = Batches(database, "one"), Batches(database, "two")
+    await first.commit(SIGNUPS, *(signup(each, at) for at, each in enumerate(["c-1", "c-2"])))
+    await first.commit(PAYMENTS, payment("c-1", "p-1", 0, shared=True))
+
+    taken = [payment("c-1", "p-2", 1, shared=True)]
+    await meet(database, taken, second, PAYMENTS, payment("c-2", "p-3", 0, shared=True))
+
+    watcher = await asyncpg.connect(database)
+    held = await watcher.fetchval("SELECT payments FROM book.payment_reference")
+    assert held == "payment/p-1 payment/p-2 payment/p-3"
     for each in (watcher, first.database, second.database):
         await each.close()
 

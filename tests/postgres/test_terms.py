@@ -169,3 +169,19 @@ async def test_a_run_goes_on_from_the_last_period_where_the_last_line_is_of_an_e
         ("2026-04", "bill"), ("2026-02", "reversal"), ("2026-04", "payment"),
     ]  # fmt: skip
     assert await connection.fetchval("SELECT count(*) FROM report.quarantine") == 0
+
+
+async def test_extras_reach_back_into_every_period_that_they_touch(
+    connection: asyncpg.Connection,
+) -> None:
+    kept = Kept(connection)
+    await kept.tell(signup("rahim", "2026-01-01"))
+    await kept.tick("2026-03-01")
+
+    extras = [{"code": "ip", "price": "10.00", "quantity": 2}]
+    await kept.tell(change("c-1", "rahim", "2026-01-01", "2026-03-02", extras=extras))
+
+    rows = await connection.fetch("SELECT period, billed::text FROM report.statement ORDER BY 1")
+    assert [tuple(row) for row in rows] == [
+        ("2026-01", "1020.00"), ("2026-02", "1020.00"), ("2026-03", "1020.00"),
+    ]  # fmt: skip
