@@ -148,6 +148,24 @@ async def test_money_that_waits_for_a_first_period_has_its_receipt_at_once_and_o
     assert await told() == waiting
 
 
+async def test_money_that_a_quarantine_stops_has_no_receipt_before_it_applies(
+    connection: asyncpg.Connection,
+) -> None:
+    kept = workers.Kept(connection)
+    await kept.tell(workers.signup("rahim", "2026-01-01"))
+    await connection.execute(
+        "INSERT INTO book.quarantine SELECT customer_id, 'Broken: oh', now(), bucket"
+        " FROM book.account"
+    )
+    await kept.tell(workers.payment("p-1", "rahim", "6.00", "2026-01-02"))
+    assert await connection.fetchval("SELECT reason FROM report.parked") == "quarantined"
+
+    async with connection.transaction():
+        await tell(connection, [], ["rahim"], bucket)
+
+    assert await data_of(connection, NOTIFICATIONS) == []
+
+
 async def test_a_rebilled_month_that_was_told_of_is_not_told_of_again(books: Booked) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-01"))
     await notify(books)
