@@ -1,21 +1,38 @@
-"""Writes the JSON Schema of every event type: `python -m shared.schemas.export DIR`."""
+"""Writes what is generated from the models: `python -m shared.schemas.export`.
+
+The JSON Schema of every event type, the generated parts of docs/events.md and docs/topics.md, and
+docs/asyncapi.json.
+"""
 
 import json
-import sys
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from shared.schemas import asyncapi, reference, transport
 from shared.schemas.inbound import MODELS
 from shared.schemas.outbound import OUTBOUND_MODELS
+from shared.schemas.pages import filled
+from shared.schemas.samples import DOCS
 
-HERE = Path(__file__).parent / "json"
+SCHEMAS = Path(__file__).parent / "json"
 
 
 def schemas() -> dict[str, str]:
     """Return {file name: text} of the schema of each type's data, in and out."""
     models: dict[str, type[BaseModel]] = {**MODELS, **OUTBOUND_MODELS}
     return {f"{name}.json": _text(name, model) for name, model in sorted(models.items())}
+
+
+def files() -> dict[Path, str]:
+    """Return {file: text} of everything that is generated."""
+    events, topics = DOCS / "events.md", DOCS / "topics.md"
+    return {
+        **{SCHEMAS / name: text for name, text in schemas().items()},
+        events: filled(events.read_text(encoding="utf-8"), reference.parts()),
+        topics: filled(topics.read_text(encoding="utf-8"), transport.parts()),
+        DOCS / "asyncapi.json": asyncapi.text(),
+    }
 
 
 def _text(name: str, model: type[BaseModel]) -> str:
@@ -27,11 +44,10 @@ def _text(name: str, model: type[BaseModel]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in schemas().items():
-        (folder / name).write_text(text, encoding="utf-8")
+def main() -> None:
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    main()

@@ -19,9 +19,11 @@ from shared.ledger.terms import Language, Shown
 from shared.schemas.envelope import Message, envelope, instant
 from shared.schemas.topics import TOPIC_OF_TYPE
 
-Money = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)\.[0-9]{2}$")]
+MONEY = r"^-?(0|[1-9][0-9]*)\.[0-9]{2}$"
+HASH = r"^[0-9a-f]{64}$"
+Money = Annotated[str, StringConstraints(pattern=MONEY)]
 MONEY_FORM = 'a string with two decimals such as "1000.00"'
-Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Hash = Annotated[str, StringConstraints(pattern=HASH)]
 
 
 class Outbound(BaseModel):
