@@ -29,10 +29,10 @@ FORMS = {
         "at most 500 characters with one `@`, without spaces",
         "`rahim@example.com`",
     ),
-    "phone": (fields.PHONE, "E.164: `+`, then 2 to 15 digits", "`+8801711000001`"),
+    "phone": (fields.PHONE, "E.164: `+`, then 2 to 15 digits, the first not 0", "`+8801711000001`"),
     "amount": (
         fields.AMOUNT,
-        "a string, no JSON number; up to two decimals and 9999999999.99; `-` for below 0",
+        "a string, no JSON number; up to 9999999999.99, two decimals; no `+`, no leading zeros",
         '`"1000.00"`',
     ),
     "percent": (
@@ -72,8 +72,8 @@ def parts() -> dict[str, str]:
         **{name: _outbound(name) for name in OUTBOUND_MODELS},
         **{name: _part(name) for name in PARTS},
         "forms": table(
-            ("form", "what it accepts", "example", "pattern"),
-            [(name, words, such, f"`{pattern}`") for name, (pattern, words, such) in FORMS.items()],
+            ("form", "what it accepts", "example"),
+            [(name, words, such) for name, (_, words, such) in FORMS.items()],
         ),
         "reasons": _reasons(),
     }
