@@ -3,6 +3,9 @@
 The rules do not read them. A test holds them against the rules, in both directions.
 """
 
+from shared.ledger.decide import GAP_DAYS_MAX
+from shared.ledger.handlers.bills import AHEAD_MONTHS_MAX
+from shared.ledger.handlers.customers import AHEAD_DAYS_MAX, BILLS_MAX
 from shared.ledger.reasons import Reason, Waiting
 from shared.schemas.topics import PAYMENTS, TOPIC_OF_TYPE
 
@@ -21,8 +24,8 @@ _UNKNOWN_PRICE = (
     "not have its code."
 )
 _USERNAME_TAKEN = "Another customer has this `username`."
-_YEAR_AHEAD = "lies more than 366 days past the business date, if there is one."
-_TOO_MANY = "It would make more than 36 bills at once; skip rows do not count."
+_YEAR_AHEAD = f"lies more than {AHEAD_DAYS_MAX} days past the business date, if there is one."
+_TOO_MANY = f"It would make more than {BILLS_MAX} bills at once; skip rows do not count."
 _UNKNOWN_PERIOD = "The customer has no period with this label."
 
 OWN: dict[str, dict[Reason, str]] = {
@@ -80,7 +83,8 @@ OWN: dict[str, dict[Reason, str]] = {
     "billing.bill_up_to.set.v1": {
         "already_billed": "The customer is billed through `up_to` already.",
         "customer_left": "The customer has left, and no return is known.",
-        "too_many_periods": "`up_to` lies more than 36 months past what is billed.",
+        "too_many_periods": f"`up_to` lies more than {AHEAD_MONTHS_MAX} months past what is "
+        "billed.",
         "bill_cancelled": "The period that would grow has a cancelled bill: rebill it first.",
     },
     "billing.rebill.requested.v1": {
@@ -89,8 +93,9 @@ OWN: dict[str, dict[Reason, str]] = {
     },
     TICK: {
         "outside_period": "`as_of` does not lie in `period`.",
-        "gap_too_large": "`as_of` lies more than 45 days past the business date; for the first "
-        "tick of all, past the day of its record's timestamp on Kafka. `allow_gap` lifts this.",
+        "gap_too_large": f"`as_of` lies more than {GAP_DAYS_MAX} days past the business date; for "
+        "the first tick of all, past the day of its record's timestamp on Kafka. `allow_gap` lifts "
+        "this.",
     },
 }
 """Per type the reasons of its own, in the order in which they are judged."""

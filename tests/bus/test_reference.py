@@ -147,6 +147,16 @@ def test_the_page_names_every_reason_that_the_rules_can_raise_and_no_other() -> 
         assert set(reasons_of(COMMANDS[command])) - generic == found, command.__name__
 
 
+def test_the_page_names_every_reason_that_a_tick_can_be_refused_for() -> None:
+    (judge,) = (
+        node
+        for node in ast.walk(ast.parse((LEDGER / "decide.py").read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name == "judge_tick"
+    )
+    words = {node.value for node in ast.walk(judge) if isinstance(node, ast.Constant)}
+    assert set(reasons_of(TICK)) - {"conflicting_duplicate"} == words & set(get_args(Reason))
+
+
 def _is_terms(command: type) -> bool:
     return command in (c.SignedUp, c.Changed)
 
@@ -204,6 +214,21 @@ def test_the_page_says_what_waits_for_a_signup(kind: str) -> None:
     decision = decide(None, _command(kind), World(NOW))
 
     assert (decision.reason == "not_signed_up") == ("not_signed_up" in waits_of(kind))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != TICK])
+def test_the_page_says_what_waits_for_a_first_period(kind: str) -> None:
+    everything = MappingProxyType({"boss": Staff(PERMISSIONS)})
+    prices = PriceList(
+        Price(code, JANUARY, 100_000) for code in ("home-10", "home-20", "static-ip")
+    )
+    world = World(NOW, policy=Policy(1, staff=everything, prices=prices))
+    starts_later = _command(COMMANDS[c.SignedUp], bill_from="2026-06-01")
+    account = decide(None, starts_later, world).account
+
+    decision = decide(account, _command(kind), world)
+
+    assert (decision.reason == "no_period_yet") == ("no_period_yet" in waits_of(kind))
 
 
 def test_the_page_s_partitions_are_those_of_the_fleet() -> None:

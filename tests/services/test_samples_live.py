@@ -14,6 +14,7 @@ import pytest
 
 from shared.embedded import Kafka
 from shared.kafka.buckets import partition_of
+from shared.schemas.envelope import Message
 from shared.schemas.publish import from_line
 from shared.schemas.samples import SAMPLES, samples
 from shared.schemas.topics import LEDGER, OUTBOUND, PAYMENTS
@@ -55,14 +56,23 @@ async def test_a_sample_program_publishes_a_payment_and_another_reads_its_line(
         said = await _output([*publish, kafka.bootstrap])
         assert await _output([*publish, kafka.bootstrap]), "the same event once more"
         await fleet.settle()
-        lines = await _first_lines([*reader, kafka.bootstrap], 2)
-        rows = await fleet.rows("SELECT payment_id, amount::text, reference FROM report.payment")
+        for line in await fleet.records(LEDGER):  # as they come again after a crash
+            headers = [(name, value) for name, value in line.headers]
+            await fleet.send(Message(LEDGER, line.key, line.value, headers))
+        await fleet.send(from_line(EVENTS[2]))
+        await fleet.settle()
+        lines = await _first_lines([*reader, kafka.bootstrap], 3)
+        rows = await fleet.rows(
+            "SELECT payment_id, amount::text, reference FROM report.payment ORDER BY recorded_at"
+        )
         records = await fleet.records(PAYMENTS)
 
     assert said.strip() == f"partition {RAHIM}, offset 0"
-    assert [tuple(row) for row in rows] == [("bkash-TRX1002", "500.00", "TRX1002")]
-    assert [(each.partition, each.key) for each in records] == [(RAHIM, b"rahim")] * 2
-    assert lines == ["rahim 1 bill 609.68", "rahim 2 payment 109.68"]
+    assert tuple(rows[0]) == ("bkash-TRX1002", "500.00", "TRX1002")
+    assert [(each.partition, each.key) for each in records] == [(RAHIM, b"rahim")] * 3
+    assert lines == [
+        "rahim 1 bill 609.68", "rahim 2 payment 109.68", "rahim 3 payment -1890.32",
+    ]  # fmt: skip
 
 
 async def test_the_sample_events_are_accepted_and_make_the_sample_events_out(
@@ -85,7 +95,6 @@ async def test_the_sample_events_are_accepted_and_make_the_sample_events_out(
     for topic in OUTBOUND:
         sample = samples()[topic.types[0]]
         assert _comparable(sample) in [_comparable(each) for each in events], topic.name
-    assert any(record.topic == LEDGER for record in published)
 
 
 VOLATILE = ("time", "recorded_at", "hash")
