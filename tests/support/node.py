@@ -13,7 +13,7 @@ INSTALL = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--f
 
 
 def folder_with_libraries(folder: Path) -> Path:
-    """Install the libraries into a folder and return it; skip where npm or its registry lacks.
+    """Install the libraries into a folder and return it; skip where npm is missing or cannot install.
 
     Programs look for libraries beside themselves: copy them into the folder.
     """
@@ -28,7 +28,8 @@ def folder_with_libraries(folder: Path) -> Path:
     except subprocess.TimeoutExpired:
         pytest.skip("npm did not end within 300 s")
     if done.returncode:
-        pytest.skip(f"npm cannot install {', '.join(LIBRARIES)}: {done.stderr.strip()[-300:]}")
+        said = [line for line in done.stderr.splitlines() if "error" in line.lower()][:3]
+        pytest.skip(f"npm cannot install {', '.join(LIBRARIES)}: {'; '.join(said)}")
     return folder
 
 
