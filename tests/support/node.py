@@ -13,7 +13,7 @@ INSTALL = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--f
 
 
 def folder_with_libraries(folder: Path) -> Path:
-    """Install the libraries into a folder and return it; skip where npm is missing or cannot install.
+    """Install the libraries into a folder and return it; skip where npm is missing or fails.
 
     Programs look for libraries beside themselves: copy them into the folder.
     """
