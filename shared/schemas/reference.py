@@ -81,7 +81,7 @@ def parts() -> dict[str, str]:
 
 def _types_in() -> str:
     rows = [
-        (_link(name), _topic(name), f"`{command_id(model)}`", _always(model) or "")
+        (_link(name), _topic(name), f"`{command_id(model)}`", _in_short(model))
         for name, model in MODELS.items()
     ]
     return table(("type", "topic", "command id", "permission"), rows)
@@ -97,7 +97,7 @@ def _inbound(name: str, model: type[Event]) -> str:
     facts = [
         f"Topic {_topic(name)}, key: the `{model.key_field}`",
         f"Command id: `{command_id(model)}`",
-        f"Permission: {_permissions(model, schema)}",
+        f"Permission: {_permissions(model)}",
         f"Parked as {', or '.join(waits)}" if waits else "Never parked",
         _schema_link(name),
     ]
@@ -227,7 +227,13 @@ def _always(model: type[Event]) -> str | None:
     return found[0] if found else None
 
 
-def _permissions(model: type[Event], schema: dict[str, Any]) -> str:
+def _in_short(model: type[Event]) -> str:
+    always, sometimes = permissions_of(model)
+    words = [f"`{always}`"] if always else []
+    return ", ".join([*words, *(["by field"] if sometimes else [])]) or "none"
+
+
+def _permissions(model: type[Event]) -> str:
     always, sometimes = permissions_of(model)
     words = [f"`{always}`"] if always else []
     if sometimes:
