@@ -13,6 +13,7 @@ from shared.kafka.buckets import bucket_of_key
 from shared.ledger.commands import Ticked
 from shared.ledger.decide import judge_tick
 from shared.ledger.fold import Seen
+from shared.ledger.policy.policy import NO_POLICY
 from shared.ledger.postgres import conflicts, fleet, outgoing, runs
 from shared.ledger.postgres.appending import Last
 from shared.ledger.postgres.folding import Policies, open_fold
@@ -85,13 +86,18 @@ class TickJudge:
         if accepted and business_date is not None:
             await fleet.move_business_date(connection, business_date)
         await outgoing.put(connection, told, self._bucket_of_key)
-        return partial(self._observe, outcomes, accepted)
+        bare = fold.world.policy.version == NO_POLICY.version
+        return partial(self._observe, outcomes, accepted, bare)
 
-    def _observe(self, outcomes: Counter[str], accepted: Sequence[runs.NewRun]) -> None:
+    def _observe(self, outcomes: Counter[str], accepted: Sequence[runs.NewRun], bare: bool) -> None:
         for outcome, count in outcomes.items():
             metrics.EVENTS.labels(TICKS, "billing.tick.v1", outcome).inc(count)
         metrics.DEAD_LETTERS.labels(TICKS).inc(outcomes["malformed"])
         for run in accepted:
+            if bare:  # docs/policy.md#versions
+                log.warning(
+                    "run %s: no policy was ever applied, so its bills have no tax", run.tick_id
+                )
             self._accepted(run.period, run.tick_id)
 
     async def set_apart(

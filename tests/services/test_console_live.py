@@ -219,6 +219,24 @@ async def test_a_day_after_today_needs_allow_gap(kafka: Kafka, database: str) ->
         assert "accepted" in await at.ticks("2199-01-01", "--allow-gap")
 
 
+async def test_a_run_without_a_policy_is_warned_of(
+    kafka: Kafka, database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY)
+    async with clerk(kafka, database) as at:
+        bare = await at.runs("tick", "--as-of", "2026-01-01", "--allow-gap", *PATIENT)
+        logged = [each.getMessage() for each in caplog.records if "no policy" in each.getMessage()]
+        caplog.clear()
+        await at.says("policy", "apply", str(policy))
+        ruled = await at.runs("tick", "--as-of", "2026-01-02", *PATIENT)
+
+    assert (bare.exit_code, ruled.exit_code) == (0, 0)
+    assert "no policy was ever applied" in bare.stderr
+    assert len(logged) == 1
+    assert "no policy" not in ruled.stderr + caplog.text
+
+
 async def test_exports_hold_every_line(kafka: Kafka, database: str, tmp_path: Path) -> None:
     async with clerk(kafka, database) as at:
         await at.publishes(SIGNED_UP)

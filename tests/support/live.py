@@ -13,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from mode.threads import ServiceThread, WorkerThread
 
 from services.workers import WORKERS, parts_of
 from shared.kafka import odd_records
@@ -25,6 +26,18 @@ from shared.schemas.envelope import Message
 from shared.schemas.publish import structured
 from shared.schemas.topics import TOPICS
 from tests.support.patience import settle, until
+
+
+class _Daemon(WorkerThread):
+    """A thread of Faust's. One that a coordinator has left behind because it did not stop in time
+    must not keep the tests from ending; a worker ends with all its threads anyway."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.daemon = True
+
+
+ServiceThread.Worker = _Daemon
 
 
 class Live:

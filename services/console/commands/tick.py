@@ -13,10 +13,18 @@ from services.console.commands.outcomes import (
     timeout_option,
     why,
 )
-from services.console.finding import business_zone, data_option, find, json_option, wait
+from services.console.finding import (
+    Servers,
+    ask,
+    business_zone,
+    data_option,
+    find,
+    json_option,
+    wait,
+)
 from services.console.problems import Misconfigured, Problem
 from services.console.values import Day
-from shared.operator.printing import print_json
+from shared.operator.printing import print_json, progress
 
 
 @click.command()
@@ -91,6 +99,10 @@ def tick(
     wait(sent, "sending")
     (outcome,) = sending.wait(servers, timeout)
     refused = why(outcome)
+    if refused is None and _no_policy(servers):
+        progress(
+            "warning: no policy was ever applied, so bills have no tax: `rollforward policy apply`"
+        )
     if as_json:
         judged = {"outcome": outcome.outcome, "reason": outcome.reason, "sentence": refused}
         print_json(data_of_tick | judged)
@@ -99,3 +111,9 @@ def tick(
     if refused is not None:
         raise Problem(refused)
     conclude([outcome], timeout)
+
+
+def _no_policy(servers: Servers) -> bool:
+    from shared.ledger.postgres import reports
+
+    return ask(servers, lambda book: reports.policy_row(book, None)) is None
