@@ -5,6 +5,8 @@
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Each of the two has servers of its own; a third would only wait for the disk.
+TWO := -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## Say what there is
@@ -17,11 +19,11 @@ install: $(INSTALLED) ## Make .venv with .venv/bin/rollforward, Kafka and Postgr
 demo: install ## Play a month of an internet provider on real Kafka and PostgreSQL
 	@$(BIN)/rollforward demo
 
-test: check ## Check, then run all tests
-	$(BIN)/pytest
+test: check ## Check, then run all tests, two files at a time
+	$(BIN)/pytest $(TWO)
 
 test-postgres: install ## Run the database's tests on another PostgreSQL: POSTGRES=/usr/lib/postgresql/15/bin
-	ROLLFORWARD_TEST_POSTGRES_BIN=$(POSTGRES) $(BIN)/pytest tests/postgres tests/services/test_examples_live.py
+	ROLLFORWARD_TEST_POSTGRES_BIN=$(POSTGRES) $(BIN)/pytest $(TWO) tests/postgres tests/services/test_examples_live.py
 
 check: install ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@ nothing is parked, and everything is applied once the book is mended."""
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -192,7 +193,9 @@ async def test_a_book_changed_under_a_worker_ends_it_and_is_nobodys_data(
 
 
 SILENT = {
-    "ALTER TABLE book.line DISABLE TRIGGER chain_holds": "trigger chain_holds of book.line is dis",
+    # Which of the two is said depends on who looks first: a look at the shape, or a new connection.
+    "ALTER TABLE book.line DISABLE TRIGGER chain_holds":
+        "trigger chain_holds of book.line is dis|book.line lacks its check of the chain",
     """CREATE TRIGGER mine BEFORE UPDATE ON book.run FOR EACH ROW
         EXECUTE FUNCTION suppress_redundant_updates_trigger()""":
         "trigger mine of book.run is not known to this release",
@@ -214,7 +217,7 @@ async def test_a_change_by_which_no_batch_fails_ends_every_worker_that_runs(
         )
     for kind in WORKERS:
         (told,) = book.said(kind)
-        assert said in told
+        assert re.search(said, told)
         assert "nobody is set apart for it. Put it back" in told
     await expect_nobody_set_apart(book)
 

@@ -142,7 +142,7 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
             "publish", "-", "--wait", "--json", *PATIENT, stdin=json.dumps(SIGNED_UP)
         )
         mixed = await at.runs(
-            "publish", "-", "--wait", "--json", *PATIENT,
+            "publish", "-", "--wait", "--anyway", "--json", *PATIENT,
             stdin="\n".join(map(json.dumps, [
                 PAID, PAID, {**PAID, "id": "e-9"}, CONFLICT, _adjusted("a-1"),
                 event(PAID["type"], {**PAYMENT, "payment_id": "p-2", "customer_id": "nobody"}),
