@@ -88,7 +88,7 @@ def as_customer(account: Account, day: date, grace_days: int) -> dict[str, Any]:
 
 
 def money_of(lines: Iterable[Line], accepted: Iterable[Accepted]) -> list[Money]:
-    """Return a customer's payments and refunds in the order in which they were applied."""
+    """Return a customer's payments and refunds by day, those of one day as they were applied."""
     moved: list[PaymentReceived | RefundMade] = []
     targets: dict[str, str] = {}
     for command, _ in accepted:
@@ -104,7 +104,8 @@ def money_of(lines: Iterable[Line], accepted: Iterable[Accepted]) -> list[Money]
             taken_back.discard(targets[line.reverses])
         else:
             taken_back.add(line.reverses)
-    return [_money(command, command.command_id in taken_back) for command in moved]
+    found = [_money(command, command.command_id in taken_back) for command in moved]
+    return sorted(found, key=lambda each: each.day)
 
 
 def planned(account: Account, day: date) -> list[Planned]:

@@ -45,6 +45,7 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
         seen = await at.says(*PAY, "--id", "p-1", "--preview", "--json")
         paid = json.loads(await at.says(*PAY, "--id", "p-1", "--json"))
         again = await at.says(*PAY, "--id", "p-1")
+        clash = await at.runs("pay", "rahim", "7", "--method", "cash", "--id", "p-1", *BOSS)
         cancel = ("cancel", "rahim", "payment/p-1", "--reason", "typo", "--id", "x-1")
         cancelled = await at.says(*cancel, *BOSS)
         undone = await at.says("undo", "rahim", "x-1", "--reason", "no typo", *BOSS)
@@ -53,9 +54,15 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
         by_name = json.loads(await at.says("customers", "--name", "AHI", "--json"))
         owes = await at.says("explain", "rahim")
         nobody = await at.runs("customers", "--phone", "+1999")
+        credited = await at.says("adjust", "rahim", "-100", "--reason", "router", *BOSS)
         rows = await at.fleet.rows("SELECT command_id FROM report.command ORDER BY recorded_at")
 
-    assert signed_up.splitlines() == ["s-1", "accepted"]
+    assert signed_up.splitlines()[:2] == ["s-1", "accepted"]
+    assert signed_up.splitlines()[3].split() == ["2026-01", "bill", "580.65", "0.00", "580.65"]
+    assert credited.splitlines()[1] == "accepted"
+    assert "adjustment" in credited
+    assert clash.stdout.splitlines() == ["p-1", "conflicting_duplicate"]
+    assert clash.exit_code == 1
     line = {"period": "2026-01", "kind": "payment", "billed": "580.65", "paid": "200.00",
             "due": "380.65"}  # fmt: skip
     assert json.loads(seen) == paid
@@ -73,7 +80,7 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
     assert "2026-01  2026-01-17" in owes
     ids = [row[0] for row in rows]
     assert ids[:3] == ["signup/s-1", "payment/p-1", "cancellation/x-1"]
-    assert len(ids) == 4
+    assert len(ids) == 5
 
 
 async def test_a_preview_changes_nothing_and_what_is_refused_ends_with_1(

@@ -32,8 +32,10 @@ async def test_a_payment_id_typed_for_another_house_is_listed_and_published_with
         "payment/p-1", "jamal", "conflicting_duplicate", "200.00", "e-2",
     )  # fmt: skip
     assert row["said"]["customer_id"] == "jamal"
-    assert "Refused: payment/p-1 of jamal: this id came before with other content" in told
-    assert "reason conflicting_duplicate, amount 200.00, actor field-3, event e-2 of test" in told
+    assert max(map(len, told.splitlines())) <= 80
+    words = " ".join(told.split())
+    assert "Refused: payment/p-1 of jamal: this id came before with other content" in words
+    assert "reason conflicting_duplicate, amount 200.00, actor field-3, event e-2 of test" in words
     assert others == "nothing was refused\n"
     assert [(each["sentence"], each["said"]) for each in out] == [
         (row["sentence"], row["said"])

@@ -40,8 +40,13 @@ HELP = {
     "cancels": "A command id such as payment/p-1, or bill/CUSTOMER/PERIOD.",
 }
 TODAY = ("joined_on", "effective_on")
-"""Days that are today where none is given."""
+"""Days that are those of the event's instant where none is given."""
+ID = (
+    "The command's own id; a fresh one if none is given.",
+    "The signup's own id; the customer's if none is given.",
+)
 HEADS = ("period", "kind", "billed", "paid", "due")
+AMOUNTS = HEADS[2:]
 
 
 class Asking(NamedTuple):
@@ -67,11 +72,12 @@ ASKINGS = (
     Asking("discount", "discount.granted", "discount_id", "granted_at", ("amount",),
            "Grant a discount on a bill, VAT included."),
     Asking("adjust", "adjustment.made", "adjustment_id", "made_at", ("amount",),
-           "Add an amount before VAT to a period; below zero it is a credit."),
+           "Add an amount before VAT to a period; below zero, such as -100, it is a credit."),
     Asking("refund", "refund.made", "refund_id", "refunded_at", ("amount",),
            "Enter money that was paid back."),
     Asking("cancel", "cancellation.requested", "cancellation_id", "requested_at", ("cancels",),
-           "Take a bill, payment, discount, adjustment or refund back, or what waits."),
+           "Take a bill, payment, discount, adjustment or refund back, or what waits."
+           " CANCELS is its command id, such as payment/p-1 or bill/CUSTOMER/PERIOD."),
     Asking("undo", "cancellation.requested", "cancellation_id", "requested_at", ("cancels",),
            "Take a cancellation back, given by its id."),
     Asking("bill-up-to", "bill_up_to.set", "bill_up_to_id", "set_at", ("up_to",),
@@ -106,7 +112,7 @@ def command_for(asking: Asking) -> click.Command:
             _send(servers, event, sending, timeout, as_json)
 
     run.__doc__ = (
-        f"{asking.help}\n\nThe id is printed before anything is sent, then the outcome and the"
+        f"{asking.help}\n\nIts own id is printed before anything is sent, then the outcome and the"
         " lines. The exit code is 1 where it was refused, 3 where it is not judged yet. With"
         " --preview the outcome and lines that it would have now, and nothing is sent."
     )
@@ -125,7 +131,7 @@ def _options(asking: Asking) -> list[Callable[..., Any]]:
     for name, field in MODELS[f"billing.{asking.type}.v1"].model_fields.items():
         if name in known:
             continue
-        flag, words = f"--{name.replace('_', '-')}", HELP.get(name, field.description)
+        flag, words = f"--{name.replace('_', '-')}", _words(asking, name, field.description or "")
         required = field.is_required() and name not in (*TODAY, asking.at, *asking.default)
         if name in FLAGS:
             made.append(click.option(f"{flag}/--no-{flag[2:]}", default=None, help=words))
@@ -136,13 +142,25 @@ def _options(asking: Asking) -> list[Callable[..., Any]]:
         else:
             made.append(click.option(flag, name, required=required, help=words))
     made += [
-        click.option("--id", "own_id", help="The id of the command; a fresh one if none is given."),
+        click.option("--id", "own_id", help=ID[asking.name == "signup"]),
         click.option(
             "--actor", envvar="ROLLFORWARD_ACTOR", help="Who does it (ROLLFORWARD_ACTOR)."
         ),
         click.option("--preview", is_flag=True, help="Show what it would do, and send nothing."),
     ]
     return made
+
+
+def _words(asking: Asking, name: str, description: str) -> str:
+    """Return the help of an option, with what the console takes where it is left out."""
+    words = HELP.get(name, description)
+    if name == asking.at:
+        return f"{words} Default: now."
+    if name in TODAY:
+        return f"{words} Default: the day of --{asking.at.replace('_', '-')}."
+    if name in asking.default:
+        return f"{words} Default: {asking.default[name]}."
+    return words
 
 
 def _event(
@@ -163,16 +181,14 @@ def _event(
         asking.at: now.isoformat(timespec="seconds"),
         **fields,
     }
-    data |= {
-        "customer_id": customer,
-        asking.own_id: own_id or f"{asking.name}-{secrets.token_hex(6)}",
-    }
+    fresh = customer if asking.name == "signup" else f"{asking.name}-{secrets.token_hex(6)}"
+    data |= {"customer_id": customer, asking.own_id: own_id or fresh}
     if actor is not None:
         data["actor"] = actor
     if extras or no_extras:
         data["extras"] = extras
     if asking.name in ("signup", "change"):
-        data.setdefault(TODAY[asking.name == "change"], now.date().isoformat())
+        data.setdefault(TODAY[asking.name == "change"], _local_day(data[asking.at], now))
     if asking.name == "undo" and not data["cancels"].startswith("cancellation/"):
         data["cancels"] = f"cancellation/{data['cancels']}"
     if "package" in data:
@@ -189,6 +205,14 @@ def _event(
         "datacontenttype": "application/json",
         "data": data,
     }
+
+
+def _local_day(instant: str, now: datetime) -> str:
+    """Return the local day of an instant; today's where it is none, which the reader then names."""
+    try:
+        return datetime.fromisoformat(instant).astimezone(now.tzinfo).date().isoformat()
+    except (ValueError, OverflowError):
+        return now.date().isoformat()
 
 
 def _sold(text: str) -> dict[str, Any]:
@@ -211,7 +235,9 @@ def _expect_readable(event: dict[str, Any], sending: Sending) -> Any:
         message = structured(event)
         return decode(message.topic, message.key, message.value, message.headers, sending.zone)
     except Malformed as error:
-        raise Misconfigured(f"{str(error).removeprefix('data.')}; nothing was sent") from error
+        said = str(error).removeprefix("data.")
+        who = " (--actor, or ROLLFORWARD_ACTOR)" if said.startswith("actor") else ""
+        raise Misconfigured(f"{said}{who}; nothing was sent") from error
 
 
 def _send(
@@ -226,9 +252,10 @@ def _send(
     wait(sent, "sending")
     (outcome,) = sending.wait(servers, timeout)
     customer, command_id = event["data"]["customer_id"], outcome.command_id
-    lines = ask(servers, lambda connection: reports.lines_of(connection, customer))
-    own = [line for line in lines if line.command_id == command_id]
     refused = why(outcome)
+    own: list[Line] = []
+    if refused is None and command_id is not None:
+        own = ask(servers, lambda book: reports.lines_made(book, customer, command_id))
     _show(event, outcome.outcome, outcome.reason, own, refused, as_json)
     if refused is not None:
         raise Problem(refused)
@@ -246,7 +273,8 @@ def _show_preview(servers: Servers, event: dict[str, Any], sending: Sending, as_
         refused = sentence(reason, arrival.command_id, arrival.command.customer_id)
     _show(event, found.outcome, found.reason, found.lines, refused, as_json, "would be ")
     if refused is not None:
-        raise Problem(f"{refused} Nothing was sent.")
+        said = refused.replace("Refused:", "Would be refused:", 1)
+        raise Problem(f"{said.removesuffix(' Nothing was changed.')} Nothing was sent.")
 
 
 def _show(
@@ -268,9 +296,9 @@ def _show(
         told = {"id": event["id"], "outcome": outcome, "reason": reason, "sentence": refused}
         print_json(told | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
         return
-    click.echo(would + " ".join(filter(None, (outcome, reason))))
+    click.echo(would + " ".join(dict.fromkeys(filter(None, (outcome, reason)))))
     if rows:
-        print_table(HEADS, rows)
+        print_table(HEADS, rows, right=AMOUNTS)
 
 
 class Asked(click.Command):
@@ -278,7 +306,9 @@ class Asked(click.Command):
     models takes longer than most commands do."""
 
     def __init__(self, asking: Asking) -> None:
-        super().__init__(asking.name, help=asking.help)
+        # An amount below zero, such as -100, is no option.
+        below = {"ignore_unknown_options": asking.name == "adjust"}
+        super().__init__(asking.name, help=asking.help, context_settings=below)
         self._asking = asking
 
     def get_params(self, context: click.Context) -> list[click.Parameter]:

@@ -97,7 +97,8 @@ def _expect_sound(name: str, lines: IO[bytes], zone: ZoneInfo | None) -> None:
     if faults:
         raise Problem(
             f"{counted(faults, 'line')} cannot be read by the fleet; nothing was sent."
-            " Mend them, or add --anyway to send them as they are: they end as dead letters"
+            " Mend the file, or add --anyway to send all as it is: what is malformed ends as a"
+            " dead letter"
         )
 
 

@@ -10,7 +10,7 @@ import click
 from services.console.finding import ask_in_zone, data_option, find, json_option
 from services.console.problems import unknown
 from shared.ledger.sentences import sentence
-from shared.operator.printing import plain, print_json, progress, shown
+from shared.operator.printing import plain, print_json, progress, shown, wrapped
 
 
 @click.command()
@@ -65,4 +65,7 @@ def _block(row: dict[str, Any], zone: ZoneInfo) -> str:
         facts.append(f"actor {row['actor']}")
     if row["ce_id"] is not None:
         facts.append(f"event {row['ce_id']} of {row['ce_source']}")
-    return f"{shown(row['recorded_at'], zone)}  {row['sentence']}\n    {', '.join(facts)}"
+    said = f"{shown(row['recorded_at'], zone)}  {row['sentence']}"
+    return "\n".join(
+        [*wrapped(said, 80, later="  "), *wrapped(", ".join(facts), 80, "    ", "    ")]
+    )

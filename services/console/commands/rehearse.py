@@ -57,6 +57,7 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
             ("first bills", *_cells(found.after)),
             ("the periods before", *_cells(found.before)),
         ],
+        right=heads[1:],
     )
     click.echo(
         f"{counted(found.skipped, 'skip row')}, {counted(found.quarantined, 'customer')}"
@@ -66,7 +67,11 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
         click.echo(f"{customer_id}: {why}")
     if found.differences:
         click.echo("largest differences")
-        print_table(("customer", "period", "before", "after"), _differences(found))
+        print_table(
+            ("customer", "period", "before", "after"),
+            _differences(found),
+            right=("before", "after"),
+        )
     click.echo("nothing was written")
 
 

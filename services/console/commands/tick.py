@@ -107,7 +107,7 @@ def tick(
         judged = {"outcome": outcome.outcome, "reason": outcome.reason, "sentence": refused}
         print_json(data_of_tick | judged)
     else:
-        click.echo(" ".join(filter(None, (outcome.outcome, outcome.reason))))
+        click.echo(" ".join(dict.fromkeys(filter(None, (outcome.outcome, outcome.reason)))))
     if refused is not None:
         raise Problem(refused)
     conclude([outcome], timeout)

@@ -182,6 +182,15 @@ async def lines_of(connection: asyncpg.Connection, customer_id: str) -> list[Lin
     return [Line(*row) for row in await connection.fetch(sql("lines_of"), customer_id)]
 
 
+async def lines_made(
+    connection: asyncpg.Connection, customer_id: str, command_id: str
+) -> list[Line]:
+    """Return the lines that an accepted command made, in the order of seq: its own, and the bills
+    that were written with it."""
+    rows = await connection.fetch(sql("lines_made"), customer_id, command_id)
+    return [Line(*row) for row in rows]
+
+
 async def accepted_of(
     connection: asyncpg.Connection, customer_id: str
 ) -> list[tuple[str, str, datetime]]:
