@@ -154,6 +154,10 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
         plain = await at.runs(
             "publish", "-", "--wait", *PATIENT, stdin=json.dumps(_adjusted("a-1"))
         )
+        odd = await at.runs(
+            "publish", "-", "--wait", "--anyway", *PATIENT,
+            stdin=json.dumps(event(PAID["type"], {**PAYMENT, "payment_id": "p-4", "amount": 5})),
+        )  # fmt: skip
         nothing = await at.runs("publish", "-", "--wait", stdin="")
 
     assert [each["outcome"] for each in json.loads(done)["outcomes"]] == ["accepted"]
@@ -175,6 +179,10 @@ async def test_publish_waits_for_each_outcome_and_exits_1_where_one_was_not_done
         mixed.stderr
     )
     assert plain.exit_code == 1
+    assert "line 1: data.amount: must be a string" in odd.stderr
+    assert [line.split() for line in odd.stdout.splitlines()[1:]] == [
+        ["line", "command", "customer", "outcome"], ["1", "-", "-", "malformed"],
+    ]  # fmt: skip
     assert "refused" in plain.stdout
     assert "Refused: adjustment/a-1 of rahim: the policy does not permit this" in plain.stderr
     assert (nothing.exit_code, nothing.stdout[:18]) == (0, "published 0 events")

@@ -79,11 +79,22 @@ class Sending:
         ]
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Return each outcome as a row under `HEADS`."""
-        return [(number, *each) for number, each in zip(self.numbers, self.found, strict=True)]
+        """Return each outcome as a row under `HEADS`; why it is malformed does not fit there."""
+        return [
+            (number, *(each if each.outcome != "malformed" else each._replace(reason=None)))
+            for number, each in zip(self.numbers, self.found, strict=True)
+        ]
+
+    def malformed(self) -> list[str]:
+        """Return a sentence for each event that could not be read."""
+        return [
+            f"line {number}: {each.reason}"
+            for number, each in zip(self.numbers, self.found, strict=True)
+            if each.outcome == "malformed"
+        ]
 
 
-HEADS = ["line", "command", "customer", "outcome", "reason", "first"]
+HEADS = ("line", "command", "customer", "outcome", "reason", "first")
 
 
 def why(outcome: "Outcome") -> str | None:
@@ -100,10 +111,17 @@ def print_outcomes(sending: Sending, servers: Servers, timeout: float, as_json: 
         print_json({"published": len(found), "outcomes": sending.as_values()})
     else:
         click.echo(f"published {counted(len(found), 'event')}")
-        print_table(HEADS, sending.rows())
-        for words in filter(None, map(why, found)):
+        _print_rows(sending.rows())
+        for words in (*filter(None, map(why, found)), *sending.malformed()):
             progress(words)
     conclude(found, timeout)
+
+
+def _print_rows(rows: Sequence[tuple[Any, ...]]) -> None:
+    """Print outcomes under their heads, without the last columns where no row fills them."""
+    used = [at for at in range(len(HEADS)) if any(row[at] is not None for row in rows)]
+    columns = max(used, default=3) + 1
+    print_table(HEADS[:columns], [row[:columns] for row in rows])
 
 
 def conclude(found: "Sequence[Outcome]", timeout: float) -> None:

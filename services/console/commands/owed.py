@@ -12,7 +12,7 @@ from shared.ledger.statement import Statement
 from shared.operator.printing import print_table
 from shared.operator.statements import heading
 
-HEADS = ("period", "asked for on", "billed", "paid", "open", "pay in all", "then served until")
+HEADS = ("period", "asked for on", "billed", "paid", "open", "pay in all", "then expires on")
 
 
 class Open(NamedTuple):
