@@ -72,11 +72,19 @@ class Journal:
 
     def _told(self, entry: Entry) -> Iterator[str]:
         self._last_day = max(self._last_day, entry.day)
-        for account in entry.postings:
+        postings = [(_account(name), amount) for name, amount in entry.postings.items()]
+        for account, _ in postings:
             if account not in self._declared and not account.startswith(f"{RECEIVABLE}:"):
                 self._declared.add(account)
                 yield f"account {account}\n"
         yield f"{entry.day} {self._customer} {entry.what}\n"
-        for account, amount in entry.postings.items():
+        for account, amount in postings:
             yield f"    {account}  {decimal(amount)} {COMMODITY}\n"
         yield "\n"
+
+
+def _account(name: str) -> str:
+    """Return an account's name without what would end it, or its line, in a journal: a payment's
+    method is part of it, and is any text."""
+    kept = "".join(each if each.isprintable() and each != ";" else "_" for each in name)
+    return " ".join(kept.split())

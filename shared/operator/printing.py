@@ -75,7 +75,7 @@ def wrapped(text: str, width: int, first: str = "", later: str = "") -> list[str
     """Return a text in lines of at most `width` characters, which begin with `first` and `later`.
     Lines end between words; only a word that is longer than a line is broken."""
     return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+        safe(text), width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
     )
 
 
@@ -88,7 +88,17 @@ def shown(value: Any, zone: ZoneInfo | None = None) -> str:
     if isinstance(value, datetime):
         assert zone is not None, "people read instants in the business zone"
         return value.astimezone(zone).isoformat(sep=" ", timespec="seconds")
-    return str(value)
+    return safe(str(value))
+
+
+def safe(text: str) -> str:
+    """Return a text that does nothing to a terminal but show: characters that move, colour, turn
+    or break are escaped. Joiners of letters, which Bangla needs, stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in "\u200c\u200d" else ascii(each)[1:-1] for each in text
+    )
 
 
 def print_table(

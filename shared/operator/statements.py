@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.ledger.money import decimal, percent
-from shared.operator.printing import print_table
+from shared.operator.printing import print_table, safe
 
 if TYPE_CHECKING:
     from shared.ledger.as_known import Money, Planned
@@ -102,7 +102,7 @@ def heading(who: Any) -> str:
     anchor = f", day {who['cycle_day']}" if who["cycle_kind"] != "start_of_month" else ""
     expires = "never" if who["vip"] else who["expires_on"] or "not yet known"
     return (
-        f"{who['customer_id']}  {who['name']}  {who['phone']}\n"
+        f"{who['customer_id']}  {safe(who['name'])}  {who['phone']}\n"
         f"{who['status']}, {who['mode']}, {cycle}{anchor}\n"
         f"billed through {who['billed_through']}, service expires {expires}"
     )

@@ -67,6 +67,20 @@ def test_no_line_of_a_table_takes_more_than_80_columns_and_no_word_is_lost(seed:
     ]
 
 
+def test_what_is_shown_does_nothing_to_a_terminal() -> None:
+    said = table(["who"], [("a\x1b[2Jb\nc\u202ed\x9be \u0995\u09cd\u200d\u09b7",)])
+
+    assert said == "who\na\\x1b[2Jb\\nc\\u202ed\\x9be \u0995\u09cd\u200d\u09b7"
+
+
+def test_an_account_of_a_journal_is_one_name_on_one_line() -> None:
+    from shared.exports.hledger import _account
+
+    assert _account("assets:cash:a  b;c\n\n2026-07-01 forged\u2028") == (
+        "assets:cash:a b_c__2026-07-01 forged_"
+    )
+
+
 def test_an_instant_is_shown_in_the_zone_of_the_business() -> None:
     from zoneinfo import ZoneInfo
 

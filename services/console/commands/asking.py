@@ -174,6 +174,8 @@ def _event(
     """Return the structured event; nothing of it is checked yet."""
     now = datetime.now(sending.zone)
     no_extras = said.pop("no_extras", False)
+    if no_extras and said.get("extras"):
+        raise Misconfigured("--no-extras takes all extras away, so no --extra can stand beside it")
     extras = [_sold(each) for each in said.pop("extras", ())]
     fields = {name: value for name, value in said.items() if value is not None}
     data: dict[str, Any] = {

@@ -70,7 +70,11 @@ def statement(
         print_money(seen.money)
         print_planned(seen.planned)
     if as_of is not None:
-        click.echo(f"as it was known at {as_of.astimezone(zone).isoformat(sep=' ')}")
+        try:
+            local = as_of.astimezone(zone)
+        except OverflowError:  # the last hours of the year 9999
+            local = as_of
+        click.echo(f"as it was known at {local.isoformat(sep=' ')}")
 
 
 async def _seen(connection: Any, customer: str, as_of: datetime | None, whole: bool) -> Seen:
