@@ -10,9 +10,14 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+from hypothesis import strategies
 
 from shared.embedded import DataFolder, Kafka, Postgres
 from shared.ledger.postgres.migrate import migrate
+
+# Hypothesis loads this when it is first needed, deep in a test, where Python 3.11 may fail to
+# compile it.
+strategies.from_regex("a").validate()
 
 T = TypeVar("T")
 ZONE = "Asia/Dhaka"
