@@ -21,7 +21,6 @@ from services.console.finding import (
     data_option,
     find,
     json_option,
-    wait,
 )
 from services.console.problems import Misconfigured, Problem
 from shared.ledger.sentences import sentence
@@ -246,13 +245,9 @@ def _send(
     servers: Servers, event: dict[str, Any], sending: Sending, timeout: float, as_json: bool
 ) -> None:
     from shared.ledger.postgres import reports
-    from shared.operator.publish import publish as send
     from shared.schemas.publish import structured
 
-    message = structured(event)
-    sent = send(servers.kafka, sending.noted([(1, message)]), places=sending.places)
-    wait(sent, "sending")
-    (outcome,) = sending.wait(servers, timeout)
+    outcome = sending.judged(servers, structured(event), timeout)
     customer, command_id = event["data"]["customer_id"], outcome.command_id
     refused = why(outcome)
     own: list[Line] = []

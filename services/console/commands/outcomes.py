@@ -56,6 +56,15 @@ class Sending:
             self._events.append(asked(message, self.zone))
             yield message
 
+    def judged(self, servers: Servers, message: "Message", timeout: float) -> "Outcome":
+        """Send one event, wait for its outcome and return it; errors as of `wait`."""
+        from shared.operator.publish import publish
+
+        sent = publish(servers.kafka, self.noted([(1, message)]), places=self.places)
+        wait(sent, "sending")
+        (outcome,) = self.wait(servers, timeout)
+        return outcome
+
     def wait(self, servers: Servers, timeout: float) -> "Sequence[Outcome]":
         """Return the outcome of each event; raise Away when the database does not answer."""
         from shared.operator.outcomes import outcomes

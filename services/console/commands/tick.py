@@ -20,7 +20,6 @@ from services.console.finding import (
     data_option,
     find,
     json_option,
-    wait,
 )
 from services.console.problems import Misconfigured, Problem
 from services.console.values import Day
@@ -62,7 +61,6 @@ def tick(
     The exit code is 1 where the tick was refused, 3 where it is not judged yet. The bill run that
     follows is not waited for: `rollforward settle` does that, report.run shows it.
     """
-    from shared.operator.publish import publish as send
     from shared.schemas.publish import structured
 
     servers = find(data)
@@ -95,9 +93,7 @@ def tick(
     )
     if not as_json:
         click.echo(tick_id)
-    sent = send(servers.kafka, sending.noted([(1, message)]), places=sending.places)
-    wait(sent, "sending")
-    (outcome,) = sending.wait(servers, timeout)
+    outcome = sending.judged(servers, message, timeout)
     refused = why(outcome)
     if refused is None and _no_policy(servers):
         progress(
