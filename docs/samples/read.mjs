@@ -2,7 +2,7 @@
 import { Kafka } from "kafkajs";
 
 const kafka = new Kafka({ clientId: "my-reports", brokers: [process.argv[2]] });
-const consumer = kafka.consumer({ groupId: "my-reports" });
+const consumer = kafka.consumer({ groupId: "my-reports-node" });
 const newest = new Map(); // keep it where your own results are kept
 
 await consumer.connect();
