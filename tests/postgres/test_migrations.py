@@ -113,7 +113,7 @@ async def test_an_older_book_gets_the_same_rights_and_the_locks_of_its_buckets(
     locks = "SELECT oid::regclass::text, relowner::regrole::text, relacl::text FROM pg_class"
     locks += " WHERE relnamespace = 'book_lock'::regnamespace ORDER BY 1"
     assert await _ask(empty, locks) == await _ask(database, locks)
-    assert len(await _ask(empty, locks)) == 2 + 2 * 96
+    assert len(await _ask(empty, locks)) == 3 + 2 * 96
     assert await _ask(empty, WHAT["rights"]) == await _ask(database, WHAT["rights"])
 
 

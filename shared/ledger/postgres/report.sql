@@ -539,6 +539,51 @@ FROM (
 ) AS counted
 GROUP BY customer_id, island, state;
 
+-- Documents ------------------------------------------------------------------------------------
+
+-- Returns the number that a document prints: INV-2026-000001, its prefix before it.
+CREATE FUNCTION book.document_number(prefix text, kind text, year smallint, number integer)
+RETURNS text LANGUAGE sql IMMUTABLE
+RETURN prefix
+    || CASE kind
+        WHEN 'invoice' THEN 'INV-'
+        WHEN 'credit_note' THEN 'CRN-'
+        WHEN 'debit_note' THEN 'DBN-'
+        ELSE 'RCT-'
+    END
+    || year || '-' || lpad(number::text, greatest(6, length(number::text)), '0');
+
+CREATE VIEW report.document AS
+SELECT
+    book.document_number(document.prefix, document.kind, document.year, document.number) AS number,
+    document.kind,
+    document.customer_id,
+    line.period,
+    document.seq,
+    line.command_id,
+    document.issued_on,
+    document.refers_to,
+    (document.net * 0.01)::numeric(18,2) AS net,
+    (document.vat * 0.01)::numeric(18,2) AS vat,
+    ((document.net + document.vat) * 0.01)::numeric(18,2) AS total,
+    CASE WHEN document.customer_id IS NULL THEN 'void' ELSE 'issued' END AS status
+FROM book.document
+LEFT JOIN book.line
+    ON line.customer_id = document.customer_id AND line.seq = document.seq
+        AND line.bucket = document.bucket;
+
+-- The VAT of documents by component: `tax` of each sums to the document's VAT.
+CREATE VIEW report.document_tax AS
+SELECT
+    book.document_number(document.prefix, document.kind, document.year, document.number) AS number,
+    tax.code,
+    trim_scale(tax.rate_ppm * 0.0001) AS rate,
+    (document.taxes[part.at + 1] * 0.01)::numeric(18,2) AS net,
+    (document.taxes[part.at + 2] * 0.01)::numeric(18,2) AS tax
+FROM book.document
+CROSS JOIN LATERAL generate_series(1, cardinality(document.taxes), 3) AS part (at)
+JOIN book.tax ON tax.tax_id = document.taxes[part.at];
+
 -- Faults: these views must be empty ------------------------------------------------------------
 -- Each view lists the faulty rows; `report.reconciliation` counts them. All partition by customer_id, so
 -- that the hourly check can read a single customer (check_bucket.sql).
@@ -695,6 +740,38 @@ WHERE NOT EXISTS (SELECT FROM book.quarantine WHERE quarantine.customer_id = cus
         )
     );
 
+-- Lines older than a minute that have no document and should have one.
+CREATE VIEW book.undocumented AS
+SELECT customer_id, seq
+FROM (
+    SELECT
+        customer_id,
+        bucket,
+        seq,
+        kind,
+        bill_seq,
+        recorded_at,
+        charge - discount - coalesce(lag(charge - discount) OVER by_revision, 0) AS net,
+        vat - coalesce(lag(vat) OVER by_revision, 0) AS vat
+    FROM book.line
+    WINDOW by_revision AS (PARTITION BY customer_id, period ORDER BY revision)
+) AS changed
+WHERE kind NOT IN ('skip', 'restatement', 'refund')
+    AND (kind = 'payment' OR seq = bill_seq OR net <> 0 OR vat <> 0)
+    AND recorded_at < statement_timestamp() - interval '1 minute'
+    AND NOT EXISTS (
+        SELECT FROM book.document
+        WHERE document.customer_id = changed.customer_id AND document.seq = changed.seq
+            AND document.bucket = changed.bucket
+    );
+
+-- Numbers that no document of a series has, up to its last one.
+CREATE VIEW book.document_gap AS
+SELECT kind, year, max(number) - count(*) AS numbers
+FROM book.document
+GROUP BY kind, year
+HAVING max(number) <> count(*);
+
 CREATE VIEW report.reconciliation AS
 SELECT
     (SELECT count(*) FROM book.broken_chain) AS broken_chains,
@@ -703,7 +780,9 @@ SELECT
     (SELECT coalesce(sum(months), 0) FROM book.gap)::bigint
         + (SELECT coalesce(sum(months), 0) FROM book.behind)::bigint AS missing_months,
     (SELECT count(*) FROM book.double_bill) AS double_bills,
-    (SELECT count(*) FROM book.hash_break) AS hash_breaks;
+    (SELECT count(*) FROM book.hash_break) AS hash_breaks,
+    (SELECT coalesce(sum(numbers), 0) FROM book.document_gap)::bigint AS document_gaps,
+    (SELECT count(*) FROM book.undocumented) AS undocumented_lines;
 
 -- Roles ----------------------------------------------------------------------------------------
 -- Roles belong to the whole server, grants to this database.
@@ -768,7 +847,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA report TO rollforward_reader, rollforward_w
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforward_writer;
 GRANT EXECUTE ON FUNCTION
     book.value_on(jsonb, date), book.month_number(date), book.open_since(text), book.listed_price(text, date),
-    book.cycle_price(jsonb, jsonb, date), book.is_cancelled(text, smallint, text)
+    book.cycle_price(jsonb, jsonb, date), book.is_cancelled(text, smallint, text),
+    book.document_number(text, text, smallint, integer)
     TO rollforward_reader, rollforward_writer;
 
 -- The writer may only append to append-only tables; on the others it has only the rights that workers
@@ -777,11 +857,11 @@ GRANT USAGE ON SCHEMA book TO rollforward_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA book TO rollforward_writer;
 GRANT INSERT ON
     book.line, book.command, book.conflict, book.policy, book.seal, book.incarnation, book.terms,
-    book.price
+    book.price, book.tax, book.document
     TO rollforward_writer;
 GRANT INSERT, UPDATE ON
     book.fleet, book.account, book.position, book.run, book.page, book.relay, book.notice,
-    book.entitlement, book.checked, book.difference
+    book.entitlement, book.checked, book.difference, book.numbered
     TO rollforward_writer;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO rollforward_writer;
 GRANT USAGE ON SEQUENCE book.notice_position, book.entitlement_position TO rollforward_writer;

@@ -211,6 +211,47 @@ CREATE TABLE book.seal (
     conflicts_upto bigint[] NOT NULL
 );
 
+-- The components of VAT that documents name, append-only.
+CREATE TABLE book.tax (
+    tax_id integer PRIMARY KEY CHECK (tax_id > 0),
+    code text COLLATE "C" NOT NULL,
+    rate_ppm integer NOT NULL,
+    CONSTRAINT tax_component UNIQUE (code, rate_ppm)
+);
+
+-- Documents, append-only: each makes one line of the ledger a paper with a number. The numbers of a series,
+-- one kind in one calendar year, begin at 1 and have no gap. `recorded_on` is the local date of the line. A
+-- credit note has the negated change of its line. `taxes` is the VAT by component: tax_id (0: what no
+-- component taxes), net and tax, three elements for each. A void document is a number that was given out
+-- before the book was restored, and belongs to no line.
+CREATE TABLE book.document (
+    kind text NOT NULL CHECK (kind IN ('invoice', 'credit_note', 'debit_note', 'receipt')),
+    year smallint NOT NULL,
+    number integer NOT NULL CHECK (number > 0),
+    prefix text COLLATE "C" NOT NULL,
+    customer_id text COLLATE "C",
+    bucket smallint,
+    seq integer,
+    issued_on date NOT NULL,
+    recorded_on date,
+    refers_to text COLLATE "C",
+    net bigint NOT NULL,
+    vat bigint NOT NULL,
+    taxes bigint[] CHECK (cardinality(taxes) % 3 = 0),
+    PRIMARY KEY (kind, year, number),
+    CONSTRAINT document_year CHECK (year = extract(year FROM issued_on)),
+    CONSTRAINT document_line CHECK (num_nulls(customer_id, bucket, seq, recorded_on) IN (0, 4)),
+    CONSTRAINT document_void CHECK (customer_id IS NOT NULL OR (net = 0 AND vat = 0))
+);
+CREATE UNIQUE INDEX document_of_line ON book.document (customer_id, seq, bucket)
+    WHERE customer_id IS NOT NULL;
+
+-- How far the lines of each bucket have their documents: all up to `position`.
+CREATE TABLE book.numbered (
+    bucket smallint PRIMARY KEY,
+    position bigint NOT NULL DEFAULT 0
+);
+
 -- Commands that cannot be judged yet, in the order of arrival.
 CREATE TABLE book.parked (
     command_id text COLLATE "C" PRIMARY KEY,
@@ -379,7 +420,8 @@ CREATE TABLE book.difference (
     uncovered_days bigint NOT NULL,
     missing_months bigint NOT NULL,
     double_bills bigint NOT NULL,
-    hash_breaks bigint NOT NULL
+    hash_breaks bigint NOT NULL,
+    undocumented_lines bigint NOT NULL DEFAULT 0
 );
 
 -- Locks ----------------------------------------------------------------------------------------
@@ -391,6 +433,7 @@ CREATE TABLE book.difference (
 CREATE SCHEMA book_lock;
 CREATE TABLE book_lock.policy (); -- appending a policy version
 CREATE TABLE book_lock.seal (); -- sealing
+CREATE TABLE book_lock.document (); -- numbering documents
 
 -- Takes locks one after the other, in the order given, and keeps them until the transaction ends.
 CREATE FUNCTION book.lock(names text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -402,7 +445,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Creates missing locks, relay cursors and rows of book.checked for the fleet's buckets.
+-- Creates missing locks, relay cursors and rows of book.checked and book.numbered for the fleet's buckets.
 CREATE FUNCTION book.make_buckets() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text;
@@ -425,6 +468,11 @@ BEGIN
     CROSS JOIN unnest(ARRAY['line', 'outgoing', 'notice', 'entitlement']) AS stream
     ON CONFLICT DO NOTHING;
     INSERT INTO book.checked (bucket)
+    SELECT bucket
+    FROM book.fleet
+    CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
+    ON CONFLICT DO NOTHING;
+    INSERT INTO book.numbered (bucket)
     SELECT bucket
     FROM book.fleet
     CROSS JOIN generate_series(0, fleet.buckets - 1) AS bucket
@@ -482,6 +530,14 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.price
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.seal
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.seal
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.tax
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.tax
+    FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.document
+    FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON book.document
     FOR EACH STATEMENT EXECUTE FUNCTION book.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON book.incarnation
     FOR EACH ROW EXECUTE FUNCTION book.refuse_change();
@@ -547,6 +603,42 @@ END $$;
 CREATE TRIGGER chain_holds AFTER INSERT ON book.line REFERENCING NEW TABLE AS appended
     FOR EACH STATEMENT EXECUTE FUNCTION book.check_chain();
 
+-- Checks the series of new documents: each goes on where it ended, without a gap, and not with an earlier
+-- day. This holds even on the day on which the lock fails.
+CREATE FUNCTION book.check_series() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT added.kind, added.year, added.first INTO broken
+    FROM (
+        SELECT
+            kind,
+            year,
+            min(number) AS first,
+            max(number) AS last,
+            count(*) AS count,
+            min(issued_on) AS issued_on
+        FROM appended
+        GROUP BY kind, year
+    ) AS added
+    LEFT JOIN book.document AS before
+        ON before.kind = added.kind AND before.year = added.year
+            AND before.number = added.first - 1
+    WHERE added.last - added.first + 1 <> added.count
+        OR (added.first > 1 AND before.number IS NULL)
+        OR before.issued_on > added.issued_on
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'documents of kind % from number % of % do not follow their series',
+            broken.kind, broken.first, broken.year
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER series_holds AFTER INSERT ON book.document REFERENCING NEW TABLE AS appended
+    FOR EACH STATEMENT EXECUTE FUNCTION book.check_series();
+
 ALTER TABLE book.terms ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.terms ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.line ENABLE ALWAYS TRIGGER append_only;
@@ -564,6 +656,11 @@ ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.seal ENABLE ALWAYS TRIGGER append_only_truncate;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE book.incarnation ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.tax ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.tax ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.document ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE book.document ENABLE ALWAYS TRIGGER append_only_truncate;
+ALTER TABLE book.document ENABLE ALWAYS TRIGGER series_holds;
 
 -- Stores how far a position was when a person moves it back. The broker's committed offset is then ahead
 -- of the book although nothing was restored. If the topic was created again, `furthest` is set to 0.
