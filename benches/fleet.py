@@ -18,7 +18,7 @@ from shared.embedded.fleet import Fleet
 from shared.embedded.preparing import prepare
 from shared.kafka.buckets import bucket_of
 from shared.ledger.period import months_after
-from shared.ledger.postgres import baselines, positions, reports, runs
+from shared.ledger.postgres import baselines, documents, positions, reports, runs
 from shared.ledger.sentences import counted
 from shared.operator.printing import Counter, progress
 from shared.operator.publish import publish
@@ -95,6 +95,7 @@ async def fill(
     await history.write(connection, counter)
     counter.done()
     await baselines.mark_published(connection)
+    await documents.number_all(connection)
     await baselines.settle_tables(connection)
     await baselines.checkpoint(connection)
     seconds = time.perf_counter() - began

@@ -12,6 +12,7 @@ import asyncpg
 
 from shared.kafka.asker import Asker
 from shared.ledger.postgres import fleet, settling
+from shared.ledger.postgres.outgoing import LINE
 from shared.ledger.postgres.settling import Look
 from shared.ledger.sentences import counted
 from shared.operator.servers import asking, database
@@ -150,12 +151,15 @@ def _running(runs: frozenset[str]) -> Callable[[Look], list[str]]:
 
 
 def _unpublished(last: Mapping[tuple[str, int], int]) -> Callable[[Look], list[str]]:
-    """Return a function that names the streams not published up to the last row of each bucket."""
+    """Return a function that names the streams not published up to the last row of each bucket,
+    and says whether lines lack their documents."""
 
     def missing(look: Look) -> list[str]:
         left = {each[0] for each, end in last.items() if look.relayed.get(each, 0) < end}
-        return [
-            f"the relay has not published all of the stream {stream}" for stream in sorted(left)
-        ]
+        said = [f"the relay has not published all of the stream {each}" for each in sorted(left)]
+        lines = {bucket: end for (stream, bucket), end in last.items() if stream == LINE}
+        if any(look.numbered.get(bucket, 0) < end for bucket, end in lines.items()):
+            said.append("the relay has not numbered the documents of all lines")
+        return said
 
     return missing

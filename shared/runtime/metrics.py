@@ -171,6 +171,10 @@ RELAY_YIELDS = Gauge(
     "billing_relay_yields",
     "1 while the relay goes slowly so that the bills of a run go first: for 20 s at most.",
 )
+DOCUMENTS = Counter(
+    "billing_documents_total",
+    "Documents numbered. Flat while lines are written: the relay worker does not number.",
+)
 NOTICES = Counter(
     "billing_notices_total",
     "Notices made, by kind. None after a run: look at the notifier.",

@@ -18,6 +18,8 @@ from shared.ledger.arrival import Arrival
 from shared.ledger.fold import Fold
 from shared.ledger.period import label_of
 from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
+from shared.ledger.postgres.documents import number
+from shared.ledger.postgres.folding import Policies
 from shared.ledger.postgres.save import save
 from shared.ledger.terms import Cycle, Package
 from shared.ledger.world import World
@@ -69,6 +71,13 @@ class Booked(Rules):
                 await save(self.connection, fold, bucket)
             self.unsaved.clear()
         return outcomes
+
+    async def number(self, lines_max: int | None = None) -> int:
+        """Number the documents of the next lines; return in how many buckets lines waited."""
+        policies = Policies()
+        policies.versions = self.policies
+        async with self.connection.transaction():
+            return (await number(self.connection, policies, lines_max))[0]
 
     def apply(self, command: Any, content: Any = None, sent_on: date | None = None) -> Outcome:
         """Judge one command, with the content of the event that means it."""

@@ -18,6 +18,7 @@ from benches.events import LAST, customer_id
 from benches.history import History, Shape, world_at
 from shared.kafka.buckets import bucket_of
 from shared.ledger.postgres import baselines, positions, reports, runs
+from shared.ledger.postgres.documents import number_all
 from shared.ledger.postgres.statements import sql
 from shared.schemas.topics import RECHECKS, SIGNUPS
 from tests.conftest import BUCKETS, PARTITIONS, ZONE
@@ -130,6 +131,7 @@ async def aged(connection: asyncpg.Connection, customers: int, periods: int) -> 
     history = History(customers, Shape(periods, 90), world, ZoneInfo(ZONE), buckets)
     await history.write(connection)
     await baselines.mark_published(connection)
+    await number_all(connection)
     await connection.execute(CHECKED)
     before = await connection.fetchrow(sql("seal_cursor"))
     await history.write_month(connection, WAITING)

@@ -121,6 +121,17 @@ HOT: dict[str, Parameters] = {
     "relay_outgoing": lambda b: ([b.bucket], [0], 5, 2**20),
     "relay_take": lambda b: (["line", "notice"], [b.bucket, 7]),
     "relay_waiting": lambda b: (),
+    # Documents.
+    "documents_wait": lambda b: (250,),
+    "document_bills": lambda b: (list(range(BUCKETS)), *b.spans[:2]),
+    "document_corrections": lambda b: (list(range(BUCKETS)), *b.spans[:2]),
+    "number_documents": lambda b: (
+        list(range(BUCKETS)), *b.spans[:2], "", False,
+        [1], [date(2026, 1, 1)], [False], [100_000], ["{1,100000,5000}"],
+        ["nobody"], [1], ["{1,100000,5000}"],
+    ),
+    "tax_ids": lambda b: (),
+    "add_taxes": lambda b: (["new"], [1]),
     # The notifier.
     "held_notices": lambda b: (b.some,),
     "insert_notices": lambda b: (
@@ -187,7 +198,7 @@ NOT_HOT = {
         " session shape unguarded waits_for"
     ),
     "it only takes a lock, or is part of no plan": (
-        "lock_every_bucket lock_migrations lock_policy lock_seal"
+        "lock_document lock_every_bucket lock_migrations lock_policy lock_seal"
     ),
     "benchmarks ask it": (
         "bare_rows baseline_account baseline_before baseline_head baseline_now baseline_published"

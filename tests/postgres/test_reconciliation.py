@@ -13,12 +13,15 @@ ZERO = {
     "missing_months": 0,
     "double_bills": 0,
     "hash_breaks": 0,
+    "document_gaps": 0,
+    "undocumented_lines": 0,
 }
 AWKWARD = "back\\slash, \\n no feed,\na feed\r\n, ৳ টাকা, 🙂, \\N and \\\\N"
 
 
 async def found(books: Booked) -> dict[str, int]:
-    """Return the figures that are not 0."""
+    """Return the figures that are not 0, once all documents are numbered."""
+    await books.number()
     row = await books.connection.fetchrow("SELECT * FROM report.reconciliation")
     return {name: count for name, count in dict(row).items() if count}
 

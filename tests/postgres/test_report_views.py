@@ -73,9 +73,14 @@ COLUMNS = {
         f"notice_id text, customer_id text, kind text, period text, amount {AMOUNT}, text text,"
         " segments smallint, status text, created_at timestamp with time zone"
     ),
+    "document": (
+        "number text, kind text, customer_id text, period text, seq integer, command_id text,"
+        f" issued_on date, refers_to text, net {AMOUNT}, vat {AMOUNT}, total {AMOUNT}, status text"
+    ),
+    "document_tax": f"number text, code text, rate numeric, net {AMOUNT}, tax {AMOUNT}",
     "reconciliation": (
         "broken_chains bigint, uncovered_days bigint, missing_months bigint, double_bills bigint,"
-        " hash_breaks bigint"
+        " hash_breaks bigint, document_gaps bigint, undocumented_lines bigint"
     ),
 }
 

@@ -22,6 +22,8 @@ VIEWS = (
     "quarantine",
     "coverage",
     "notice",
+    "document",
+    "document_tax",
     "reconciliation",
 )
 TABLES = (
@@ -47,6 +49,9 @@ TABLES = (
     "terms",
     "price",
     "username",
+    "tax",
+    "document",
+    "numbered",
 )
 APPEND_ONLY = {
     "line": "paid",
@@ -56,6 +61,8 @@ APPEND_ONLY = {
     "seal": "lines",
     "terms": "content",
     "price": "amount",
+    "tax": "code",
+    "document": "net",
 }
 Denied = asyncpg.InsufficientPrivilegeError
 

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.ledger.postgres.documents import number_all
 from shared.ledger.postgres.settling import Look
 from shared.operator.settle import Ends, NotSettled, Settling
 from shared.schemas.topics import LEDGER, PAYMENTS, RECHECKS, SIGNUPS, TICKS
@@ -88,6 +89,7 @@ class Day:
             self.lines_told,
             self.rechecks_told,
             self.notices_out,
+            self.documents_numbered,
         )
 
     async def generator(self) -> None:
@@ -137,6 +139,9 @@ class Day:
 
     async def notices_out(self) -> None:
         await relay(self.kept, "entitlement")
+
+    async def documents_numbered(self) -> None:
+        await number_all(self.kept.connection)
 
 
 async def test_settling_ends_when_the_last_notice_is_out_and_no_step_sooner(kept: Kept) -> None:

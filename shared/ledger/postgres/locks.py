@@ -51,6 +51,11 @@ async def lock_seal(connection: asyncpg.Connection) -> None:
     await connection.execute(sql("lock_seal"))
 
 
+async def lock_document(connection: asyncpg.Connection) -> None:
+    """Serialise the numbering of documents (`book_lock.document`)."""
+    await connection.execute(sql("lock_document"))
+
+
 async def lock_migrations(connection: asyncpg.Connection) -> None:
     """Serialise migrating (the table `book.migration`)."""
     await connection.execute(sql("lock_migrations"))

@@ -8,11 +8,15 @@ from importlib.resources import files
 
 import asyncpg
 
+from shared.ledger.postgres.documents import number
 from shared.ledger.postgres.fleet import SetUp, differs, set_up
+from shared.ledger.postgres.folding import Policies
 from shared.ledger.postgres.locks import lock_migrations
 from shared.ledger.postgres.parting import part_lines
 from shared.ledger.postgres.statements import sql
 
+DOCUMENTS = "0008_documents.sql"
+"""Brings documents into the book: the lines that are there get theirs at once."""
 PATIENCE = "5s"
 """How long a migration waits for a table in use. Meanwhile writers queue behind it."""
 
@@ -86,6 +90,8 @@ async def _apply(
             buckets,
         )
         await connection.execute(sql("make_buckets"))
+        if DOCUMENTS in applied:
+            await number(connection, Policies(), by_time=True)
         fleet = await set_up(connection)
     assert fleet is not None
     return applied, fleet

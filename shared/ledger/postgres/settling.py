@@ -13,13 +13,15 @@ class Look(NamedTuple):
 
     `positions` maps (consumer, topic, partition) to the next offset; `runs` has the ticks whose
     run is unfinished; `last` and `relayed` map (stream, bucket) to the position of its last row
-    and to the relay's cursor.
+    and to the relay's cursor; `numbered` maps a bucket to the position
+    up to which its lines have their documents.
     """
 
     positions: Mapping[tuple[str, str, int], int]
     runs: frozenset[str]
     last: Mapping[tuple[str, int], int]
     relayed: Mapping[tuple[str, int], int]
+    numbered: Mapping[int, int]
 
 
 class Judged(NamedTuple):
@@ -41,6 +43,7 @@ async def look(connection: asyncpg.Connection) -> Look:
         frozenset(row["runs"]),
         {(stream, bucket): last or 0 for stream, bucket, _, last in row["relayed"]},
         {(stream, bucket): at for stream, bucket, at, _ in row["relayed"]},
+        dict(row["numbered"]),
     )
 
 

@@ -35,7 +35,11 @@ WITH mark AS (
         (
             SELECT count(*) FROM book.hash_break
             WHERE hash_break.customer_id = customer.customer_id
-        ) AS hash_breaks
+        ) AS hash_breaks,
+        (
+            SELECT count(*) FROM book.undocumented
+            WHERE undocumented.customer_id = customer.customer_id
+        ) AS undocumented_lines
     FROM customer
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(days), 0)::bigint AS days, coalesce(sum(months), 0)::bigint AS months
@@ -50,13 +54,16 @@ WITH mark AS (
 ), kept AS (
     INSERT INTO book.difference AS before (
         customer_id, bucket, broken_chains, uncovered_days, missing_months, double_bills,
-        hash_breaks
+        hash_breaks, undocumented_lines
     )
     SELECT
-        customer_id, $1, broken_chains, uncovered_days, missing_months, double_bills, hash_breaks
+        customer_id, $1, broken_chains, uncovered_days, missing_months, double_bills, hash_breaks,
+        undocumented_lines
     FROM figures
-    WHERE (broken_chains, uncovered_days, missing_months, double_bills, hash_breaks)
-            <> (0, 0, 0, 0, 0)
+    WHERE (
+            broken_chains, uncovered_days, missing_months, double_bills, hash_breaks,
+            undocumented_lines
+        ) <> (0, 0, 0, 0, 0, 0)
         OR customer_id IN (SELECT customer_id FROM book.difference)
     ON CONFLICT (customer_id) DO UPDATE SET
         bucket = excluded.bucket,
@@ -64,7 +71,8 @@ WITH mark AS (
         uncovered_days = excluded.uncovered_days,
         missing_months = excluded.missing_months,
         double_bills = excluded.double_bills,
-        hash_breaks = excluded.hash_breaks
+        hash_breaks = excluded.hash_breaks,
+        undocumented_lines = excluded.undocumented_lines
 )
 UPDATE book.checked SET
     line_position = greatest(checked.line_position, mark.upto),

@@ -20,6 +20,8 @@ CROSS JOIN (
         coalesce(sum(uncovered_days), 0)::bigint AS uncovered_days,
         coalesce(sum(missing_months), 0)::bigint AS missing_months,
         coalesce(sum(double_bills), 0)::bigint AS double_bills,
-        coalesce(sum(hash_breaks), 0)::bigint AS hash_breaks
+        coalesce(sum(hash_breaks), 0)::bigint AS hash_breaks,
+        (SELECT coalesce(sum(numbers), 0) FROM book.document_gap)::bigint AS document_gaps,
+        coalesce(sum(undocumented_lines), 0)::bigint AS undocumented_lines
     FROM book.difference
 ) AS found;

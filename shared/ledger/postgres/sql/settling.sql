@@ -1,5 +1,6 @@
 -- What is left to do until the fleet has settled, as of one instant: the consumers' positions, the
--- unfinished runs, and per stream and bucket the last row and the relay's cursor.
+-- unfinished runs, and per stream and bucket the last row and the relay's cursor;
+-- per bucket how far lines have their documents.
 SELECT
     ARRAY(
         SELECT (consumer, topic, partition, next_offset) FROM book.position
@@ -33,4 +34,5 @@ SELECT
             )
         END)
         FROM book.relay
-    ) AS relayed;
+    ) AS relayed,
+    ARRAY(SELECT (bucket, position) FROM book.numbered) AS numbered;

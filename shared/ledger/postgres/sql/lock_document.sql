@@ -1,0 +1,2 @@
+-- Serialises the numbering of documents, until the end of the transaction.
+LOCK TABLE book_lock.document IN EXCLUSIVE MODE;
