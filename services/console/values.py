@@ -1,10 +1,15 @@
-"""Values that options take: days, instants and seconds."""
+"""Values that options take: days, instants, seconds and numbers."""
 
 import math
 from datetime import UTC, date, datetime
 from typing import Any
 
 import click
+
+
+NUMBER_MAX = 2**31 - 1
+"""The greatest number that the book can store as a version or an incarnation."""
+LIMIT = click.IntRange(1, 1_000_000)
 
 
 class Day(click.ParamType):

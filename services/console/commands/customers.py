@@ -6,6 +6,7 @@ import click
 
 from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Problem
+from services.console.values import LIMIT
 from shared.operator.printing import plain, print_json, progress, table
 
 HEADS = ("customer", "name", "phone", "status", "due", "expires on")
@@ -15,11 +16,11 @@ NAME_CHARACTERS_MAX = 20
 
 @click.command()
 @click.option("--phone", metavar="P", help="The whole number, such as +8801711000001.")
-@click.option("--name", metavar="N", help="A part of the name, in any case.")
-@click.option("--reference", metavar="R", help="The reference of a payment, in any case.")
+@click.option("--name", metavar="N", help="A part of the name, in any case and script.")
+@click.option("--reference", metavar="R", help="The whole reference of a payment, in any case.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     default=100,
     show_default=True,
     metavar="N",
@@ -39,11 +40,11 @@ def customers(
 
     Long names are cut short in the table; --json has them whole, and usernames.
     """
-    from shared.ledger.postgres import reports
+    from shared.ledger.postgres import searching
 
     found = ask(
         find(data),
-        lambda connection: reports.customers(connection, phone, name, reference, limit + 1),
+        lambda connection: searching.customers(connection, phone, name, reference, limit + 1),
     )
     rows = plain(found[:limit])
     if as_json:

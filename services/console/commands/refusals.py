@@ -9,6 +9,7 @@ import click
 
 from services.console.finding import ask_in_zone, data_option, find, json_option
 from services.console.problems import unknown
+from services.console.values import LIMIT
 from shared.ledger.sentences import sentence
 from shared.operator.printing import plain, print_json, progress, shown, wrapped
 
@@ -17,7 +18,7 @@ from shared.operator.printing import plain, print_json, progress, shown, wrapped
 @click.argument("customer", required=False)
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     default=100,
     show_default=True,
     metavar="N",

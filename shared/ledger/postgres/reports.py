@@ -128,17 +128,6 @@ async def customer(connection: asyncpg.Connection, customer_id: str) -> Row | No
     return await connection.fetchrow(sql("customer"), customer_id)
 
 
-async def customers(
-    connection: asyncpg.Connection,
-    phone: str | None,
-    name: str | None,
-    reference: str | None,
-    count: int,
-) -> list[Row]:
-    """Return customers who fit all that is given, by id, at most `count`."""
-    return list(await connection.fetch(sql("customers_found"), phone, name, reference, count))
-
-
 async def statement(
     connection: asyncpg.Connection, customer_id: str, as_of: datetime | None = None
 ) -> list[Row]:
