@@ -21,7 +21,7 @@ FORMS = {
     "text": (fields.TEXT, "at most 500 characters, none of them U+0000", "`New cable`"),
     "username": (
         fields.USERNAME,
-        "1 to 64 characters without spaces and control characters",
+        "1 to 64 characters in Unicode form NFC, without spaces, control and invisible characters",
         "`rahim.mirpur`",
     ),
     "email": (

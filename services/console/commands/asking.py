@@ -4,7 +4,6 @@ Each command is made from the event's model: a field is an option of the same na
 read by the fleet's own reader before anything is sent.
 """
 
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from services.console import values
 from services.console.commands.outcomes import Sending, conclude, timeout_option, why
 from services.console.finding import (
     Servers,
@@ -29,7 +29,6 @@ from shared.operator.printing import print_json, print_table
 if TYPE_CHECKING:
     from shared.ledger.line import Line
 
-SOLD = re.compile(r"(?:(\d+)x)?([^=]+?)(?:=([^=]+))?")
 FLAGS = ("vip", "vat_exempt", "shared", "texting", "silent", "prorate")
 HELP = {
     "package": "CODE, or CODE=PRICE for a price of its own.",
@@ -175,7 +174,7 @@ def _event(
     no_extras = said.pop("no_extras", False)
     if no_extras and said.get("extras"):
         raise Misconfigured("--no-extras takes all extras away, so no --extra can stand beside it")
-    extras = [_sold(each) for each in said.pop("extras", ())]
+    extras = [values.extra(each) for each in said.pop("extras", ())]
     fields = {name: value for name, value in said.items() if value is not None}
     data: dict[str, Any] = {
         **asking.default,
@@ -193,10 +192,9 @@ def _event(
     if asking.name == "undo" and not data["cancels"].startswith("cancellation/"):
         data["cancels"] = f"cancellation/{data['cancels']}"
     if "package" in data:
-        data["package"] = _sold(data["package"])
+        data["package"] = values.package(data["package"])
     if "cycle" in data:
-        kind, _, day = data["cycle"].partition(":")
-        data["cycle"] = {"kind": kind, **({"day": int(day)} if day.isdecimal() else {})}
+        data["cycle"] = values.cycle(data["cycle"])
     return {
         "specversion": "1.0",
         "id": data[asking.own_id],
@@ -214,16 +212,6 @@ def _local_day(instant: str, now: datetime) -> str:
         return datetime.fromisoformat(instant).astimezone(now.tzinfo).date().isoformat()
     except (ValueError, OverflowError):
         return now.date().isoformat()
-
-
-def _sold(text: str) -> dict[str, Any]:
-    """Read CODE, CODE=PRICE or 2xCODE=PRICE."""
-    found = SOLD.fullmatch(text)
-    if found is None:
-        raise Misconfigured(f"{text!r} is not CODE, CODE=PRICE or 2xCODE=PRICE")
-    many, code, price = found.groups()
-    sold = {"code": code} | ({"price": price} if price is not None else {})
-    return sold | ({"quantity": int(many)} if many is not None else {})
 
 
 def _expect_readable(event: dict[str, Any], sending: Sending) -> Any:
