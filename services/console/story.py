@@ -11,7 +11,7 @@ from shared.ledger.commands import RefundMade
 from shared.ledger.explain import Pricing, Sold, Step
 from shared.ledger.money import decimal, percent, round_half_up
 from shared.ledger.taxes import TaxPart
-from shared.operator.printing import shown, wrapped
+from shared.operator.printing import padded, shown, wrapped
 
 FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
 WIDTH = 61
@@ -145,7 +145,9 @@ def _tax(tax: TaxPart) -> str:
 
 def _row(words: str, amount: str) -> str:
     *before, last = wrapped(words, WIDTH)
-    return "\n".join([*(f"    {each}" for each in before), f"    {last:<{WIDTH}} {amount:>14}"])
+    return "\n".join(
+        [*(f"    {each}" for each in before), f"    {padded(last, WIDTH)} {amount:>14}"]
+    )
 
 
 def _exact(piece: Piece) -> int:

@@ -164,8 +164,9 @@ def test_up_says_at_once_what_it_starts(
 
     result = run("up", "--data", str(tmp_path), env=NOWHERE | settings)
 
-    assert result.stdout == ""
+    assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.startswith(said)
+    assert result.stderr.splitlines()[1:] == ["rollforward: interrupted"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ ID = (
     "The signup's own id; the customer's if none is given.",
 )
 HEADS = ("period", "kind", "billed", "paid", "due")
-AMOUNTS = HEADS[2:]
 
 
 class Asking(NamedTuple):
@@ -283,7 +282,7 @@ def _show(
         return
     click.echo(would + " ".join(dict.fromkeys(filter(None, (outcome, reason)))))
     if rows:
-        print_table(HEADS, rows, right=AMOUNTS)
+        print_table(HEADS, rows)
 
 
 class Asked(click.Command):

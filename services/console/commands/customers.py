@@ -7,11 +7,11 @@ import click
 from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Problem
 from services.console.values import LIMIT
-from shared.operator.printing import plain, print_json, progress, table
+from shared.operator.printing import beginning, cells, plain, print_json, progress, table
 
 HEADS = ("customer", "name", "phone", "status", "due", "expires on")
 COLUMNS = ("customer_id", "name", "phone", "status", "due", "expires_on")
-NAME_CHARACTERS_MAX = 20
+NAME_CELLS_MAX = 20
 
 
 @click.command()
@@ -50,8 +50,8 @@ def customers(
     if as_json:
         print_json(rows)
     elif rows:
-        cells = [[row[column] for column in COLUMNS] for row in rows]
-        click.echo(table(HEADS, [[*row[:1], _short(row[1]), *row[2:]] for row in cells]))
+        listed = [[row[column] for column in COLUMNS] for row in rows]
+        click.echo(table(HEADS, [[*row[:1], _short(row[1]), *row[2:]] for row in listed]))
     if not rows:
         raise Problem("no customer fits")
     if len(found) > limit:
@@ -59,4 +59,4 @@ def customers(
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= NAME_CHARACTERS_MAX else f"{name[: NAME_CHARACTERS_MAX - 1]}…"
+    return name if cells(name) <= NAME_CELLS_MAX else f"{beginning(name, NAME_CELLS_MAX - 1)}…"

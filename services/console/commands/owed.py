@@ -83,6 +83,6 @@ def show(who: Any, items: Sequence[Open], opening_open: int) -> None:
             (each.period, each.asked_on, *_amounts(each).values(), each.served_until)
             for each in items
         ]
-        print_table(HEADS, rows, right=("billed", "paid", "open", "pay in all"))
+        print_table(HEADS, rows)
     if who["vip"]:
         click.echo("a VIP: served without end")
