@@ -31,6 +31,13 @@ class Day(click.ParamType):
         return day
 
 
+class Form(click.ParamType):
+    """A text whose form the fleet's own reader checks; the help names the form."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 class Instant(click.ParamType):
     """An RFC 3339 timestamp with an offset."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from services.console import values
+from services.console.commands import effects
 from services.console.commands.outcomes import Sending, conclude, timeout_option, why
 from services.console.finding import (
     Servers,
@@ -101,17 +102,17 @@ def command_for(asking: Asking) -> click.Command:
         sending = Sending(business_zone(servers))
         event = _event(asking, customer, own_id, actor, said, sending)
         _expect_readable(event, sending)
+        if preview:
+            _show_preview(servers, event, own_id, sending, as_json)
+            return
         if not as_json:
             click.echo(event["id"])
-        if preview:
-            _show_preview(servers, event, sending, as_json)
-        else:
-            _send(servers, event, sending, timeout, as_json)
+        _send(servers, event, sending, timeout, as_json)
 
     run.__doc__ = (
         f"{asking.help}\n\nIts own id is printed before anything is sent, then the outcome and the"
         " lines. The exit code is 1 where it was refused, 3 where it is not judged yet. With"
-        " --preview the outcome and lines that it would have now, and nothing is sent."
+        " --preview the outcome and lines that it would have now: no id, and nothing is sent."
     )
     made: Callable[..., Any] = json_option(data_option(timeout_option(run)))
     for decorate in reversed(_options(asking)):
@@ -120,12 +121,17 @@ def command_for(asking: Asking) -> click.Command:
 
 
 def _options(asking: Asking) -> list[Callable[..., Any]]:
+    from services.console.forms import form_of
     from shared.schemas.inbound import MODELS
 
     made = [click.argument("customer")]
-    made += [click.argument(name, metavar=name.upper()) for name in asking.given]
+    own_fields = MODELS[f"billing.{asking.type}.v1"].model_fields
+    made += [
+        click.argument(name, metavar=name.upper(), type=values.Form(form_of(own_fields[name])))
+        for name in asking.given
+    ]
     known = ("customer_id", "actor", asking.own_id, *asking.given)
-    for name, field in MODELS[f"billing.{asking.type}.v1"].model_fields.items():
+    for name, field in own_fields.items():
         if name in known:
             continue
         flag, words = f"--{name.replace('_', '-')}", _words(asking, name, field.description or "")
@@ -137,7 +143,8 @@ def _options(asking: Asking) -> list[Callable[..., Any]]:
             if asking.name == "change":
                 made.append(click.option("--no-extras", is_flag=True, help="Take all extras away."))
         else:
-            made.append(click.option(flag, name, required=required, help=words))
+            form = values.Form(form_of(field))
+            made.append(click.option(flag, name, type=form, required=required, help=words))
     made += [
         click.option("--id", "own_id", help=ID[asking.name == "signup"]),
         click.option(
@@ -238,15 +245,19 @@ def _send(
     customer, command_id = event["data"]["customer_id"], outcome.command_id
     refused = why(outcome)
     own: list[Line] = []
+    notes: Sequence[str] = ()
     if refused is None and command_id is not None:
         own = ask(servers, lambda book: reports.lines_made(book, customer, command_id))
-    _show(event, outcome.outcome, outcome.reason, own, refused, as_json)
+        notes = _notes(event, sending, None if own else _withdrawn(servers, event))
+    _show(event, outcome.outcome, outcome.reason, own, refused, as_json, notes)
     if refused is not None:
         raise Problem(refused)
     conclude([outcome], timeout)
 
 
-def _show_preview(servers: Servers, event: dict[str, Any], sending: Sending, as_json: bool) -> None:
+def _show_preview(
+    servers: Servers, event: dict[str, Any], own_id: str | None, sending: Sending, as_json: bool
+) -> None:
     from shared.operator.previewing import preview
 
     arrival = _expect_readable(event, sending)
@@ -255,7 +266,9 @@ def _show_preview(servers: Servers, event: dict[str, Any], sending: Sending, as_
     if found.outcome in ("refused", "conflicting_duplicate"):
         reason = found.reason or found.outcome
         refused = sentence(reason, arrival.command_id, arrival.command.customer_id)
-    _show(event, found.outcome, found.reason, found.lines, refused, as_json, "would be ")
+    event["id"] = own_id  # a fresh one is used by nothing
+    notes = _notes(event, sending, found.withdrawn) if found.outcome == "accepted" else ()
+    _show(event, found.outcome, found.reason, found.lines, refused, as_json, notes, "would be ")
     if refused is not None:
         said = refused.replace("Refused:", "Would be refused:", 1)
         raise Problem(f"{said.removesuffix(' Nothing was changed.')} Nothing was sent.")
@@ -268,6 +281,7 @@ def _show(
     lines: "Sequence[Line]",
     refused: str | None,
     as_json: bool,
+    notes: Sequence[str],
     would: str = "",
 ) -> None:
     from shared.ledger.money import decimal
@@ -281,8 +295,28 @@ def _show(
         print_json(told | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
         return
     click.echo(would + " ".join(dict.fromkeys(filter(None, (outcome, reason)))))
+    for words in notes:
+        click.echo(words)
     if rows:
         print_table(HEADS, rows)
+
+
+def _notes(event: dict[str, Any], sending: Sending, withdrawn: str | None) -> Sequence[str]:
+    """Return what the lines do not say: from when a change counts, which command was withdrawn."""
+    if event["type"] == "billing.customer.changed.v1":
+        return list(effects.counts(event["data"], sending.zone))
+    return [] if withdrawn is None else [effects.withdrawn(withdrawn)]
+
+
+def _withdrawn(servers: Servers, event: dict[str, Any]) -> str | None:
+    """Return the command that a cancellation without lines withdrew; None for other events."""
+    from shared.ledger.postgres.settling import outcomes_of
+
+    target: str | None = event["data"].get("cancels")
+    if target is None:
+        return None
+    found = ask(servers, lambda book: outcomes_of(book, [target]))
+    return target if any(each.reason == "withdrawn" for each in found) else None
 
 
 class Asked(click.Command):
