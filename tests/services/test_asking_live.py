@@ -63,6 +63,8 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
             "r",
             "--effective-on",
             "2190-01-01",
+            "--changed-at",
+            "2026-01-20T11:00:00+06:00",
             *BOSS,
         )
         by_reference = await at.says("customers", "--reference", "trx 9 ")
