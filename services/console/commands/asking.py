@@ -96,11 +96,11 @@ def command_for(asking: Asking) -> click.Command:
         timeout: float,
         data: Path | None,
         as_json: bool,
-        **said: Any,
+        **options: Any,
     ) -> None:
         servers = find(data)
         sending = Sending(business_zone(servers))
-        event = _event(asking, customer, own_id, actor, said, sending)
+        event = _event(asking, customer, own_id, actor, options, sending)
         _expect_readable(event, sending)
         if preview:
             _show_preview(servers, event, own_id, sending, as_json)
@@ -172,16 +172,16 @@ def _event(
     customer: str,
     own_id: str | None,
     actor: str | None,
-    said: dict[str, Any],
+    options: dict[str, Any],
     sending: Sending,
 ) -> dict[str, Any]:
     """Return the structured event; nothing of it is checked yet."""
     now = datetime.now(sending.zone)
-    no_extras = said.pop("no_extras", False)
-    if no_extras and said.get("extras"):
+    no_extras = options.pop("no_extras", False)
+    if no_extras and options.get("extras"):
         raise Misconfigured("--no-extras takes all extras away, so no --extra can stand beside it")
-    extras = [values.extra(each) for each in said.pop("extras", ())]
-    fields = {name: value for name, value in said.items() if value is not None}
+    extras = [values.extra(each) for each in options.pop("extras", ())]
+    fields = {name: value for name, value in options.items() if value is not None}
     data: dict[str, Any] = {
         **asking.default,
         asking.at: now.isoformat(timespec="seconds"),
@@ -230,9 +230,9 @@ def _expect_readable(event: dict[str, Any], sending: Sending) -> Any:
         message = structured(event)
         return decode(message.topic, message.key, message.value, message.headers, sending.zone)
     except Malformed as error:
-        said = str(error).removeprefix("data.")
-        who = " (--actor, or ROLLFORWARD_ACTOR)" if said.startswith("actor") else ""
-        raise Misconfigured(f"{said}{who}; nothing was sent") from error
+        reason = str(error).removeprefix("data.")
+        who = " (--actor, or ROLLFORWARD_ACTOR)" if reason.startswith("actor") else ""
+        raise Misconfigured(f"{reason}{who}; nothing was sent") from error
 
 
 def _send(
@@ -270,8 +270,8 @@ def _show_preview(
     notes = _notes(event, sending, found.withdrawn) if found.outcome == "accepted" else ()
     _show(event, found.outcome, found.reason, found.lines, refused, as_json, notes, "would be ")
     if refused is not None:
-        said = refused.replace("Refused:", "Would be refused:", 1)
-        raise Problem(f"{said.removesuffix(' Nothing was changed.')} Nothing was sent.")
+        words = refused.replace("Refused:", "Would be refused:", 1)
+        raise Problem(f"{words.removesuffix(' Nothing was changed.')} Nothing was sent.")
 
 
 def _show(
@@ -291,8 +291,8 @@ def _show(
         for line in lines
     ]
     if as_json:
-        told = {"id": event["id"], "outcome": outcome, "reason": reason, "sentence": refused}
-        print_json(told | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
+        answer = {"id": event["id"], "outcome": outcome, "reason": reason, "sentence": refused}
+        print_json(answer | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
         return
     click.echo(would + " ".join(dict.fromkeys(filter(None, (outcome, reason)))))
     for words in notes:

@@ -66,7 +66,7 @@ def _block(row: dict[str, Any], zone: ZoneInfo) -> str:
         facts.append(f"actor {row['actor']}")
     if row["ce_id"] is not None:
         facts.append(f"event {row['ce_id']} of {row['ce_source']}")
-    said = f"{shown(row['recorded_at'], zone)}  {row['sentence']}"
+    heading = f"{shown(row['recorded_at'], zone)}  {row['sentence']}"
     return "\n".join(
-        [*wrapped(said, 80, later="  "), *wrapped(", ".join(facts), 80, "    ", "    ")]
+        [*wrapped(heading, 80, later="  "), *wrapped(", ".join(facts), 80, "    ", "    ")]
     )

@@ -72,7 +72,7 @@ def restored(
     async def question(connection: Any) -> "tuple[Found, int, bool, bool]":
         found = await compared(connection, servers.kafka)
         held = await incarnations.notices_held(connection)
-        number = max(found.told, found.incarnation) + 1
+        number = max(found.known_to_kafka, found.incarnation) + 1
         if found.stands_still:
             number, reason = max(number, at_least or 0), found.reason
         elif anyway and (at_least is not None or not held):

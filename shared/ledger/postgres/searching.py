@@ -44,7 +44,7 @@ async def _who_paid(connection: asyncpg.Connection, reference: str) -> list[str]
     if not text:
         return []
     rows = connection.cursor(sql("references_possible"), text)
-    return sorted({customer_id async for customer_id, said in rows if compared(said) == text})
+    return sorted({customer_id async for customer_id, theirs in rows if compared(theirs) == text})
 
 
 def _without_case(name: str) -> str:
