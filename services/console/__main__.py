@@ -1,5 +1,5 @@
 """`python -m services.console`: the command line; a fleet starts each worker with it."""
 
-from services.console.main import main
+from services.console.start import start
 
-main(prog_name="rollforward")
+start()

@@ -121,17 +121,19 @@ def ask_in_zone(servers: Servers, question: Callable[[Any], Awaitable[T]]) -> tu
     """Do as `ask`, and return the business zone too, in which people read instants."""
 
     async def both(connection: Any) -> tuple[T, ZoneInfo]:
-        return await question(connection), await _zone(connection, servers.settings)
+        return await question(connection), await zone_of(connection, servers.settings)
 
     return ask(servers, both)
 
 
 def business_zone(servers: Servers) -> ZoneInfo:
     """Return the fleet's business zone; before it is set up, the one of the settings."""
-    return ask(servers, lambda connection: _zone(connection, servers.settings))
+    return ask(servers, lambda connection: zone_of(connection, servers.settings))
 
 
-async def _zone(connection: Any, settings: Settings) -> ZoneInfo:
+async def zone_of(connection: Any, settings: Settings) -> ZoneInfo:
+    """Return the business zone of a book; that of the settings where it has none yet, or hides it
+    from this login."""
     from asyncpg import InsufficientPrivilegeError
 
     from shared.ledger.postgres import reports

@@ -25,7 +25,7 @@ from services.console.commands.rehearse import rehearse
 from services.console.commands.restoring import notices, restored
 from services.console.commands.statement import explain, statement
 from services.console.commands.tick import tick
-from services.console.output import until_reader_leaves
+from services.console.output import until_interrupted, until_reader_leaves
 from services.console.problems import explained
 
 
@@ -37,11 +37,11 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
-        with explained(), until_reader_leaves():
+        with until_interrupted(), explained(), until_reader_leaves():
             return super().invoke(context)
 
     def make_context(self, *arguments: Any, **named: Any) -> click.Context:
-        with until_reader_leaves():  # --help and --version are said here
+        with until_interrupted(), until_reader_leaves():  # --help and --version are said here
             return super().make_context(*arguments, **named)
 
 

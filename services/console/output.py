@@ -13,6 +13,7 @@ from typing import IO
 
 import click
 
+STDOUT = ("-", "/dev/stdout")
 OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
@@ -21,21 +22,20 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     """Lend a file for writing that gets its name only when the block ends without an error; `-` is
     stdout.
 
-    After an error, Ctrl-C or SIGTERM the file is as it was before, or missing. A pipe or device is
-    written directly.
+    After an error, Ctrl-C, SIGTERM or SIGHUP the file is as it was before, or missing. A pipe or
+    device is written directly. An OSError names `path`, not the file that is written meanwhile.
     """
-    if str(path) == "-":
+    if str(path) in STDOUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
             yield file
         return
-    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    if threading.current_thread() is threading.main_thread():  # signals are the main thread's
-        signal.signal(signal.SIGTERM, _leave)
+    target = Path(os.path.realpath(path))
+    fresh = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
+    _tidy_up_when_ended()
     try:
         with fresh.open("xb") as file:
             if target.exists():
@@ -44,8 +44,21 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(target)
+    except OSError as error:
+        if error.filename != str(fresh):
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _tidy_up_when_ended() -> None:
+    """Let signals that end the process run what is in `finally`; one that is ignored, as by nohup,
+    stays so."""
+    if threading.current_thread() is threading.main_thread():  # signals are the main thread's
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _leave)
 
 
 @contextmanager
@@ -61,6 +74,16 @@ def until_reader_leaves() -> Iterator[None]:
         # What is still to be written goes nowhere, or Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """End with exit code 130 and one line on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("rollforward: interrupted", err=True)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def _reader_left() -> bool:

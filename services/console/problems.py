@@ -66,7 +66,7 @@ def _problem(error: Exception) -> Problem | None:
 
         code = trouble.exit_code(error)
         if code is not None:
-            return BY_CODE[code](f"a server {SERVER[code]}: {trouble.told(error)}")
+            return BY_CODE[code](f"a server {SERVER[code]}: {trouble.described(error)}")
     if isinstance(error, OSError):  # a file, a port, a full disk: not a bug
         where = f"{error.filename}: " if error.filename else ""
         return Misconfigured(f"{where}{error.strerror or error}")

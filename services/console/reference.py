@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from shared.schemas.pages import table
+
 DOCS = Path(__file__).parents[2] / "docs"
 MARK = "<!-- Generated from here on: python -m services.console.reference -->\n"
 
@@ -27,7 +29,7 @@ def metrics() -> str:
     """Return the catalogue of metrics as a Markdown table, in its own order."""
     from shared.runtime import metrics as catalogue
 
-    rows = ["| name | type | labels | meaning, and what to do |", "|---|---|---|---|"]
+    rows = []
     for each in vars(catalogue).values():
         if inspect.isclass(each) or not (hasattr(each, "_labelnames") or hasattr(each, "_label")):
             continue
@@ -35,8 +37,8 @@ def metrics() -> str:
         name = family.name + ("_total" if family.type == "counter" else "")
         labels = getattr(each, "_labelnames", None) or filter(None, [getattr(each, "_label", "")])
         named = ", ".join(f"`{label}`" for label in labels)
-        rows.append(f"| `{name}` | {family.type} | {named} | {_cell(family.documentation)} |")
-    return "\n".join(rows) + "\n"
+        rows.append((f"`{name}`", family.type, named, _cell(family.documentation)))
+    return table(("name", "type", "labels", "meaning, and what to do"), rows) + "\n"
 
 
 NAMES = {"integer range": "number", "integer": "number", "float": "number", "filename": "file"}
@@ -71,13 +73,13 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield _text(command.help or "")
     rows = [row for param in command.params if (row := _row(param, context))]
     if rows:
-        yield "\n".join(["| argument or option | form | meaning |", "|---|---|---|", *rows, ""])
+        yield table(("argument or option", "form", "meaning"), rows) + "\n"
 
 
-def _row(param: click.Parameter, context: click.Context) -> str | None:
+def _row(param: click.Parameter, context: click.Context) -> tuple[str, str, str] | None:
     if isinstance(param, click.Argument):
         needed = "required" if param.required else "optional"
-        return f"| `{param.make_metavar(context)}` | {_form(param, context)} | {needed} |"
+        return f"`{param.make_metavar(context)}`", _form(param, context), needed
     assert isinstance(param, click.Option)
     if param.hidden:
         return None
@@ -87,7 +89,7 @@ def _row(param: click.Parameter, context: click.Context) -> str | None:
     more += ["required"] if "required" in about else []
     more += ["may be repeated"] if param.multiple else []
     words = (param.help or "") + (f" [{'; '.join(more)}]" if more else "")
-    return f"| {names} | {_form(param, context)} | {_cell(words)} |"
+    return names, _form(param, context), _cell(words)
 
 
 def _form(param: click.Parameter, context: click.Context) -> str:
@@ -116,7 +118,7 @@ def _text(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return _escaped(" ".join(text.split())).replace("|", "\\|")
+    return _escaped(" ".join(text.split()))
 
 
 def _escaped(text: str) -> str:

@@ -11,7 +11,7 @@ from shared.ledger.commands import RefundMade
 from shared.ledger.explain import Pricing, Sold, Step
 from shared.ledger.money import decimal, percent, round_half_up
 from shared.ledger.taxes import TaxPart
-from shared.operator.printing import shown, wrapped
+from shared.operator.printing import padded, shown, wrapped
 
 FIGURES = ("previous_due", "charge", "discount", "vat", "billed", "paid", "due")
 WIDTH = 61
@@ -97,14 +97,19 @@ def _moved(step: Step, name: str, sign: int = 1) -> str:
 
 def _who(step: Step, zone: ZoneInfo) -> str:
     line = step.line
-    nobody = "by a run, or a signup without an actor"
-    made = line.kind in ("bill", "skip")
-    by = f"by {line.actor}" if line.actor else nobody if made else "without an actor"
-    words = [by, f"command {line.command_id}"]
+    words = [_by(step), f"command {line.command_id}"]
     words.append(f"written {shown(line.recorded_at, zone)}")
     if line.reason:
         words.append(f'because "{line.reason}"')
     return ", ".join(words)
+
+
+def _by(step: Step) -> str:
+    if step.line.actor:
+        return f"by {step.line.actor}"
+    if step.made_with:
+        return f"by {step.made_with}, which names no actor"
+    return "by a run" if step.line.command_id.startswith("bill/") else "without an actor"
 
 
 def _priced(pricing: Pricing) -> Iterator[str]:
@@ -145,7 +150,9 @@ def _tax(tax: TaxPart) -> str:
 
 def _row(words: str, amount: str) -> str:
     *before, last = wrapped(words, WIDTH)
-    return "\n".join([*(f"    {each}" for each in before), f"    {last:<{WIDTH}} {amount:>14}"])
+    return "\n".join(
+        [*(f"    {each}" for each in before), f"    {padded(last, WIDTH)} {amount:>14}"]
+    )
 
 
 def _exact(piece: Piece) -> int:
@@ -176,6 +183,7 @@ def _step(step: Step) -> dict[str, Any]:
         "payment_id": getattr(step.command, "payment_id", None),
         "effective_on": line.effective_on,
         "actor": line.actor,
+        "made_with": step.made_with,
         "reason": line.reason,
         "policy_version": line.policy_version,
         "recorded_at": line.recorded_at,

@@ -1,10 +1,17 @@
-"""Values that options take: days, instants and seconds."""
+"""Values that options take: days, instants, seconds and numbers."""
 
 import math
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
 import click
+
+from services.console.problems import Misconfigured
+
+NUMBER_MAX = 2**31 - 1
+"""The greatest number that the book can store as a version or an incarnation."""
+LIMIT = click.IntRange(1, 1_000_000)
 
 
 class Day(click.ParamType):
@@ -22,6 +29,13 @@ class Day(click.ParamType):
         if not 2000 <= day.year <= 2199:
             self.fail(f"{value} lies outside 2000-01-01 to 2199-12-31", param, context)
         return day
+
+
+class Form(click.ParamType):
+    """A text whose form the fleet's own reader checks; the help names the form."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class Instant(click.ParamType):
@@ -56,3 +70,42 @@ class Seconds(click.FloatRange):
         if math.isnan(seconds):  # less than nothing and more than nothing
             self.fail(f"{value!r} is not a number of seconds", param, context)
         return seconds
+
+
+CYCLE = re.compile(r"start_of_month|anniversary|custom:([0-9]{1,2})")
+SOLD = re.compile(r"([^=]*[^=\s])(?:=([^=]+))?")
+MANY = re.compile(r"([-+.,\d]*\d)x(.*)")
+
+
+def cycle(text: str) -> dict[str, Any]:
+    """Read start_of_month, anniversary or custom:DAY as an event says it."""
+    found = CYCLE.fullmatch(text)
+    if found is None:
+        raise Misconfigured(
+            f"--cycle {text!r} is not start_of_month, anniversary or custom:DAY with a day from 1"
+            " to 31; nothing was sent"
+        )
+    kind, _, _ = text.partition(":")
+    return {"kind": kind} if found[1] is None else {"kind": kind, "day": int(found[1])}
+
+
+def package(text: str) -> dict[str, Any]:
+    """Read CODE or CODE=PRICE as an event says it."""
+    found = SOLD.fullmatch(text)
+    if found is None:
+        raise Misconfigured(f"--package {text!r} is not CODE or CODE=PRICE; nothing was sent")
+    code, price = found.groups()
+    return {"code": code} if price is None else {"code": code, "price": price}
+
+
+def extra(text: str) -> dict[str, Any]:
+    """Read CODE, CODE=PRICE or 2xCODE=PRICE as an event says it. What begins like a quantity is
+    one, and must be whole and in the digits 0 to 9."""
+    many = MANY.fullmatch(text)
+    code = text if many is None else many[2]
+    if SOLD.fullmatch(code) is None or (many and not re.fullmatch(r"[0-9]{1,9}", many[1])):
+        raise Misconfigured(
+            f"--extra {text!r} is not CODE, CODE=PRICE or 2xCODE=PRICE with a quantity from 1 to"
+            " 1000; nothing was sent"
+        )
+    return package(code) | ({} if many is None else {"quantity": int(many[1])})

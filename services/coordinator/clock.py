@@ -50,12 +50,12 @@ class Clock:
         except Exception as away:
             if trouble.lasting(away):
                 raise
-            log.warning("the clock waits: %s", trouble.told(away))
+            log.warning("the clock waits: %s", trouble.described(away))
 
     async def _tick(self, as_of: str, period: str) -> None:
         tick_id = f"clock-{as_of}"
-        said = {"tick_id": tick_id, "period": period, "as_of": as_of, "trigger": "nightly"}
-        message = binary("billing.tick.v1", said, tick_id, "rollforward/clock")
+        data = {"tick_id": tick_id, "period": period, "as_of": as_of, "trigger": "nightly"}
+        message = binary("billing.tick.v1", data, tick_id, "rollforward/clock")
         await self._app.topic(message.topic, key_type=bytes, value_type=bytes).send(
             key=message.key, value=message.value, headers=message.headers
         )

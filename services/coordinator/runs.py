@@ -89,8 +89,8 @@ class Runs:
 
     def accepted(self, period: str, tick_id: str) -> None:
         """Send a new run to the month's agent; if that message is lost, the timer finds the run."""
-        said = json.dumps({"tick_id": tick_id}).encode()
-        task = asyncio.ensure_future(self._runs.send(key=period.encode(), value=said))
+        value = json.dumps({"tick_id": tick_id}).encode()
+        task = asyncio.ensure_future(self._runs.send(key=period.encode(), value=value))
         task.add_done_callback(_note_failure)
 
     async def _on_runs(self, stream: faust.StreamT[bytes]) -> None:
@@ -116,12 +116,12 @@ class Runs:
             await self._send_page(tick_id, number)
 
     async def _send_page(self, tick_id: str, number: int) -> None:
-        said = json.dumps({"tick_id": tick_id, "page": number}).encode()
+        value = json.dumps({"tick_id": tick_id, "page": number}).encode()
         key = str(number).encode()
         try:
-            await self._pages.send(key=key, value=said, partition=number)
+            await self._pages.send(key=key, value=value, partition=number)
         except AssertionError:  # the client has not seen the newest partitions yet
-            await self._pages.send(key=key, value=said)
+            await self._pages.send(key=key, value=value)
 
     async def _heal(self) -> None:
         """Claim months for runs whose message was lost; send again pages that make no progress."""
@@ -148,9 +148,9 @@ class Runs:
             await self._failed(away)
 
     async def _failed(self, away: Exception) -> None:
-        log.warning("runs wait: %s", trouble.told(away))
+        log.warning("runs wait: %s", trouble.described(away))
         metrics.RETRIES.labels("runs", type(away).__name__).inc()
-        self._health.bad("runs", trouble.told(away))
+        self._health.bad("runs", trouble.described(away))
         await self._wait(self.stopping)
 
 

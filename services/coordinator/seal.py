@@ -33,4 +33,4 @@ class Seals:
                     sealed = await sealing.seal(connection)
                     log.info("seal %s: %s", sealed.number, sealed.hash.hex())
         except WAITS as away:
-            log.warning("the seal waits: %s", trouble.told(away))
+            log.warning("the seal waits: %s", trouble.described(away))

@@ -42,12 +42,12 @@ class TickJudge:
         records: Sequence[ConsumerRecord],
         _: Last | None = None,
     ) -> Observe:
-        inbounds, told = inbox.read(records, self._zone)
-        outcomes = Counter(malformed=len(told))
+        inbounds, to_publish = inbox.read(records, self._zone)
+        outcomes = Counter(malformed=len(to_publish))
         business_date = await lock_fleet(connection)
         periods = [inbound.command.period for inbound in inbounds]
         bucket_of = {period: self._bucket_of_key(period.encode()) for period in periods}
-        letters = [self._bucket_of_key(key) for _, key, *_ in told]
+        letters = [self._bucket_of_key(key) for _, key, *_ in to_publish]
         await lock_buckets(connection, [*bucket_of.values(), *letters])
         ids = [inbound.command.command_id for inbound in inbounds]
         fold = await open_fold(connection, self._policies, ids)
@@ -67,7 +67,7 @@ class TickJudge:
                 bucket = bucket_of[tick.period]
                 judged.append((tick.command_id, None, *event, outcome, reason, at, bucket))
                 if reason:
-                    told.append(outbox.refusal(inbound, tick.period, reason, None, at))
+                    to_publish.append(outbox.refusal(inbound, tick.period, reason, None, at))
                 else:
                     business_date = max(business_date or tick.as_of, tick.as_of)
                     accepted.append(
@@ -78,14 +78,16 @@ class TickJudge:
             else:
                 outcome = "conflict"
                 clashes.append((tick.command_id, None, *event, bucket_of[tick.period]))
-                told.append(outbox.refusal(inbound, tick.period, "conflicting_duplicate", seen, at))
+                to_publish.append(
+                    outbox.refusal(inbound, tick.period, "conflicting_duplicate", seen, at)
+                )
             outcomes[outcome] += 1
         await insert(connection, "command", COMMAND, judged)
         await conflicts.keep(connection, clashes, at)
         await runs.add(connection, accepted)
         if accepted and business_date is not None:
             await fleet.move_business_date(connection, business_date)
-        await outgoing.put(connection, told, self._bucket_of_key)
+        await outgoing.put(connection, to_publish, self._bucket_of_key)
         bare = fold.world.policy.version == NO_POLICY.version
         return partial(self._observe, outcomes, accepted, bare)
 

@@ -36,7 +36,7 @@ class Watch:
             async with self._database.connection() as connection:
                 gauges = await health.gauges(connection)
         except WAITS as away:
-            log.warning("the gauges wait: %s", trouble.told(away))
+            log.warning("the gauges wait: %s", trouble.described(away))
             return
         metrics.PARKED.set(gauges.parked)
         metrics.QUARANTINED.set(gauges.quarantined)
@@ -59,7 +59,7 @@ class Watch:
                     await health.check(connection, bucket, whole, RECONCILE_SECONDS)
                     self._set(await health.checked(connection, LATELY_SECONDS))
         except WAITS as away:
-            log.warning("the reconciliation waits: %s", trouble.told(away))
+            log.warning("the reconciliation waits: %s", trouble.described(away))
             return False
         metrics.RECONCILIATION_SECONDS.set(time.monotonic() - began)
         metrics.RECONCILIATION_LAST_SUCCESS.set(time.time())

@@ -70,9 +70,9 @@ class Pages:
             except (KafkaError, OSError) as away:
                 if trouble.lasting(away):
                     raise
-                log.warning("pages: %s", trouble.told(away))
+                log.warning("pages: %s", trouble.described(away))
                 metrics.RETRIES.labels("pages", "kafka").inc()
-                self._health.bad("kafka", trouble.told(away))
+                self._health.bad("kafka", trouble.described(away))
                 await wait(self._stopping)
             finally:
                 await consumer.stop()
@@ -98,9 +98,9 @@ class Pages:
                     wait.reset()
                     self._health.good("pages")
                 except (*PASSING, KafkaError) as away:
-                    log.warning("page %s of %s: %s", number, tick_id, trouble.told(away))
+                    log.warning("page %s of %s: %s", number, tick_id, trouble.described(away))
                     metrics.RETRIES.labels("pages", "database").inc()
-                    self._health.bad("pages", trouble.told(away))
+                    self._health.bad("pages", trouble.described(away))
                     await wait(self._stopping)
                 except BookDiffers:
                     raise
@@ -112,7 +112,9 @@ class Pages:
                     if not isinstance(error, OF_DATA) or apart is not None:
                         # The run stays unfinished and this page is sent again; other pages
                         # continue.
-                        self._health.bad("pages", f"page {number}: {trouble.told(error)}"[:200])
+                        self._health.bad(
+                            "pages", f"page {number}: {trouble.described(error)}"[:200]
+                        )
                         return
                     # Fewer customers a page, down to one, so that an error affects only one
                     # customer.
@@ -214,5 +216,5 @@ def _bill(fold: Fold, customers: Iterable[str], as_of: date) -> runs.PageCounts:
 
 
 def _asked(value: bytes) -> tuple[str, int]:
-    said = json.loads(value)
-    return said["tick_id"], said["page"] if "page" in said else said["bucket"]
+    asked = json.loads(value)
+    return asked["tick_id"], asked["page"] if "page" in asked else asked["bucket"]

@@ -57,8 +57,8 @@ def notices(
             made.append(_refund(facts, line, -payments[facts.customer_id, line["seq"]]))
         elif kind in CORRECTIONS:
             made.append(_correction(facts, line))
-    told_of = due_by and _correction_id(due_by)
-    return [notice for notice in made if notice.notice_id != told_of]
+    included = due_by and _correction_id(due_by)
+    return [notice for notice in made if notice.notice_id != included]
 
 
 CORRECTIONS = ("proration", "extension", "discount", "adjustment", "reversal")
@@ -90,15 +90,15 @@ def entitlement(facts: Facts, incarnation: int = 1, anew: bool = False) -> Entit
     With `anew`, it is also published if the last one is of an earlier incarnation of the book,
     because another one may have been published in the time that the restore lost.
     """
-    told = facts.told
-    seq = facts.seq if told is None else max(facts.seq, told.seq + 1)
+    published = facts.published
+    seq = facts.seq if published is None else max(facts.seq, published.seq + 1)
     now = Entitlement(
         facts.customer_id, facts.expires_on, facts.status, seq, incarnation, facts.username,
         facts.package,
     )  # fmt: skip
-    if told is None or (anew and told.incarnation < incarnation):
+    if published is None or (anew and published.incarnation < incarnation):
         return now
-    return None if now == told._replace(seq=seq, incarnation=incarnation) else now
+    return None if now == published._replace(seq=seq, incarnation=incarnation) else now
 
 
 def amount_to_pay(facts: Facts) -> int:

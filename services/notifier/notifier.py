@@ -54,9 +54,9 @@ class Notifier:
     async def __call__(
         self, connection: asyncpg.Connection, records: Sequence[Any], _: Last | None = None
     ) -> Observe:
-        told = [record for record in records if record.topic == LEDGER]
+        from_ledger = [record for record in records if record.topic == LEDGER]
         rechecks = [record.key.decode() for record in records if record.topic != LEDGER]
-        lines = await _in_force(connection, told)
+        lines = await _in_force(connection, from_ledger)
         made = await tell(connection, lines, rechecks, self._bucket_of)
         return partial(_observe, made)
 
@@ -69,8 +69,10 @@ class Notifier:
         """
         if not isinstance(error, UNTELLABLE):
             raise error
-        told = record.topic == LEDGER
-        customer_id = json.loads(record.value)["customer_id"] if told else record.key.decode()
+        from_ledger = record.topic == LEDGER
+        customer_id = (
+            json.loads(record.value)["customer_id"] if from_ledger else record.key.decode()
+        )
         reason = trouble.reason(error)
         log.error("quarantined %s", customer_id, exc_info=error)
         await quarantine(connection, {customer_id: reason}, self._bucket_of)
@@ -83,10 +85,10 @@ async def _in_force(connection: asyncpg.Connection, records: Sequence[Any]) -> l
     lines = [json.loads(record.value) for record in records]
     incarnation = await fleet.incarnation(connection)
     old = [at for at, record in enumerate(records) if _incarnation_of(record) < incarnation]
-    told = [
+    before_restore = [
         (lines[at]["customer_id"], lines[at]["seq"], bytes.fromhex(lines[at]["hash"])) for at in old
     ]
-    held = await kept_notices.in_force(connection, told)
+    held = await kept_notices.in_force(connection, before_restore)
     lost = set(old) - {old[index] for index in held}
     return [line for at, line in enumerate(lines) if at not in lost]
 

@@ -7,6 +7,7 @@ changes. They are accepted as the explanation only where they give the charge of
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from shared.ledger.account import Account
@@ -55,13 +56,15 @@ class Pricing(NamedTuple):
 
 class Step(NamedTuple):
     """One line of the period: the line before it (None for the first), its command, and its
-    pricing where it was priced. `taxes` are those of an adjustment."""
+    pricing where it was priced. `taxes` are those of an adjustment. `made_with`: the id of the
+    signup or change that a bill without a command of its own was made with; None: a run's."""
 
     line: Line
     before: Line | None
     command: Command | None
     pricing: Pricing | None
     taxes: Sequence[TaxPart] = ()
+    made_with: str | None = None
 
 
 class Accepted(NamedTuple):
@@ -98,9 +101,25 @@ def explain(
                 pricing = _pricing(line, numbers.get(line.command_id), known, policies)
             elif line.kind == "adjustment" and before is not None:
                 taxes = adjustment_parts(line, before, policies)
-            steps.append(Step(line, before, command, pricing, taxes))
+            steps.append(Step(line, before, command, pricing, taxes, _made_with(line, accepted)))
             before = line
     return steps
+
+
+def _made_with(line: Line, accepted: Sequence[Accepted]) -> str | None:
+    """Return the signup or change whose batch wrote a bill: of several the first that was made on
+    or after the bill day. A run writes its bills in a transaction of its own."""
+    if not line.command_id.startswith("bill/"):
+        return None
+    found = {
+        command.command_id: command.signed_up_on
+        if isinstance(command, SignedUp)
+        else command.changed_on
+        for command, recorded_at in accepted
+        if recorded_at == line.recorded_at and isinstance(command, SignedUp | Changed)
+    }
+    due = (name for name, day in found.items() if day >= line.coverage_from)
+    return next(due, next(iter(found), None))
 
 
 def lines_before(
@@ -115,13 +134,15 @@ def lines_before(
     left: only a return makes them.
     """
     at = accepted[number].recorded_at
-    later = {each.command.command_id for each in accepted[number:] if each.recorded_at == at}
-    for index, line in enumerate(lines):
-        if line.recorded_at > at:
-            return lines[:index]
-        if line.recorded_at == at and (line.command_id in later or _all_left(status, line)):
-            return lines[:index]
-    return lines
+    since = islice(accepted, number, None)
+    later = {each.command.command_id for each in takewhile(lambda e: e.recorded_at == at, since)}
+
+    def was_there(line: Line) -> bool:
+        if line.recorded_at != at:
+            return line.recorded_at < at
+        return line.command_id not in later and not _all_left(status, line)
+
+    return list(takewhile(was_there, lines))
 
 
 def _all_left(status: Timeline[str], line: Line) -> bool:

@@ -19,8 +19,13 @@ def reference_of(method: str | None, reference: str | None) -> Reference | None:
     there is no reference. One of spaces counts as none."""
     if method is None or reference is None:
         return None
-    text = reference.strip().casefold()
-    return (method.strip().casefold(), text) if text else None
+    text = compared(reference)
+    return (compared(method), text) if text else None
+
+
+def compared(text: str) -> str:
+    """Return a method or a reference as it is compared."""
+    return text.strip().casefold()
 
 
 def may_hold(held: Held | None, shared: bool) -> bool:

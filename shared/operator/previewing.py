@@ -18,11 +18,12 @@ from shared.schemas.inbound import command_of
 
 class Preview(NamedTuple):
     """The outcome that a command would have now, why, and the lines that it would append, bills
-    made on the way included."""
+    made on the way included. `withdrawn`: the command that waits and would not be applied."""
 
     outcome: str
     reason: str | None
     lines: Sequence[Line]
+    withdrawn: str | None = None
 
 
 async def preview(
@@ -43,4 +44,5 @@ async def preview(
         await transaction.rollback()
     judged = next(each for each in fold.judged if each.arrival is arrival)
     outcome = "conflicting_duplicate" if judged.outcome == "conflict" else judged.outcome
-    return Preview(outcome, judged.reason, fold.lines)
+    withdrawn = [each.arrival.command_id for each in fold.judged if each.reason == "withdrawn"]
+    return Preview(outcome, judged.reason, fold.lines, withdrawn[0] if withdrawn else None)

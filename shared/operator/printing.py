@@ -1,10 +1,12 @@
 """How answers look: aligned columns for people, JSON for programs, progress on stderr."""
 
 import json
+import re
 import sys
 import textwrap
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,43 +18,39 @@ import click
 SPACE = "  "
 INDENT = "    "
 WIDTH = 80
-"""Characters that a line of a table takes at most."""
+"""Cells of a terminal that a line of a table takes at most."""
+AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
+"""An amount, as `decimal` writes it."""
 
 
 def table(
     heads: Sequence[str],
     rows: Iterable[Sequence[Any]],
     zone: ZoneInfo | None = None,
-    right: Collection[str] = (),
     width: int | None = WIDTH,
 ) -> str:
-    """Return rows under their heads in aligned columns: numbers, and the columns named in `right`,
-    to the right. Instants are shown in `zone`, which is needed where there are any.
+    """Return rows under their heads in aligned columns: numbers, and amounts as texts, to the
+    right. Instants are shown in `zone`, which is needed where there are any.
 
-    Where a row takes more than `width` characters, the columns that do not fit go on below, a
-    little to the right, and so do their heads. Only a cell that is wider than that is broken.
+    Where a row takes more than `width` cells of a terminal, the columns that do not fit go on
+    below, a little to the right, and so do their heads. Only what is wider than that is broken.
     """
     raw = [list(row) for row in rows]
     texts = [list(heads), *([shown(value, zone) for value in row] for row in raw)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(*texts, strict=True)]
     numbers = [
-        head in right
-        or (
-            any(_counts(row[at]) for row in raw)
-            and all(_counts(row[at], or_absent=True) for row in raw)
-        )
-        for at, head in enumerate(heads)
+        any(_counts(row[at]) for row in raw)
+        and all(_counts(row[at], or_absent=True) for row in raw)
+        for at in range(len(heads))
     ]
     parts = _parts(widths, width)
     lines: list[str] = []
     for row in texts:
         for number, part in enumerate(parts):
-            cells = zip(row[part], widths[part], numbers[part], strict=True)
-            text = SPACE.join(
-                text.rjust(wide) if right else text.ljust(wide) for text, wide, right in cells
-            ).rstrip()
+            shape = zip(row[part], widths[part], numbers[part], strict=True)
+            text = SPACE.join(padded(*each) for each in shape).rstrip()
             indent = INDENT if number else ""
-            if width is None or len(indent + text) <= width:
+            if width is None or cells(indent + text) <= width:
                 lines.append(indent + text)
             else:
                 lines += wrapped(text, width, indent, 2 * INDENT)
@@ -72,11 +70,56 @@ def _parts(widths: Sequence[int], width: int | None) -> list[slice]:
 
 
 def wrapped(text: str, width: int, first: str = "", later: str = "") -> list[str]:
-    """Return a text in lines of at most `width` characters, which begin with `first` and `later`.
-    Lines end between words; only a word that is longer than a line is broken."""
+    """Return a text in lines of at most `width` cells, which begin with `first` and `later`. Lines
+    end between words; only a word that is longer than a line is broken."""
+    text = safe(text)
+    if not text.isascii():
+        return _wrapped_by_cells(text, width, first, later)
     return textwrap.wrap(
-        safe(text), width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+        text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
     )
+
+
+def _wrapped_by_cells(text: str, width: int, first: str, later: str) -> list[str]:
+    lines, begun = [first], False
+    for word in text.split():
+        if begun and cells(f"{lines[-1]} {word}") > width:
+            lines.append(later)
+            begun = False
+        lines[-1] += f" {word}" if begun else word
+        while cells(lines[-1]) > width:
+            fits = beginning(lines[-1], width)
+            lines[-1:] = [fits, later + lines[-1][len(fits) :]]
+        begun = True
+    return lines
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes: East Asian wide characters two, marks
+    above and below letters none."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """Return a text with the spaces that fill `width` cells; before it if it goes to the right."""
+    spaces = " " * (width - cells(text))
+    return spaces + text if right else text + spaces
+
+
+def beginning(text: str, width: int) -> str:
+    """Return the beginning of a text that takes at most `width` cells."""
+    used = 0
+    for at, character in enumerate(text):
+        used += _cells(character)
+        if used > width:
+            return text[:at]
+    return text
 
 
 def shown(value: Any, zone: ZoneInfo | None = None) -> str:
@@ -105,10 +148,9 @@ def print_table(
     heads: Sequence[str],
     rows: Iterable[Sequence[Any]],
     zone: ZoneInfo | None = None,
-    right: Collection[str] = (),
     width: int | None = WIDTH,
 ) -> None:
-    click.echo(table(heads, rows, zone, right, width))
+    click.echo(table(heads, rows, zone, width))
 
 
 def print_json(value: Any) -> None:
@@ -175,6 +217,8 @@ class Counter:
 def _counts(value: Any, or_absent: bool = False) -> bool:
     if value is None:
         return or_absent
+    if isinstance(value, str):
+        return AMOUNT.fullmatch(value) is not None
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 

@@ -6,7 +6,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from shared.operator.servers import database, no_kafka
-from shared.runtime.restored import Found, look, said
+from shared.runtime.restored import Found, described, look
 
 
 class BookBehind(Exception):
@@ -18,7 +18,7 @@ async def expect_whole(database_url: str, kafka: str) -> None:
     async with database(database_url) as connection:
         found = await compared(connection, kafka)
     if found.stands_still:
-        raise BookBehind(said(found))
+        raise BookBehind(described(found))
 
 
 async def compared(connection: asyncpg.Connection, kafka: str) -> Found:

@@ -63,7 +63,7 @@ async def settle(
         async with asking(kafka) as asker:
             found = await restored.look(connection, kafka)
             if found.stands_still:
-                raise StandsStill(restored.said(found))
+                raise StandsStill(restored.described(found))
 
             left_out = set()
             if partitions not in (None, await fleet.partitions(connection)):

@@ -56,7 +56,6 @@ def print_money(money: "Sequence[Money]") -> None:
                 )
                 for each in money
             ],
-            right=("amount",),
         )
 
 

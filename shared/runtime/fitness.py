@@ -45,9 +45,9 @@ async def unfit_book(context: Context, stopping: asyncio.Event) -> str | None:
         except BookDiffers as differs:
             return str(differs)
         except PASSING as away:
-            log.warning("%s: database: %s", context.name, trouble.told(away))
+            log.warning("%s: database: %s", context.name, trouble.described(away))
             metrics.RETRIES.labels(context.name, "database").inc()
-            context.health.bad("database", trouble.told(away))
+            context.health.bad("database", trouble.described(away))
             await wait(stopping)
     return None
 
@@ -61,9 +61,9 @@ async def unfit_topics(context: Context, stopping: asyncio.Event) -> str | None:
         except (KafkaError, OSError) as away:
             if trouble.lasting(away):
                 raise
-            log.warning("%s: kafka: %s", context.name, trouble.told(away))
+            log.warning("%s: kafka: %s", context.name, trouble.described(away))
             metrics.RETRIES.labels(context.name, "kafka").inc()
-            context.health.bad("kafka", trouble.told(away))
+            context.health.bad("kafka", trouble.described(away))
             await wait(stopping)
             continue
         _log_new(context, found)
@@ -97,7 +97,7 @@ async def _keep_looking_at_book(
         except BookDiffers:
             return
         except Exception as away:
-            log.info("%s: the book cannot be looked at: %s", context.name, trouble.told(away))
+            log.info("%s: the book cannot be looked at: %s", context.name, trouble.described(away))
 
 
 async def _keep_looking_at_topics(
@@ -112,7 +112,9 @@ async def _keep_looking_at_topics(
                 context.partitions = await fleet.partitions(connection)
             show_topics(context, await remarks(context.kafka, context.partitions))
         except Exception as away:
-            log.info("%s: the topics cannot be looked at: %s", context.name, trouble.told(away))
+            log.info(
+                "%s: the topics cannot be looked at: %s", context.name, trouble.described(away)
+            )
 
 
 def show_topics(context: Context, found: Collection[Remark]) -> None:

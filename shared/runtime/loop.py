@@ -167,7 +167,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _fenced(self, fenced: Fenced) -> None:
         """Another worker has these partitions, or a topic was recreated: look the positions up."""
-        log.warning("%s: fenced: %s", self.name, trouble.told(fenced))
+        log.warning("%s: fenced: %s", self.name, trouble.described(fenced))
         metrics.RETRIES.labels(self.name, "fenced").inc()
         self._reading.positions.clear()
 
@@ -176,9 +176,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reading.kafka_answers = False
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("%s: %s: %s", self.name, cause, trouble.told(error))
+        log.warning("%s: %s: %s", self.name, cause, trouble.described(error))
         metrics.RETRIES.labels(self.name, cause).inc()
-        self.health.bad(cause, trouble.told(error))
+        self.health.bad(cause, trouble.described(error))
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Finish the current batch, then forget the partitions."""

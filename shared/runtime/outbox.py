@@ -85,7 +85,7 @@ def refusal(
     command `seen`. The key is the customer id; for a tick, its period."""
     command = event.command
     customer_id = None if isinstance(command, Ticked) else command.customer_id
-    told = CommandRefused(
+    refused = CommandRefused(
         command_id=command.command_id,
         customer_id=customer_id,
         command_type=event.type,
@@ -97,7 +97,7 @@ def refusal(
         sentence=sentence(reason, command.command_id, customer_id),
         said=json.loads(event.content),
     )
-    return row_of(command_refused(told, key, event.content, at))
+    return row_of(command_refused(refused, key, event.content, at))
 
 
 def dead_letter(record: ConsumerRecord, error: str) -> Row:

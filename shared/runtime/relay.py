@@ -169,9 +169,9 @@ class Relay:
         await producer.client.fetch_all_metadata()
 
     def _failed(self, cause: str, error: BaseException) -> None:
-        log.warning("relay: %s: %s", cause, trouble.told(error))
+        log.warning("relay: %s: %s", cause, trouble.described(error))
         metrics.RETRIES.labels("relay", cause).inc()
-        self._health.bad(cause, trouble.told(error))
+        self._health.bad(cause, trouble.described(error))
 
 
 async def _rows(

@@ -60,20 +60,21 @@ class Committed(NamedTuple):
 class Found(NamedTuple):
     """The result of comparing the book with the broker.
 
-    `incarnation` is the book's, `told` the highest that the broker's offsets name. `ahead` counts,
-    by (consumer, topic), the records below the committed offsets that the book does not have.
+    `incarnation` is the book's, `known_to_kafka` the highest that the broker's offsets name.
+    `ahead` counts, by (consumer, topic), the records below the committed offsets that the book does
+    not have.
     `late` counts those of incarnations older than the book's: `rollforward restored` was run, and
     workers catch up.
     """
 
     incarnation: int
-    told: int
+    known_to_kafka: int
     ahead: Mapping[tuple[str, str], int]
     late: Mapping[tuple[str, str], int]
 
     @property
     def stands_still(self) -> bool:
-        return bool(self.ahead) or self.told > self.incarnation
+        return bool(self.ahead) or self.known_to_kafka > self.incarnation
 
     @property
     def reason(self) -> str:
@@ -83,10 +84,11 @@ class Found(NamedTuple):
                 f"the {consumer} had applied {counted(count, 'more record')} of {topic}"
                 for (consumer, topic), count in sorted(self.ahead.items())
             )
-        return f"Kafka knows incarnation {self.told} of the book, which is {self.incarnation}"
+        known = self.known_to_kafka
+        return f"Kafka knows incarnation {known} of the book, which is {self.incarnation}"
 
 
-def said(found: Found) -> str:
+def described(found: Found) -> str:
     """Return in words what stands still, why, and what to do."""
     return (
         "the book was restored to an earlier hour and knows less than Kafka: "
@@ -116,17 +118,17 @@ async def look(
     # The book is read last: whatever was committed to the broker by now was in the book before.
     incarnation, offsets = await furthest(connection)
     odd = {
-        place: told
-        for place, told in committed.items()
-        if told.offset > offsets.get(place, 0) or told.incarnation > incarnation
+        place: position
+        for place, position in committed.items()
+        if position.offset > offsets.get(place, 0) or position.incarnation > incarnation
     }
     # An offset past its log's end, or with another topic id, belongs to an earlier topic.
     ends, topic_ids = await _logs(kafka, {TopicPartition(*place[1:]) for place in odd})
     odd = {
-        place: told
-        for place, told in odd.items()
-        if told.offset <= ends[TopicPartition(*place[1:])]
-        and told.topic_id in (None, topic_ids.get(place[1]))
+        place: position
+        for place, position in odd.items()
+        if position.offset <= ends[TopicPartition(*place[1:])]
+        and position.topic_id in (None, topic_ids.get(place[1]))
     }
     return compare(incarnation, offsets, odd)
 
@@ -135,14 +137,14 @@ def compare(
     incarnation: int, offsets: Mapping[Place, int], committed: Mapping[Place, Committed]
 ) -> Found:
     """Compare positions with offsets that were committed to the present logs."""
-    told, ahead, late = 1, dict[tuple[str, str], int](), dict[tuple[str, str], int]()
+    known_to_kafka, ahead, late = 1, dict[tuple[str, str], int](), dict[tuple[str, str], int]()
     for place, (offset, of, _) in committed.items():
-        told = max(told, of)
+        known_to_kafka = max(known_to_kafka, of)
         more = offset - offsets.get(place, 0)
         if more > 0:
             counts = late if of < incarnation else ahead
             counts[place[:2]] = counts.get(place[:2], 0) + more
-    return Found(incarnation, told, ahead, late)
+    return Found(incarnation, known_to_kafka, ahead, late)
 
 
 class Restored:
@@ -170,7 +172,7 @@ class Restored:
         self._known = self._behind = None
         found = await look(connection, self._kafka, WORKER_SECONDS_MAX)
         if found.stands_still:
-            self._say(said(found))
+            self._say(described(found))
             self._behind, self._asked = book, time.monotonic()
             return True
         if self._said is not None:
@@ -208,7 +210,7 @@ async def _committed(kafka: str, partitions: int, seconds: float) -> dict[Place,
         )
     finally:
         await admin.close()
-    return {place: told for answer in answers for place, told in answer.items()}
+    return {place: position for answer in answers for place, position in answer.items()}
 
 
 def _partitions(
@@ -233,7 +235,7 @@ async def _of_group(
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    told = await admin.list_consumer_group_offsets(
+                    answer = await admin.list_consumer_group_offsets(
                         f"rollforward-{consumer}", partitions=asked
                     )
                 except KafkaError as error:
@@ -241,27 +243,27 @@ async def _of_group(
                         raise
                 else:
                     # A coordinator that is still starting may answer without any partition.
-                    if told.keys() >= set(asked):
+                    if answer.keys() >= set(asked):
                         break
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise KafkaError(f"no answer about the offsets of the {consumer}") from None
     return {
         (consumer, at.topic, at.partition): read(each.offset, each.metadata)
-        for at, each in told.items()
+        for at, each in answer.items()
         if each.offset >= 0
     }
 
 
 def read(offset: int, metadata: str) -> Committed:
     """Read a committed offset and its metadata; without metadata it counts as incarnation 1."""
-    told = Committed(offset)
+    committed = Committed(offset)
     for word in metadata.split():
         if (number := word.removeprefix(INCARNATION)) != word and number.isdecimal():
-            told = told._replace(incarnation=int(number))
+            committed = committed._replace(incarnation=int(number))
         elif (topic_id := word.removeprefix(TOPIC)) != word:
-            told = told._replace(topic_id=topic_id)
-    return told
+            committed = committed._replace(topic_id=topic_id)
+    return committed
 
 
 async def _logs(

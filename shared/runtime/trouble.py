@@ -69,8 +69,8 @@ AWAY = (
 
 def words(error: BaseException) -> str:
     """Return the message of an error, and never an empty one, as many a TimeoutError has."""
-    if said := " ".join(str(error).split()):
-        return said
+    if text := " ".join(str(error).split()):
+        return text
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.errno:
@@ -78,10 +78,10 @@ def words(error: BaseException) -> str:
     return f"{type(error).__name__}, without a reason"
 
 
-def told(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Return an error's name and message, at most 200 characters: for logs and /readyz."""
-    name, said = type(error).__name__, words(error)
-    return (said if said.startswith(name) else f"{name}: {said}")[:200]
+    name, text = type(error).__name__, words(error)
+    return (text if text.startswith(name) else f"{name}: {text}")[:200]
 
 
 def reason(error: BaseException) -> str:

@@ -112,7 +112,7 @@ def _in_one_line(error: BaseException) -> str:
         return f"a server does not let us in: {trouble.words(error)}; look at user and password"
     if isinstance(error, trouble.RIGHTS):
         return f"the login lacks a right: {trouble.words(error)}; see deploy/README.md"
-    return trouble.told(error)
+    return trouble.described(error)
 
 
 def run(name: str, settings: Settings, build: Build) -> NoReturn:

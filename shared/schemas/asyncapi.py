@@ -173,17 +173,17 @@ def _schemas() -> dict[str, Any]:
     return schemas
 
 
-def _without_discriminator(said: Any) -> Any:
+def _without_discriminator(part: Any) -> Any:
     """Take `discriminator` away: pydantic writes that of OpenAPI, and AsyncAPI's is another."""
-    if isinstance(said, dict):
+    if isinstance(part, dict):
         return {
             name: _without_discriminator(each)
-            for name, each in said.items()
-            if not (name == "discriminator" and "oneOf" in said)
+            for name, each in part.items()
+            if not (name == "discriminator" and "oneOf" in part)
         }
-    if isinstance(said, list):
-        return [_without_discriminator(each) for each in said]
-    return said
+    if isinstance(part, list):
+        return [_without_discriminator(each) for each in part]
+    return part
 
 
 def _ref(kind: str, name: str) -> dict[str, str]:

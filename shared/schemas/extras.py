@@ -6,15 +6,16 @@ from pydantic import AfterValidator, Field
 
 from shared.ledger import terms
 from shared.schemas.event import Part
-from shared.schemas.fields import AMOUNT_FORM, AmountFromZero, Text, minor_units
+from shared.schemas.fields import AMOUNT_FORM, ID_FORM, AmountFromZero, Text, minor_units
 
 QUANTITY_MAX = 1000
+CODE_OF = f"With an own price any text; a price list holds only codes of {ID_FORM}."
 
 
 class Package(Part):
     """The package that a customer buys."""
 
-    code: Annotated[Text, Field(description="The package's code, such as `home-10`.")]
+    code: Annotated[Text, Field(description=f"The package's code, such as `home-10`. {CODE_OF}")]
     price: Annotated[
         AmountFromZero | None,
         Field(
@@ -32,7 +33,7 @@ class Extra(Part):
     """What a customer buys beside the package."""
 
     code: Annotated[
-        Text, Field(description="The extra's code, such as `static-ip`; each code once.")
+        Text, Field(description=f"The extra's code, such as `static-ip`; each code once. {CODE_OF}")
     ]
     price: Annotated[
         AmountFromZero | None,

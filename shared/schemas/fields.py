@@ -5,6 +5,8 @@ so that two events are the same exactly when their texts are equal (docs/events.
 checks the patterns; a function checks what a pattern cannot express.
 """
 
+import re
+import unicodedata
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -51,6 +53,15 @@ LABEL_FORM = "YYYY-MM"
 INSTANT_FORM = "RFC 3339 with an offset"
 """The forms of values, for the descriptions of fields."""
 
+HIDDEN = re.compile(
+    "[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters that are not seen: those that Unicode says to ignore in display, format characters. A
+list of its own, so that every version of Python judges an event alike."""
+
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2199, 12, 31)
 
@@ -86,6 +97,16 @@ def _percent(text: str) -> str:
     if ppm > PPM:
         raise ValueError("must be from 0 to 100")
     return percent(ppm)
+
+
+def _username(text: str) -> str:
+    if text.isascii():
+        return text
+    if hidden := HIDDEN.search(text):
+        raise ValueError(f"holds U+{ord(hidden[0]):04X}, a character that nobody sees")
+    if not unicodedata.is_normalized("NFC", text):
+        raise ValueError("is not in Unicode normalization form C (NFC): normalize it first")
+    return text
 
 
 def _day(text: str) -> str:
@@ -142,7 +163,7 @@ def null_is(default: Any, accepted: Any) -> BeforeValidator:
 
 Id = Annotated[str, StringConstraints(pattern=ID)]
 Text = Annotated[str, StringConstraints(pattern=TEXT, max_length=TEXT_CHARACTERS_MAX)]
-Username = Annotated[str, StringConstraints(pattern=USERNAME)]
+Username = Annotated[str, StringConstraints(pattern=USERNAME), AfterValidator(_username)]
 Email = Annotated[str, StringConstraints(pattern=EMAIL, max_length=TEXT_CHARACTERS_MAX)]
 Phone = Annotated[str, StringConstraints(pattern=PHONE)]
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT), AfterValidator(_amount)]

@@ -44,12 +44,22 @@ def one_line(text: str) -> str:
 
 
 def why(error: ValidationError) -> str:
-    """Say in one line what is wrong with a value, naming the first field at fault."""
-    faults = error.errors(include_url=False, include_input=False)
-    first = faults[0]
-    field = ".".join(str(step) for step in first["loc"])
-    words = f"{field}: {_words(first)}" if field else _words(first)
-    return words if len(faults) == 1 else f"{words} (and {len(faults) - 1} more)"
+    """Say in one line what is wrong with a value, naming each field at fault; those that do not
+    fit into a reason are counted."""
+    faults = [_fault(each) for each in error.errors(include_url=False, include_input=False)]
+    words = faults[0]
+    for at, each in enumerate(faults[1:], start=1):
+        left = len(faults) - at - 1
+        room = REASON_CHARACTERS_MAX - (len(f" (and {left} more)") if left else 0)
+        if len(words) + len(each) + 2 > room:
+            return f"{words} (and {len(faults) - at} more)"
+        words += f"; {each}"
+    return words
+
+
+def _fault(fault: Any) -> str:
+    field = ".".join(str(step) for step in fault["loc"])
+    return f"{field}: {_words(fault)}" if field else _words(fault)
 
 
 def _words(fault: Any) -> str:

@@ -21,7 +21,7 @@ FORMS = {
     "text": (fields.TEXT, "at most 500 characters, none of them U+0000", "`New cable`"),
     "username": (
         fields.USERNAME,
-        "1 to 64 characters without spaces and control characters",
+        "1 to 64 characters in Unicode form NFC, without spaces, control and invisible characters",
         "`rahim.mirpur`",
     ),
     "email": (
@@ -117,8 +117,8 @@ def _inbound(name: str, model: type[Event]) -> str:
 def _outbound(name: str) -> str:
     facts = [f"Topic {_topic(name)}", _schema_link(name)]
     rows = [
-        (f"`{field}`", form(said) + (" or null" if _nullable(said) else ""), said["description"])
-        for field, said in schema_of(name)["properties"].items()
+        (f"`{field}`", form(spec) + (" or null" if _nullable(spec) else ""), spec["description"])
+        for field, spec in schema_of(name)["properties"].items()
     ]
     return "\n\n".join((_listed(facts), table(("field", "form", "meaning"), rows), _example(name)))
 
@@ -135,25 +135,25 @@ def _part(name: str) -> str:
 
 def _inbound_fields(schema: dict[str, Any]) -> str:
     rows = []
-    for field, said in schema["properties"].items():
-        required, needs = field in schema.get("required", ()), NEEDS.search(said["description"])
+    for field, spec in schema["properties"].items():
+        required, needs = field in schema.get("required", ()), NEEDS.search(spec["description"])
         rows.append(
             (
                 f"`{field}`",
-                form(said),
-                "required" if required else default_of(said),
+                form(spec),
+                "required" if required else default_of(spec),
                 f"`{needs[1]}`" if needs else "",
-                said["description"],
+                spec["description"],
             )
         )
     return table(("field", "form", "default", "permission", "meaning"), rows)
 
 
-def default_of(said: dict[str, Any]) -> str:
+def default_of(spec: dict[str, Any]) -> str:
     """Return what a field means that is left out: its default, or as its description says it."""
-    if said.get("default") is not None:
-        return f"`{json.dumps(said['default'])}`"
-    found = DEFAULT.search(said["description"])
+    if spec.get("default") is not None:
+        return f"`{json.dumps(spec['default'])}`"
+    found = DEFAULT.search(spec["description"])
     return found[1] if found else "not given"
 
 
@@ -172,36 +172,36 @@ def _all_but(reason: Reason) -> str:
     return f"all but {' and '.join(without)}" if without else "all"
 
 
-def form(said: dict[str, Any]) -> str:
+def form(spec: dict[str, Any]) -> str:
     """Return the form of a field in words, with a link to where the page explains it."""
-    said = next((each for each in said.get("anyOf", ()) if each.get("type") != "null"), said)
-    if "$ref" in said:
-        return _form_link(said["$ref"].rpartition("/")[2])
-    if "oneOf" in said:
+    spec = next((each for each in spec.get("anyOf", ()) if each.get("type") != "null"), spec)
+    if "$ref" in spec:
+        return _form_link(spec["$ref"].rpartition("/")[2])
+    if "oneOf" in spec:
         return _form_link("Cycle")
-    if "enum" in said:
-        return ", ".join(f"`{each}`" for each in said["enum"])
-    if "const" in said:
-        return f"`{said['const']}`"
-    if said["type"] == "array":
-        return f"list of {form(said['items'])}"
-    if said["type"] == "integer":
-        bounds = (said.get("minimum"), said.get("maximum"))
+    if "enum" in spec:
+        return ", ".join(f"`{each}`" for each in spec["enum"])
+    if "const" in spec:
+        return f"`{spec['const']}`"
+    if spec["type"] == "array":
+        return f"list of {form(spec['items'])}"
+    if spec["type"] == "integer":
+        bounds = (spec.get("minimum"), spec.get("maximum"))
         return "whole number" + (f" {bounds[0]} to {bounds[1]}" if None not in bounds else "")
-    if said["type"] == "string":
-        name = FORM_OF_PATTERN.get(said.get("pattern", "")) or FORM_OF_FORMAT.get(
-            said.get("format", "")
+    if spec["type"] == "string":
+        name = FORM_OF_PATTERN.get(spec.get("pattern", "")) or FORM_OF_FORMAT.get(
+            spec.get("format", "")
         )
         return _form_link(name, "forms") if name else "string"
-    return {"boolean": "true or false", "object": "object"}[said["type"]]
+    return {"boolean": "true or false", "object": "object"}[spec["type"]]
 
 
 def _form_link(name: str, heading: str | None = None) -> str:
     return f"[{name.lower()}](#{anchor(heading or name)})"
 
 
-def _nullable(said: dict[str, Any]) -> bool:
-    return any(each.get("type") == "null" for each in said.get("anyOf", ()))
+def _nullable(spec: dict[str, Any]) -> bool:
+    return any(each.get("type") == "null" for each in spec.get("anyOf", ()))
 
 
 def own_id(model: type[Event]) -> str:

@@ -51,6 +51,36 @@ def test_a_value_that_is_no_json_object_is_malformed(value: bytes, words: str) -
     assert words in reason_of(message(PAYMENT)._replace(value=value))
 
 
+def test_every_fault_of_an_event_is_named() -> None:
+    reason = reason_of(message(PAYMENT, amount=5, channel="post", received_at="today"))
+
+    assert [each.partition(":")[0] for each in reason.split("; ")] == [
+        "amount",
+        "channel",
+        "received_at",
+    ]
+
+
+def test_faults_that_do_not_fit_into_a_reason_are_counted() -> None:
+    extras = [{"code": 1, "quantity": 0}] * 20
+
+    reason = reason_of(message(SIGNUP, name=1, extras=extras))
+
+    named = reason.count(";") + 1
+    assert reason.endswith(f" (and {41 - named} more)")
+    assert named > 1
+    assert len(reason) <= REASON_CHARACTERS_MAX
+
+
+def test_a_username_that_nobody_could_tell_apart_is_explained() -> None:
+    assert reason_of(message(SIGNUP, username="rahim\u200b")) == (
+        "username: holds U+200B, a character that nobody sees"
+    )
+    assert "is not in Unicode normalization form C" in reason_of(
+        message(CHANGE, username="e\u0301mil")
+    )
+
+
 def test_the_largest_value_allowed_is_read() -> None:
     good = message(PAYMENT)
     assert read(good._replace(value=good.value.ljust(MAX_VALUE_BYTES)))
@@ -245,6 +275,11 @@ def test_a_tombstone_is_malformed() -> None:
         (SIGNUP, "username", "a\x7f"),
         (SIGNUP, "username", "a\x9b"),
         (CHANGE, "username", " "),
+        (SIGNUP, "username", "rahim\u200b"),
+        (SIGNUP, "username", "\u2066rahim"),
+        (SIGNUP, "username", "rah\u3000im"),
+        (CHANGE, "username", "ra\u00adhim"),
+        (CHANGE, "username", "e\u0301mil"),
         (SIGNUP, "email", "nowhere"),
         (SIGNUP, "texting", "no"),
         (CHANGE, "until", "2026-02-15"),
@@ -291,6 +326,7 @@ def test_a_field_out_of_form_is_malformed_and_named(kind: str, field: str, said:
         (SIGNUP, "cycle", {"kind": "anniversary", "day": 99}),
         (SIGNUP, "name", "two\nlines"),
         (SIGNUP, "username", "ব" * 64),
+        (SIGNUP, "username", "\u00e9mil"),
         (SIGNUP, "extras", [{"code": "ip", "price": None, "quantity": 1000}]),
         (SIGNUP, "email", "a@b"),
         (CHANGE, "package", None),

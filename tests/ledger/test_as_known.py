@@ -10,9 +10,8 @@ from shared.ledger.account import Account
 from shared.ledger.as_known import account_known, as_customer, money_of, planned
 from shared.ledger.commands import RefundMade, SignedUp
 from shared.ledger.explain import Accepted
-from shared.ledger.policy.policy import Policy
 from shared.ledger.terms import Package, encode
-from tests.ledger.test_explain import play
+from tests.ledger.test_explain import play, played
 from tests.postgres.booked import BOSS, cancel, change, day, pay, signup
 from tests.support.histories import history
 from tests.support.rules import STARTS_AT, Rules
@@ -44,11 +43,7 @@ def test_at_any_instant_it_is_the_account_that_was_in_force_then(seed: int) -> N
     accepted.sort(key=lambda each: (each.recorded_at, not isinstance(each.command, SignedUp)))
 
     again = Rules()
-    for step in steps:
-        if isinstance(step, Policy):
-            again.apply_policy(step)
-            continue
-        again.apply(step)
+    for step in played(again, steps):
         at = STARTS_AT + timedelta(seconds=again.batches)
         for who, account in again.accounts.items():
             assert _shape(_known(whole, accepted, who, at)) == _shape(account), (who, step)

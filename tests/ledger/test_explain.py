@@ -23,16 +23,22 @@ SEEDS = range(1, 61)
 DHAKA = ZoneInfo("Asia/Dhaka")
 
 
+def played(rules: Rules, steps: Sequence[Any]) -> Iterator[Any]:
+    """Apply steps one by one; yield each that is no policy, once it is applied."""
+    for step in steps:
+        if isinstance(step, Policy):
+            rules.apply_policy(step)
+        else:
+            rules.apply(step)
+            yield step
+
+
 def play(steps: Sequence[Any]) -> tuple[Rules, list[Accepted]]:
     """Play steps one by one; return the rules and the accepted commands as they took effect."""
     rules, accepted = Rules(), dict[str, Accepted]()
     # Of two with one command id the first counts; the other is a duplicate or a conflict.
     commands = {each.command_id: each for each in reversed(steps) if not isinstance(each, Policy)}
-    for step in steps:
-        if isinstance(step, Policy):
-            rules.apply_policy(step)
-            continue
-        rules.apply(step)
+    for _ in played(rules, steps):
         at = STARTS_AT + timedelta(seconds=rules.batches)
         for command_id, outcome in rules.outcomes.items():
             if outcome.kind == "accepted" and hasattr(commands[command_id], "customer_id"):
@@ -83,6 +89,24 @@ def test_a_refund_names_its_payment_or_the_credit() -> None:
     assert "refund: 10.00 paid back of the credit\n" in said
     assert [each["payment_id"] for each in as_values(found) if each["kind"] == "refund"] == [
         "p1",
+        None,
+    ]
+
+
+def test_a_bill_names_the_signup_that_made_it_or_the_run() -> None:
+    rules, accepted = play([signup("rahim", "2026-01-01", actor=None), tick("2026-02-01")])
+
+    january, february = (
+        explain(rules.lines("rahim"), accepted, rules.policies, period)
+        for period in ("2026-01", "2026-02")
+    )
+
+    assert "by signup/rahim, which names no actor, command bill/rahim/2026-01" in " ".join(
+        as_text(january, DHAKA).split()
+    )
+    assert "by a run, command bill/rahim/2026-02" in as_text(february, DHAKA)
+    assert [each["made_with"] for each in as_values([*january, *february])] == [
+        "signup/rahim",
         None,
     ]
 

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.console.main import main
+from shared.embedded.preparing import as_role
+from shared.ledger.postgres.roles import READER, allow_login
 from tests.postgres.kept import Kept, adjustment, payment, signup
 from tests.postgres.test_rehearse import NO_NEXT_LABEL
 
@@ -158,3 +160,34 @@ async def test_people_read_instants_in_the_business_zone_and_programs_in_utc(
     assert set(re.findall(INSTANT, answer.output)) == {"+06:00"}
     assert json.loads(as_json.stdout)
     assert set(re.findall(INSTANT, as_json.stdout)) <= {"+00:00", "Z"}
+
+
+async def test_a_login_for_reports_alone_is_told_what_it_does_not_see(
+    kept: Kept, connection: asyncpg.Connection, database: str
+) -> None:
+    await allow_login(connection, READER, "read")
+    url = as_role(database, READER, "read")
+
+    now = await ask(url, "statement", "rahim")
+    then = await ask(url, "statement", "rahim", "--as-of", "2199-01-01T00:00:00Z")
+    whole = await ask(database, "statement", "rahim", "--as-of", "2199-01-01T00:00:00Z")
+
+    limited = "this login may read schema report alone: "
+    missing = "payments, refunds and planned changes are not shown\n"
+    assert (now.exit_code, now.stderr) == (0, limited + missing)
+    today = "name, terms, status and expiry are those of today; "
+    assert (then.exit_code, then.stderr) == (0, limited + today + missing)
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    assert "rahim  Rahim" in then.stdout
+
+
+async def test_what_was_owed_before_has_a_row_of_its_own(kept: Kept, database: str) -> None:
+    await kept.tell(signup("jamal", "2026-02-01", opening_due="70.00"))
+
+    owes = await ask(database, "explain", "jamal")
+    as_json = json.loads((await ask(database, "explain", "jamal", "--json")).stdout)
+
+    row = next(line for line in owes.stdout.splitlines() if line.startswith("opening due"))
+    assert row.split()[2:] == ["2026-02-01", "70.00", "0.00", "70.00", "70.00", "2026-02-11"]
+    assert as_json["opening_due_open"] == "70.00"
+    assert [each["period"] for each in as_json["open"]] == ["2026-02"]

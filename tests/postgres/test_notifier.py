@@ -166,7 +166,9 @@ async def test_money_that_a_quarantine_stops_has_no_receipt_before_it_applies(
     assert await data_of(connection, NOTIFICATIONS) == []
 
 
-async def test_a_rebilled_month_that_was_told_of_is_not_told_of_again(books: Booked) -> None:
+async def test_the_undo_of_a_bill_s_cancellation_is_a_correction_and_no_second_due_notice(
+    books: Booked,
+) -> None:
     await books.play(BOSS, signup("rahim", "2026-01-01"))
     await notify(books)
     await books.play(cancel("x-1", "rahim", "bill/rahim/2026-01", "2026-01-02"))

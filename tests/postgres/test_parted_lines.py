@@ -69,7 +69,7 @@ async def test_views_and_rights_are_those_of_a_book_in_one_table(empty: asyncpg.
 
 @pytest.mark.parametrize(
     ("before", "parts", "said"),
-    [(None, 7, "possible: 1, 2, 3, 4, 6, 8"), (8, 12, "this one is parted into 8")],
+    [(None, 7, "possible: 1, 2, 3, 4, 6, 8"), (8, 12, "this one is partitioned into 8")],
 )
 async def test_what_cannot_be_is_refused(
     empty: asyncpg.Connection, before: int | None, parts: int, said: str

@@ -179,10 +179,13 @@ NOT_HOT = {
         " verify_payments verify_references verify_stuck verify_ticks verify_usernames"
     ),
     "everyone is asked for": "recheck_everyone customers_by_code",
+    "it shows who applies a policy which prices come back": "prices_of_old",
     "it shows a person what their command made": "lines_made",
     "it lists for a person what was refused, by time": "refusals",
     "it looks at every tick for a person who asks what was known at an instant": "known_then",
-    "it looks for a person by parts of what is known of them": "customers_found",
+    "it looks for a person by parts of what is known of them": (
+        "customers_by_id customers_possible references_possible"
+    ),
     "all that waits is counted or listed": (
         "discard_notices held_count notices quarantine_all quarantined_all relay_lag watch"
         " withhold_notices"

@@ -117,3 +117,22 @@ async def test_before_the_first_policy_programs_are_shown_the_empty_one(database
 
     assert (shown["version"], shown["source"], shown["applied_at"]) == (0, None, None)
     assert (shown["tax"], shown["price"], shown["staff"]) == ([], [], [])
+
+
+async def test_a_code_that_comes_back_at_another_price_is_warned_of(
+    database: str, tmp_path: Path
+) -> None:
+    """Bills made under the version without it read the new price when they are priced again."""
+    for source in (HOME + IP, HOME, STAFF + HOME):
+        await apply(database, tmp_path, source, "--remove")
+    dearer = HOME + IP.replace('"50"', '"60"')
+
+    back = await apply(database, tmp_path, dearer, "--remove")
+    await apply(database, tmp_path, HOME, "--remove")
+    same = await apply(database, tmp_path, dearer)
+
+    assert back.exit_code == 0
+    (warning,) = back.stderr.splitlines()
+    assert warning.startswith("warning: price ip comes back with other entries than version 1 had")
+    assert "bills made under versions 2 to 3, where it is missing, now read the new ones" in warning
+    assert (same.exit_code, same.stderr) == (0, ""), "at its old price nothing changes"

@@ -11,7 +11,7 @@ from tests.services.test_console_live import clerk
 POLICY = """\
 [[staff]]
 id = "boss"
-may = ["discount", "cancel", "refund", "adjust", "bill_up_to", "rebill", "price"]
+may = ["vip", "discount", "cancel", "refund", "adjust", "bill_up_to", "rebill", "price"]
 [[price]]
 code = "home"
 from = 2026-01-01
@@ -49,7 +49,24 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
         cancel = ("cancel", "rahim", "payment/p-1", "--reason", "typo", "--id", "x-1")
         cancelled = await at.says(*cancel, *BOSS)
         undone = await at.says("undo", "rahim", "x-1", "--reason", "no typo", *BOSS)
-        waits = await at.says("pay", "nobody", "5.00", "--method", "cash", *BOSS)
+        waits = await at.says("pay", "nobody", "5.00", "--method", "cash", "--id", "p-9", *BOSS)
+        withdraw = ("cancel", "nobody", "payment/p-9", "--reason", "typo", *BOSS)
+        would = await at.says(*withdraw, "--preview")
+        withdrew = await at.says(*withdraw)
+        planned = await at.says(
+            "change",
+            "rahim",
+            "--status",
+            "suspended",
+            "--vip",
+            "--username",
+            "r",
+            "--effective-on",
+            "2190-01-01",
+            "--changed-at",
+            "2026-01-20T11:00:00+06:00",
+            *BOSS,
+        )
         by_reference = await at.says("customers", "--reference", "trx 9 ")
         by_name = json.loads(await at.says("customers", "--name", "AHI", "--json"))
         owes = await at.says("explain", "rahim")
@@ -72,15 +89,24 @@ async def test_a_clerk_signs_up_takes_money_and_corrects(
     assert cancelled.splitlines()[:2] == ["x-1", "accepted"]
     assert "reversal" in undone
     assert waits.splitlines()[1] == "parked not_signed_up"
+    withdrawn = "withdrawn: payment/p-9, which waited, will not be applied"
+    assert would.splitlines() == ["would be accepted", withdrawn]
+    assert withdrew.splitlines()[1:] == ["accepted", withdrawn]
+    assert planned.splitlines()[1:] == [
+        "accepted",
+        "status: from 2190-01-01",
+        "vip: for bills whose days begin on 2190-01-01 or later",
+        "username: at once",
+    ]
     assert by_reference.splitlines()[1].split()[:3] == ["rahim", "Rahim", "+8801711000001"]
     assert max(map(len, by_reference.splitlines())) <= 80
-    assert [each["username"] for each in by_name] == ["rahim"]
+    assert [each["username"] for each in by_name] == ["r"]
     assert nobody.exit_code == 1
     assert "owes 380.65" in owes
     assert "2026-01  2026-01-17" in owes
     ids = [row[0] for row in rows]
     assert ids[:3] == ["signup/s-1", "payment/p-1", "cancellation/x-1"]
-    assert len(ids) == 5
+    assert len(ids) == 8
 
 
 async def test_a_preview_changes_nothing_and_what_is_refused_ends_with_1(
@@ -92,7 +118,7 @@ async def test_a_preview_changes_nothing_and_what_is_refused_ends_with_1(
         would = await at.runs(*SIGNUP, "--id", "s-2", "--preview")
         rows = await at.fleet.rows("SELECT command_id, reason FROM report.command")
 
-    assert (early.exit_code, early.stdout.splitlines()[1]) == (0, "would be parked not_signed_up")
+    assert (early.exit_code, early.stdout.splitlines()[0]) == (0, "would be parked not_signed_up")
     assert (refused.exit_code, would.exit_code) == (1, 1)
     assert refused.stdout.splitlines() == ["s-1", "refused unknown_price"]
     assert "the price list has none" in refused.stderr
@@ -109,8 +135,8 @@ async def test_a_preview_changes_nothing_and_what_is_refused_ends_with_1(
         (("bill-up-to", "rahim", "2026-02-30", *BOSS), "up_to: "),
         (("change", "rahim", "--until", "2020-01-01"), "until: must be after effective_on"),
         (("change", "rahim", "--extra", "ip", "--extra", "ip"), "extras: "),
-        (("signup", "rahim", "--name", "R", "--phone", "1", "--package", "p", "--cycle", "weekly"),
-         "phone: "),
+        (("signup", "rahim", "--name", "R", "--phone", "1", "--package", "p", "--cycle",
+          "anniversary"), "phone: "),
     ],
 )  # fmt: skip
 async def test_what_the_fleet_would_not_read_is_named_and_not_sent(

@@ -164,8 +164,9 @@ def test_up_says_at_once_what_it_starts(
 
     result = run("up", "--data", str(tmp_path), env=NOWHERE | settings)
 
-    assert result.stdout == ""
+    assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.startswith(said)
+    assert result.stderr.splitlines()[1:] == ["rollforward: interrupted"]
 
 
 @pytest.mark.parametrize(
@@ -307,3 +308,20 @@ def test_a_bench_says_whether_the_machine_was_quiet_when_it_began(
     said = json.loads(run("bench", "verify").stdout)
 
     assert said == {"bench": "verify", "load_average": round(load, 2), "quiet": quiet}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("customers", "--limit", f"{10**20}"),
+        ("refusals", "--limit", f"{10**20}"),
+        ("policy", "show", "--version", f"{10**20}"),
+        ("restored", "--incarnation", f"{10**20}"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_the_book_could_not_hold_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, env=AWAY)
+
+    assert result.exit_code == 2
+    assert "100000000000000000000 is not in the range" in result.stderr.splitlines()[-1]

@@ -354,9 +354,10 @@ async def test_without_a_dead_letter_there_is_nothing_to_list_or_replay(
         ("statement", "c-\udcff"),
         ("explain", "c-\udcff", "2026-01"),
         ("refusals", "c-\udcff"),
-        ("refusals", "--limit", "99999999999999999999"),
+        ("customers", "--name", "c-\udcff"),
+        ("customers", "--reference", "c-\udcff"),
     ],
-    ids=["statement", "explain", "refusals", "limit"],
+    ids=["statement", "explain", "refusals", "name", "reference"],
 )
 async def test_what_cannot_be_asked_of_a_database_is_exit_code_2(
     database: str, arguments: tuple[str, ...]

@@ -36,7 +36,7 @@ BILLED = Facts(
     package="home",
     texting=True,
     untold_seq=0,
-    told=None,
+    published=None,
 )
 
 
@@ -285,7 +285,7 @@ def test_an_entitlement_goes_out_when_it_differs_from_the_last_told() -> None:
     first = entitlement(BILLED)
     assert first == Entitlement("rahim", date(2026, 1, 11), "active", 3, 1, "rahim", "home")
 
-    assert entitlement(BILLED._replace(seq=9, told=first)) is None
+    assert entitlement(BILLED._replace(seq=9, published=first)) is None
     for changed in (
         BILLED._replace(expires_on=None),
         BILLED._replace(expires_on=date(2026, 2, 11)),
@@ -293,13 +293,13 @@ def test_an_entitlement_goes_out_when_it_differs_from_the_last_told() -> None:
         BILLED._replace(username="karim"),
         BILLED._replace(package="home-40"),
     ):
-        again = entitlement(changed._replace(told=first))
+        again = entitlement(changed._replace(published=first))
         assert again is not None
         assert again.seq == 4
 
 
 def test_the_seq_of_an_entitlement_is_that_of_the_last_line_where_there_is_a_new_one() -> None:
-    facts = BILLED._replace(seq=9, told=Entitlement("rahim", None, "active", 5))
+    facts = BILLED._replace(seq=9, published=Entitlement("rahim", None, "active", 5))
 
     changed = entitlement(facts)
 

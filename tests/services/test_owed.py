@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from services.console.commands.owed import Open, open_items
+from services.console.commands.owed import Open, open_items, opening_item
 from tests.postgres.booked import pay, signup, tick
 from tests.support.rules import Rules
 
@@ -33,9 +33,27 @@ def test_what_was_owed_before_is_paid_with_the_first_period() -> None:
     rules = Rules()
     rules.apply(signup("rahim", "2026-01-01", opening_due=70_00))
 
-    (item,) = open_items(rules.accounts["rahim"].periods, 70_00, 10)
+    periods = rules.accounts["rahim"].periods
+    (item,) = open_items(periods, 70_00, 10)
+    january = date(2026, 1, 1)
 
     assert (item.open, item.pay_in_all) == (1000_00, 1070_00)
+    assert opening_item(periods, 70_00, 10) == Open(
+        "opening due", january, 70_00, 0, 70_00, 70_00, date(2026, 1, 11)
+    )
+    assert opening_item([], 70_00, 10) == Open("opening due", None, 70_00, 0, 70_00, 70_00, None)
+
+
+def test_what_was_owed_before_is_shown_with_what_was_paid_of_it() -> None:
+    rules = Rules()
+    rules.apply(signup("rahim", "2026-01-01", opening_due=70_00))
+    rules.apply(pay("p-1", "rahim", 30_00, "2026-01-02"))
+    half = opening_item(rules.accounts["rahim"].periods, 70_00, 10)
+    rules.apply(pay("p-2", "rahim", 50_00, "2026-01-03"))
+
+    assert half is not None
+    assert (half.billed, half.paid, half.open) == (70_00, 30_00, 40_00)
+    assert opening_item(rules.accounts["rahim"].periods, 70_00, 10) is None
 
 
 def test_who_has_paid_has_no_open_items() -> None:

@@ -12,7 +12,8 @@ from threading import Event
 
 import pytest
 
-from shared.operator.printing import table, working
+from services.console.output import whole
+from shared.operator.printing import beginning, table, working, wrapped
 
 HELD = """
 import sys, time
@@ -30,6 +31,30 @@ def test_a_table_puts_numbers_to_the_right_and_texts_to_the_left() -> None:
     assert table(["who", "count"], [("a", 5), ("bcde", None), ("", 1234)]) == (
         "who   count\na         5\nbcde      -\n       1234"
     )
+
+
+def test_amounts_that_are_texts_go_to_the_right_too() -> None:
+    assert table(["id", "due"], [("a", "-5.00"), ("b", None), ("c", "1000.00")]) == (
+        "id      due\na     -5.00\nb         -\nc   1000.00"
+    )
+
+
+def test_columns_are_as_wide_as_a_terminal_shows_them() -> None:
+    """A wide character takes two cells, a mark on a letter none."""
+    assert table(["name", "x"], [("山田", 1), ("e\u0301", 2), ("abcd", 3)]) == (
+        "name  x\n山田  1\ne\u0301     2\nabcd  3"
+    )
+    assert beginning("山田", 3) == "山"
+
+
+def test_a_wide_text_is_broken_where_a_terminal_would() -> None:
+    assert wrapped("山田山田 ab 山田山田山", 8, "", "  ") == [
+        "山田山田",
+        "  ab",
+        "  山田山",
+        "  田山",
+    ]
+    assert table(["name"], [("山" * 50,)]).splitlines()[1:] == ["山" * 40, " " * 8 + "山" * 10]
 
 
 def test_columns_that_do_not_fit_go_on_below() -> None:
@@ -148,7 +173,7 @@ def test_a_reader_who_has_had_enough_is_no_error() -> None:
     assert (said.returncode, said.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_file_is_as_it_was_before(number: signal.Signals, tmp_path: Path) -> None:
     target = tmp_path / "ledger.csv"
     target.write_bytes(b"as it was")
@@ -163,3 +188,55 @@ def test_an_interrupted_file_is_as_it_was_before(number: signal.Signals, tmp_pat
     assert code != 0
     assert [each.name for each in tmp_path.iterdir()] == ["ledger.csv"]
     assert target.read_bytes() == b"as it was"
+
+
+INTERRUPTED_EARLY = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["rollforward", "--help"]
+from services.console.start import start
+start()
+"""
+
+
+def test_ctrl_c_while_python_reads_the_modules_is_quiet() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_EARLY], capture_output=True, check=False, timeout=300
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+
+def test_an_ignored_signal_leaves_a_file_alone(tmp_path: Path) -> None:
+    """A command under nohup goes on when the terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with whole(tmp_path / "x") as file:
+            os.kill(os.getpid(), signal.SIGHUP)
+            file.write(b"done")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    assert (tmp_path / "x").read_bytes() == b"done"
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere" / "ledger.csv"
+
+    with pytest.raises(FileNotFoundError) as wrong, whole(missing):
+        pass
+
+    assert wrong.value.filename == str(missing)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_stdout_may_be_named(name: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    with whole(Path(name)) as file:
+        file.write(b"here")
+
+    assert capfdbinary.readouterr().out == b"here"

@@ -18,7 +18,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from shared.embedded import Kafka
 from shared.operator.settle import StandsStill
-from shared.runtime.restored import CAUSE, Committed, Found, compare, read, said
+from shared.runtime.restored import CAUSE, Committed, Found, compare, described, read
 from shared.schemas.topics import (
     ENTITLEMENTS,
     LEDGER,
@@ -355,7 +355,7 @@ def test_what_is_said_names_consumer_topic_and_count() -> None:
     found = compare(1, {}, {PLACE: Committed(6), ("collector", PAYMENTS, 4): Committed(2)})
 
     assert found == Found(1, 1, {KEY: 8}, {})
-    assert "the collector had applied 8 more records of billing.payments.v1" in said(found)
+    assert "the collector had applied 8 more records of billing.payments.v1" in described(found)
 
 
 @pytest.mark.parametrize(

@@ -169,8 +169,8 @@ async def test_a_certificate_that_is_not_trusted_is_not_waited_for_as_a_server_t
 
 
 def test_a_log_says_the_name_of_an_error_once() -> None:
-    assert trouble.told(kafka.KafkaConnectionError("x")) == "KafkaConnectionError: x"
-    assert trouble.told(TimeoutError()) == "TimeoutError: no answer in time"
+    assert trouble.described(kafka.KafkaConnectionError("x")) == "KafkaConnectionError: x"
+    assert trouble.described(TimeoutError()) == "TimeoutError: no answer in time"
 
 
 def test_what_lasts_is_found_behind_the_error_that_came_of_it() -> None:

@@ -11,7 +11,7 @@ from shared.ledger.audit.fault import Fault
 from shared.ledger.line import Line
 from shared.ledger.postgres.plain import Plain
 from shared.ledger.postgres.save import LINE, row_of
-from shared.ledger.postgres.statements import TOLD_FIRST
+from shared.ledger.postgres.statements import FIRST
 from shared.ledger.postgres.stored import encode_contact
 from shared.ledger.postgres.verifying import Checking, Ground
 from shared.ledger.terms import encode
@@ -75,7 +75,7 @@ def rows_of(rules: Recorded, customer_id: str) -> Rows:
 
 
 def line_row(line: Line) -> bytes:
-    names = (*TOLD_FIRST, *(name for name in Line._fields if name not in TOLD_FIRST))
+    names = (*FIRST, *(name for name in Line._fields if name not in FIRST))
     stored = dict(zip(LINE, row_of(line, 0), strict=True))
     return _row([stored[name] for name in names])
 

@@ -4,7 +4,6 @@ Each command is made from the event's model: a field is an option of the same na
 read by the fleet's own reader before anything is sent.
 """
 
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from services.console import values
+from services.console.commands import effects
 from services.console.commands.outcomes import Sending, conclude, timeout_option, why
 from services.console.finding import (
     Servers,
@@ -29,7 +30,6 @@ from shared.operator.printing import print_json, print_table
 if TYPE_CHECKING:
     from shared.ledger.line import Line
 
-SOLD = re.compile(r"(?:(\d+)x)?([^=]+?)(?:=([^=]+))?")
 FLAGS = ("vip", "vat_exempt", "shared", "texting", "silent", "prorate")
 HELP = {
     "package": "CODE, or CODE=PRICE for a price of its own.",
@@ -45,7 +45,6 @@ ID = (
     "The signup's own id; the customer's if none is given.",
 )
 HEADS = ("period", "kind", "billed", "paid", "due")
-AMOUNTS = HEADS[2:]
 
 
 class Asking(NamedTuple):
@@ -97,23 +96,23 @@ def command_for(asking: Asking) -> click.Command:
         timeout: float,
         data: Path | None,
         as_json: bool,
-        **said: Any,
+        **options: Any,
     ) -> None:
         servers = find(data)
         sending = Sending(business_zone(servers))
-        event = _event(asking, customer, own_id, actor, said, sending)
+        event = _event(asking, customer, own_id, actor, options, sending)
         _expect_readable(event, sending)
+        if preview:
+            _show_preview(servers, event, own_id, sending, as_json)
+            return
         if not as_json:
             click.echo(event["id"])
-        if preview:
-            _show_preview(servers, event, sending, as_json)
-        else:
-            _send(servers, event, sending, timeout, as_json)
+        _send(servers, event, sending, timeout, as_json)
 
     run.__doc__ = (
         f"{asking.help}\n\nIts own id is printed before anything is sent, then the outcome and the"
         " lines. The exit code is 1 where it was refused, 3 where it is not judged yet. With"
-        " --preview the outcome and lines that it would have now, and nothing is sent."
+        " --preview the outcome and lines that it would have now: no id, and nothing is sent."
     )
     made: Callable[..., Any] = json_option(data_option(timeout_option(run)))
     for decorate in reversed(_options(asking)):
@@ -122,12 +121,17 @@ def command_for(asking: Asking) -> click.Command:
 
 
 def _options(asking: Asking) -> list[Callable[..., Any]]:
+    from services.console.forms import form_of
     from shared.schemas.inbound import MODELS
 
     made = [click.argument("customer")]
-    made += [click.argument(name, metavar=name.upper()) for name in asking.given]
+    own_fields = MODELS[f"billing.{asking.type}.v1"].model_fields
+    made += [
+        click.argument(name, metavar=name.upper(), type=values.Form(form_of(own_fields[name])))
+        for name in asking.given
+    ]
     known = ("customer_id", "actor", asking.own_id, *asking.given)
-    for name, field in MODELS[f"billing.{asking.type}.v1"].model_fields.items():
+    for name, field in own_fields.items():
         if name in known:
             continue
         flag, words = f"--{name.replace('_', '-')}", _words(asking, name, field.description or "")
@@ -139,7 +143,8 @@ def _options(asking: Asking) -> list[Callable[..., Any]]:
             if asking.name == "change":
                 made.append(click.option("--no-extras", is_flag=True, help="Take all extras away."))
         else:
-            made.append(click.option(flag, name, required=required, help=words))
+            form = values.Form(form_of(field))
+            made.append(click.option(flag, name, type=form, required=required, help=words))
     made += [
         click.option("--id", "own_id", help=ID[asking.name == "signup"]),
         click.option(
@@ -167,16 +172,16 @@ def _event(
     customer: str,
     own_id: str | None,
     actor: str | None,
-    said: dict[str, Any],
+    options: dict[str, Any],
     sending: Sending,
 ) -> dict[str, Any]:
     """Return the structured event; nothing of it is checked yet."""
     now = datetime.now(sending.zone)
-    no_extras = said.pop("no_extras", False)
-    if no_extras and said.get("extras"):
+    no_extras = options.pop("no_extras", False)
+    if no_extras and options.get("extras"):
         raise Misconfigured("--no-extras takes all extras away, so no --extra can stand beside it")
-    extras = [_sold(each) for each in said.pop("extras", ())]
-    fields = {name: value for name, value in said.items() if value is not None}
+    extras = [values.extra(each) for each in options.pop("extras", ())]
+    fields = {name: value for name, value in options.items() if value is not None}
     data: dict[str, Any] = {
         **asking.default,
         asking.at: now.isoformat(timespec="seconds"),
@@ -193,10 +198,9 @@ def _event(
     if asking.name == "undo" and not data["cancels"].startswith("cancellation/"):
         data["cancels"] = f"cancellation/{data['cancels']}"
     if "package" in data:
-        data["package"] = _sold(data["package"])
+        data["package"] = values.package(data["package"])
     if "cycle" in data:
-        kind, _, day = data["cycle"].partition(":")
-        data["cycle"] = {"kind": kind, **({"day": int(day)} if day.isdecimal() else {})}
+        data["cycle"] = values.cycle(data["cycle"])
     return {
         "specversion": "1.0",
         "id": data[asking.own_id],
@@ -216,16 +220,6 @@ def _local_day(instant: str, now: datetime) -> str:
         return now.date().isoformat()
 
 
-def _sold(text: str) -> dict[str, Any]:
-    """Read CODE, CODE=PRICE or 2xCODE=PRICE."""
-    found = SOLD.fullmatch(text)
-    if found is None:
-        raise Misconfigured(f"{text!r} is not CODE, CODE=PRICE or 2xCODE=PRICE")
-    many, code, price = found.groups()
-    sold = {"code": code} | ({"price": price} if price is not None else {})
-    return sold | ({"quantity": int(many)} if many is not None else {})
-
-
 def _expect_readable(event: dict[str, Any], sending: Sending) -> Any:
     """Read the event as the fleet would; Misconfigured names what is wrong."""
     from shared.schemas.codec import decode
@@ -236,9 +230,9 @@ def _expect_readable(event: dict[str, Any], sending: Sending) -> Any:
         message = structured(event)
         return decode(message.topic, message.key, message.value, message.headers, sending.zone)
     except Malformed as error:
-        said = str(error).removeprefix("data.")
-        who = " (--actor, or ROLLFORWARD_ACTOR)" if said.startswith("actor") else ""
-        raise Misconfigured(f"{said}{who}; nothing was sent") from error
+        reason = str(error).removeprefix("data.")
+        who = " (--actor, or ROLLFORWARD_ACTOR)" if reason.startswith("actor") else ""
+        raise Misconfigured(f"{reason}{who}; nothing was sent") from error
 
 
 def _send(
@@ -251,15 +245,19 @@ def _send(
     customer, command_id = event["data"]["customer_id"], outcome.command_id
     refused = why(outcome)
     own: list[Line] = []
+    notes: Sequence[str] = ()
     if refused is None and command_id is not None:
         own = ask(servers, lambda book: reports.lines_made(book, customer, command_id))
-    _show(event, outcome.outcome, outcome.reason, own, refused, as_json)
+        notes = _notes(event, sending, None if own else _withdrawn(servers, event))
+    _show(event, outcome.outcome, outcome.reason, own, refused, as_json, notes)
     if refused is not None:
         raise Problem(refused)
     conclude([outcome], timeout)
 
 
-def _show_preview(servers: Servers, event: dict[str, Any], sending: Sending, as_json: bool) -> None:
+def _show_preview(
+    servers: Servers, event: dict[str, Any], own_id: str | None, sending: Sending, as_json: bool
+) -> None:
     from shared.operator.previewing import preview
 
     arrival = _expect_readable(event, sending)
@@ -268,10 +266,12 @@ def _show_preview(servers: Servers, event: dict[str, Any], sending: Sending, as_
     if found.outcome in ("refused", "conflicting_duplicate"):
         reason = found.reason or found.outcome
         refused = sentence(reason, arrival.command_id, arrival.command.customer_id)
-    _show(event, found.outcome, found.reason, found.lines, refused, as_json, "would be ")
+    event["id"] = own_id  # a fresh one is used by nothing
+    notes = _notes(event, sending, found.withdrawn) if found.outcome == "accepted" else ()
+    _show(event, found.outcome, found.reason, found.lines, refused, as_json, notes, "would be ")
     if refused is not None:
-        said = refused.replace("Refused:", "Would be refused:", 1)
-        raise Problem(f"{said.removesuffix(' Nothing was changed.')} Nothing was sent.")
+        words = refused.replace("Refused:", "Would be refused:", 1)
+        raise Problem(f"{words.removesuffix(' Nothing was changed.')} Nothing was sent.")
 
 
 def _show(
@@ -281,6 +281,7 @@ def _show(
     lines: "Sequence[Line]",
     refused: str | None,
     as_json: bool,
+    notes: Sequence[str],
     would: str = "",
 ) -> None:
     from shared.ledger.money import decimal
@@ -290,12 +291,32 @@ def _show(
         for line in lines
     ]
     if as_json:
-        told = {"id": event["id"], "outcome": outcome, "reason": reason, "sentence": refused}
-        print_json(told | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
+        answer = {"id": event["id"], "outcome": outcome, "reason": reason, "sentence": refused}
+        print_json(answer | {"lines": [dict(zip(HEADS, row, strict=True)) for row in rows]})
         return
     click.echo(would + " ".join(dict.fromkeys(filter(None, (outcome, reason)))))
+    for words in notes:
+        click.echo(words)
     if rows:
-        print_table(HEADS, rows, right=AMOUNTS)
+        print_table(HEADS, rows)
+
+
+def _notes(event: dict[str, Any], sending: Sending, withdrawn: str | None) -> Sequence[str]:
+    """Return what the lines do not say: from when a change counts, which command was withdrawn."""
+    if event["type"] == "billing.customer.changed.v1":
+        return list(effects.counts(event["data"], sending.zone))
+    return [] if withdrawn is None else [effects.withdrawn(withdrawn)]
+
+
+def _withdrawn(servers: Servers, event: dict[str, Any]) -> str | None:
+    """Return the command that a cancellation without lines withdrew; None for other events."""
+    from shared.ledger.postgres.settling import outcomes_of
+
+    target: str | None = event["data"].get("cancels")
+    if target is None:
+        return None
+    found = ask(servers, lambda book: outcomes_of(book, [target]))
+    return target if any(each.reason == "withdrawn" for each in found) else None
 
 
 class Asked(click.Command):

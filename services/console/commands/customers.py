@@ -6,20 +6,21 @@ import click
 
 from services.console.finding import ask, data_option, find, json_option
 from services.console.problems import Problem
-from shared.operator.printing import plain, print_json, progress, table
+from services.console.values import LIMIT
+from shared.operator.printing import beginning, cells, plain, print_json, progress, table
 
 HEADS = ("customer", "name", "phone", "status", "due", "expires on")
 COLUMNS = ("customer_id", "name", "phone", "status", "due", "expires_on")
-NAME_CHARACTERS_MAX = 20
+NAME_CELLS_MAX = 20
 
 
 @click.command()
 @click.option("--phone", metavar="P", help="The whole number, such as +8801711000001.")
-@click.option("--name", metavar="N", help="A part of the name, in any case.")
-@click.option("--reference", metavar="R", help="The reference of a payment, in any case.")
+@click.option("--name", metavar="N", help="A part of the name, in any case and script.")
+@click.option("--reference", metavar="R", help="The whole reference of a payment, in any case.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     default=100,
     show_default=True,
     metavar="N",
@@ -39,18 +40,18 @@ def customers(
 
     Long names are cut short in the table; --json has them whole, and usernames.
     """
-    from shared.ledger.postgres import reports
+    from shared.ledger.postgres import searching
 
     found = ask(
         find(data),
-        lambda connection: reports.customers(connection, phone, name, reference, limit + 1),
+        lambda connection: searching.customers(connection, phone, name, reference, limit + 1),
     )
     rows = plain(found[:limit])
     if as_json:
         print_json(rows)
     elif rows:
-        cells = [[row[column] for column in COLUMNS] for row in rows]
-        click.echo(table(HEADS, [[*row[:1], _short(row[1]), *row[2:]] for row in cells]))
+        listed = [[row[column] for column in COLUMNS] for row in rows]
+        click.echo(table(HEADS, [[*row[:1], _short(row[1]), *row[2:]] for row in listed]))
     if not rows:
         raise Problem("no customer fits")
     if len(found) > limit:
@@ -58,4 +59,4 @@ def customers(
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= NAME_CHARACTERS_MAX else f"{name[: NAME_CHARACTERS_MAX - 1]}…"
+    return name if cells(name) <= NAME_CELLS_MAX else f"{beginning(name, NAME_CELLS_MAX - 1)}…"

@@ -92,7 +92,11 @@ def _what_starts(settings: Settings) -> str:
 
 def _copies(given: str) -> tuple[str, int]:
     name, _, count = given.partition("=")
-    if name not in WORKERS or not count.isdecimal() or not 1 <= int(count) <= 100:
+    if (
+        name not in WORKERS
+        or not (count.isascii() and count.isdecimal())
+        or not 1 <= int(count) <= 100
+    ):
         raise click.BadParameter(f"{given!r} is not NAME=N with a name of {', '.join(WORKERS)}")
     return name, int(count)
 

@@ -7,6 +7,7 @@ import click
 
 from services.console.finding import ask, ask_in_zone, data_option, find, json_option
 from services.console.problems import Problem
+from services.console.values import NUMBER_MAX
 from shared.ledger.sentences import counted
 from shared.operator.printing import print_json, progress, shown
 
@@ -26,9 +27,11 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     A file with a fault, or an empty one, is refused as a whole: every fault is named with its line,
     and the exit code is 1. A file that takes away a tax, a price or a member of staff is refused
     too, unless --remove confirms it; one that leaves out a code whose price customers still go by
-    is refused in any case. Applying the latest version again makes no new version. Existing bills
-    keep the version that they name. On a book that was restored and stands still it says which
-    published lines came of a version of this number.
+    is refused in any case. A code that comes back at another price after a version without it is
+    warned of on stderr. Applying the latest version again makes no new version. Existing bills keep
+    the version that they name, but read a code that it lacks from the first later one. On a book
+    that was restored and stands still it says which published lines came of a version of this
+    number.
     """
     from shared.ledger.errors import PolicyError
     from shared.ledger.policy.file import parse_new
@@ -45,6 +48,8 @@ def apply_policy(file: Path, remove: bool, data: Path | None) -> None:
     applied = _applied(servers, file, source, remove)
     for words in applied.changes:
         click.echo(words)
+    for words in applied.warnings:
+        progress(f"warning: {words}")
     if not applied.new:
         result = "unchanged: it is the latest already"
     elif applied.changes:
@@ -93,7 +98,12 @@ def _text(file: Path) -> str:
 
 
 @policy.command("show")
-@click.option("--version", type=click.IntRange(min=1), help="An earlier version, not the latest.")
+@click.option(
+    "--version",
+    type=click.IntRange(1, NUMBER_MAX),
+    metavar="N",
+    help="An earlier version, not the latest.",
+)
 @data_option
 @json_option
 def show_policy(version: int | None, data: Path | None, as_json: bool) -> None:

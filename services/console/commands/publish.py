@@ -42,8 +42,9 @@ def publish(
 
     The whole file is read first as the fleet would read it: each malformed line is named with its
     reason, nothing is sent, and the exit code is 1. With --anyway such lines are sent too and end
-    as dead letters, unless they cannot be routed at all (not JSON, unknown type, no key). Each
-    customer's events keep their order. With --wait the exit code is 1 where one was refused,
+    as dead letters, unless they cannot be routed at all (not JSON, unknown type, no key). Events of
+    one customer keep their order within a topic only: a payment may be judged before a signup of
+    the same file, and then waits for it. With --wait the exit code is 1 where one was refused,
     conflicting or malformed, and 3 where one is not judged yet.
     """
     from shared.operator.publish import publish as send

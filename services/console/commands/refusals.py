@@ -9,6 +9,7 @@ import click
 
 from services.console.finding import ask_in_zone, data_option, find, json_option
 from services.console.problems import unknown
+from services.console.values import LIMIT
 from shared.ledger.sentences import sentence
 from shared.operator.printing import plain, print_json, progress, shown, wrapped
 
@@ -17,7 +18,7 @@ from shared.operator.printing import plain, print_json, progress, shown, wrapped
 @click.argument("customer", required=False)
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=LIMIT,
     default=100,
     show_default=True,
     metavar="N",
@@ -65,7 +66,7 @@ def _block(row: dict[str, Any], zone: ZoneInfo) -> str:
         facts.append(f"actor {row['actor']}")
     if row["ce_id"] is not None:
         facts.append(f"event {row['ce_id']} of {row['ce_source']}")
-    said = f"{shown(row['recorded_at'], zone)}  {row['sentence']}"
+    heading = f"{shown(row['recorded_at'], zone)}  {row['sentence']}"
     return "\n".join(
-        [*wrapped(said, 80, later="  "), *wrapped(", ".join(facts), 80, "    ", "    ")]
+        [*wrapped(heading, 80, later="  "), *wrapped(", ".join(facts), 80, "    ", "    ")]
     )

@@ -57,7 +57,6 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
             ("first bills", *_cells(found.after)),
             ("the periods before", *_cells(found.before)),
         ],
-        right=heads[1:],
     )
     click.echo(
         f"{counted(found.skipped, 'skip row')}, {counted(found.quarantined, 'customer')}"
@@ -70,7 +69,6 @@ def rehearse(as_of: date, file: Path | None, data: Path | None, as_json: bool) -
         print_table(
             ("customer", "period", "before", "after"),
             _differences(found),
-            right=("before", "after"),
         )
     click.echo("nothing was written")
 

@@ -18,7 +18,7 @@ from services.console.finding import (
     wait,
 )
 from services.console.problems import Problem
-from services.console.values import Seconds
+from services.console.values import NUMBER_MAX, Seconds
 from shared.ledger.sentences import counted
 from shared.operator.printing import plain, print_json, print_table, progress, shown
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--incarnation",
     "at_least",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, NUMBER_MAX),
     metavar="N",
     help="Open at least this one; if Kafka was lost too, above all that readers have seen.",
 )
@@ -72,7 +72,7 @@ def restored(
     async def question(connection: Any) -> "tuple[Found, int, bool, bool]":
         found = await compared(connection, servers.kafka)
         held = await incarnations.notices_held(connection)
-        number = max(found.told, found.incarnation) + 1
+        number = max(found.known_to_kafka, found.incarnation) + 1
         if found.stands_still:
             number, reason = max(number, at_least or 0), found.reason
         elif anyway and (at_least is not None or not held):

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from services.console.finding import ask_in_zone, data_option, find, json_option
+from services.console.finding import ask, ask_in_zone, data_option, find, json_option, zone_of
 from services.console.problems import Problem, unknown
 from services.console.values import Instant
-from shared.operator.printing import plain, print_json
+from shared.operator.printing import plain, print_json, progress
 from shared.operator.statements import (
     heading,
     print_money,
@@ -20,6 +20,7 @@ from shared.operator.statements import (
     print_statement,
 )
 from shared.operator.tampered import Tampered
+from shared.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from shared.ledger.as_known import Money, Planned
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
 
 class Seen(NamedTuple):
     """What a statement is printed from: the customer as report.customer has them or had them then,
-    None where they had not signed up; rows of report.statement; money and planned changes."""
+    None where they had not signed up; rows of report.statement; money and planned changes.
+    `limited` where the login may not read what the latter come from."""
 
     who: Any
     periods: Sequence[Any]
     money: "Sequence[Money]" = ()
     planned: "Sequence[Planned]" = ()
+    limited: bool = False
+
+
+NOT_SHOWN = "payments, refunds and planned changes are not shown"
 
 
 @click.command()
@@ -51,8 +57,9 @@ def statement(
     `to` is the first day no longer covered. With --as-of all of it is shown as it was known then,
     the customer's name and terms too. With --json the rows of report.statement.
     """
-    seen, zone = ask_in_zone(
-        find(data), lambda connection: _seen(connection, customer, as_of, not as_json)
+    servers = find(data)
+    seen, zone = ask(
+        servers, lambda book: _seen(book, customer, as_of, servers.settings, not as_json)
     )
     if as_json:
         print_json(plain(seen.periods))
@@ -69,6 +76,9 @@ def statement(
             click.echo("* no bill stands: a month without service, or a cancelled bill")
         print_money(seen.money)
         print_planned(seen.planned)
+    if seen.limited:
+        heading_of = "" if as_of is None else "name, terms, status and expiry are those of today; "
+        progress(f"this login may read schema report alone: {heading_of}{NOT_SHOWN}")
     if as_of is not None:
         try:
             local = as_of.astimezone(zone)
@@ -77,8 +87,10 @@ def statement(
         click.echo(f"as it was known at {local.isoformat(sep=' ')}")
 
 
-async def _seen(connection: Any, customer: str, as_of: datetime | None, whole: bool) -> Seen:
-    """Read a statement; not `whole`: its rows alone."""
+async def _seen(
+    connection: Any, customer: str, as_of: datetime | None, settings: Settings, whole: bool
+) -> tuple[Seen, ZoneInfo]:
+    """Read a statement and the business zone; not `whole`: its rows alone."""
     from asyncpg import InsufficientPrivilegeError
 
     from shared.ledger.postgres import reports
@@ -88,21 +100,21 @@ async def _seen(connection: Any, customer: str, as_of: datetime | None, whole: b
         raise unknown(customer, len(await reports.parked(connection, customer)))
     # The rows first: as of an instant they wait for what is being written.
     seen = Seen(who, await reports.statement(connection, customer, as_of))
+    zone = await zone_of(connection, settings)
     if whole:
         try:
-            return await _known(connection, seen, as_of)
-        except InsufficientPrivilegeError:  # a login that may only read schema report
-            pass
-    return seen
+            return await _known(connection, seen, as_of, zone), zone
+        except InsufficientPrivilegeError:
+            return seen._replace(limited=True), zone
+    return seen, zone
 
 
-async def _known(connection: Any, seen: Seen, as_of: datetime | None) -> Seen:
+async def _known(connection: Any, seen: Seen, as_of: datetime | None, zone: ZoneInfo) -> Seen:
     """Add what the customer's lines and commands say, by an instant where one is given."""
     from shared.ledger.as_known import account_known, as_customer, money_of, planned
     from shared.ledger.postgres import reports
 
     customer, at = seen.who["customer_id"], as_of or datetime.max.replace(tzinfo=UTC)
-    zone = ZoneInfo(await reports.zone(connection) or "UTC")
     lines = await reports.lines_of(connection, customer)
     rows = await reports.accepted_of(connection, customer)
     day, grace_days = await reports.known_then(connection, at)
@@ -139,7 +151,6 @@ def _of_the_book(customer: str) -> Iterator[None]:
 def _explain_owed(customer: str, data: Path | None, as_json: bool) -> None:
     from services.console.commands import owed
     from shared.ledger.postgres import reports
-    from shared.ledger.statement import Statement
 
     async def question(connection: Any) -> tuple[Any, ...]:
         return (
@@ -158,10 +169,11 @@ def _explain_owed(customer: str, data: Path | None, as_json: bool) -> None:
     # Paying never takes away days that they are served already.
     grace_days, served = policies[max(policies)].grace_days, who["expires_on"]
     items = owed.open_items(periods, opening, grace_days, served)
+    before = owed.opening_item(periods, opening, grace_days, served)
     if as_json:
-        print_json(owed.as_values(who, items))
+        print_json(owed.as_values(who, items, before))
     else:
-        owed.show(who, items, Statement(periods, opening).opening_open)
+        owed.show(who, items, before)
 
 
 @click.command()

@@ -1,12 +1,13 @@
 """What a policy changes against the version before it, in plain words (docs/policy.md#versions)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
 from shared.ledger.money import decimal, percent
 from shared.ledger.policy.policy import Policy, Seller, Staff, Tax
+from shared.ledger.policy.prices import Price, PriceList
 
 
 class Change(NamedTuple):
@@ -84,6 +85,28 @@ def _prices(before: Policy, after: Policy) -> Iterator[Change]:
                 yield Change(f"price {code} from {day}: {amounts}")
             elif old[day].name != new[day].name:
                 yield Change(f"price {code} from {day}: is called {_said(new[day].name)}")
+
+
+def brought_back(
+    old: Mapping[str, tuple[int, Sequence[Price]]], lacks: int, now: PriceList
+) -> list[str]:
+    """Return a warning for each code that comes back at other prices than it had.
+
+    `old` has, for each code that version `lacks` does not have, the last version that had it and
+    its entries. Bills made in between read these, and from now on the new ones
+    (docs/rules.md#price-list).
+    """
+    warnings = []
+    for code, (version, entries) in old.items():
+        if [each[:3] for each in entries] != [each[:3] for each in now.by_code[code]]:
+            first = version + 1
+            made = f"version {lacks}" if first == lacks else f"versions {first} to {lacks}"
+            warnings.append(
+                f"price {code} comes back with other entries than version {version} had: bills made"
+                f" under {made}, where it is missing, now read the new ones if they are priced"
+                " again or extended, which may change their amount"
+            )
+    return warnings
 
 
 def _documents(before: Policy, after: Policy) -> Iterator[Change]:

@@ -99,8 +99,8 @@ async def _load_periods(
         account = loaded[customer_id]
         head = account.periods[-1]
         if len(account.periods) <= months_between(first, head.period):
-            said = f"a period is missing between {first} and {head.period}"
-            broken[customer_id] = Unreadable(said)
+            why = f"a period is missing between {first} and {head.period}"
+            broken[customer_id] = Unreadable(why)
             del loaded[customer_id]
         account.since = BEGINNING if first == label_of(account.bill_from) else first
 

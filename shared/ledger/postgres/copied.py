@@ -28,8 +28,8 @@ def read_line(row: bytes) -> tuple[Line, bytes]:
     first, and at its end the fields that the hash does not cover; it writes the instant
     differently; and it escapes backslashes and control characters.
     """
-    customer_id, told, digest, *f = row.split(b"\t")
-    at = read_instant(told)
+    customer_id, written, digest, *f = row.split(b"\t")
+    at = read_instant(written)
     reverses, actor, reason = f[13], f[15], f[16]
     starts, granted, granted_vat = read_day(f[10]), int(f[26]), int(f[27])
     line = tuple.__new__(
@@ -50,7 +50,7 @@ def read_line(row: bytes) -> tuple[Line, bytes]:
     )  # fmt: skip
     nulls = sum(each == NULL for each in (reverses, actor, reason, *f[28:]))
     if row.count(b"\\") == HASH_BACKSLASHES + nulls:
-        return line, b"\n".join((customer_id, *f[:18], canonical_instant(told), *f[18:28]))
+        return line, b"\n".join((customer_id, *f[:18], canonical_instant(written), *f[18:28]))
     return line, canonical(line)
 
 
@@ -70,7 +70,7 @@ def read_account(row: bytes) -> tuple[Opened, bool]:
 
 def read_command(row: bytes) -> dict[str, Any]:
     """Return a row of verify_commands.sql as a dict: texts, and `recorded_at` as a datetime."""
-    customer_id, kind, content, outcome, reason, command_id, told = row.split(b"\t")
+    customer_id, kind, content, outcome, reason, command_id, written = row.split(b"\t")
     return {
         "customer_id": plain(customer_id),
         "type": plain(kind),
@@ -78,7 +78,7 @@ def read_command(row: bytes) -> dict[str, Any]:
         "outcome": plain(outcome),
         "reason": None if reason == NULL else plain(reason),
         "command_id": plain(command_id),
-        "recorded_at": read_instant(told),
+        "recorded_at": read_instant(written),
     }
 
 

@@ -167,8 +167,8 @@ class Folding:
                 command = self._command_of(type_, content)
             except Exception as error:
                 # Somebody changed this customer's rows by hand: quarantine only this customer.
-                said = f"a parked {type_} cannot be read: {type(error).__name__}: {error}"
-                fold.set_apart({customer_id: Unreadable(said)})
+                why = f"a parked {type_} cannot be read: {type(error).__name__}: {error}"
+                fold.set_apart({customer_id: Unreadable(why)})
                 continue
             fold.parked.setdefault(customer_id, []).append(Arrival(type_, command, content, *event))
 

@@ -39,7 +39,8 @@ class Facts(NamedTuple):
 
     `period`, `billed`, `standing` and `bill_seq` are those of the last period (None without one),
     `bill_command` is the id of the command that made its bill, `seq` that of the last line,
-    `untold_seq` that of the last bill to tell nobody of, and `told` the entitlement published last.
+    `untold_seq` that of the last bill to tell nobody of, and `published` the last entitlement that
+    was published.
     """
 
     customer_id: str
@@ -59,7 +60,7 @@ class Facts(NamedTuple):
     package: str
     texting: bool
     untold_seq: int
-    told: Entitlement | None
+    published: Entitlement | None
 
 
 class Kept(NamedTuple):
@@ -98,11 +99,11 @@ async def facts(connection: asyncpg.Connection, customers: Sequence[str]) -> lis
 def _facts(*row: object) -> Facts:
     """Read a row of notice_facts.sql; its last six columns are the last published entitlement."""
     *today, expires_on, status, seq, incarnation, username, package = row
-    told = None
+    published = None
     if seq is not None:
-        said = (today[0], expires_on, status, seq, incarnation, username, package)
-        told = Entitlement._make(said)
-    found = Facts._make((*today, told))
+        row_published = (today[0], expires_on, status, seq, incarnation, username, package)
+        published = Entitlement._make(row_published)
+    found = Facts._make((*today, published))
     needed = (found.phone, found.language, found.mode, found.status, found.username, found.package)
     if None in needed:
         raise Unreadable(f"terms or contact of {found.customer_id} lack what a notice says")

@@ -20,10 +20,10 @@ async def part_lines(connection: asyncpg.Connection, parts: int) -> bool:
         return False
     if parts < 1 or buckets % parts:
         possible = ", ".join(str(each) for each in range(1, buckets + 1) if buckets % each == 0)
-        raise ValueError(f"the lines cannot be parted into {parts}; possible: {possible}")
+        raise ValueError(f"the lines cannot be partitioned into {parts}; possible: {possible}")
     if now or has_lines:
-        is_so = f"is parted into {now}" if now else "has lines"
-        raise ValueError(f"lines are parted in a new book, and this one {is_so}")
+        is_so = f"is partitioned into {now}" if now else "has lines"
+        raise ValueError(f"lines are partitioned in a new book, and this one {is_so}")
     await connection.execute("SELECT set_config('rollforward.line_parts', $1, true)", str(parts))
     await connection.execute(sql("part_lines"))
     return True

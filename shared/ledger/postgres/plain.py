@@ -85,25 +85,25 @@ class Plain:
         place, count, at = 0, len(lines), len(customer) + 1
         while place < count:
             row = lines[place]
-            told = row[at : row.index(b"\t", at)]
-            instant = canonical_instant(told)
+            written = row[at : row.index(b"\t", at)]
+            instant = canonical_instant(written)
             if instant < last:
                 raise Doubt
             last = instant
-            if payments and payments[-1].told == told and b"\tpayment\t" in row:
+            if payments and payments[-1].written == written and b"\tpayment\t" in row:
                 place, digest = _paid(payments.pop(), customer, heads, lines, place, digest)
                 due = heads[-1].due
                 continue
             place += 1
             form = period.form
-            hashed = form and _billed(form, row, customer, told, instant, place, due, digest)
+            hashed = form and _billed(form, row, customer, written, instant, place, due, digest)
             if not hashed:
-                form = self._form_of(row, period, asked.opening, told == asked.told)
-                hashed = _billed(form, row, customer, told, instant, place, due, digest)
+                form = self._form_of(row, period, asked.opening, written == asked.written)
+                hashed = _billed(form, row, customer, written, instant, place, due, digest)
             if form is None or not hashed or form.version < version or period.after is None:
                 raise Doubt
             if form.made_on not in self._days_made(
-                told, told == asked.told and asked.opening.signup
+                written, written == asked.written and asked.opening.signup
             ):
                 raise Doubt
             if payments:  # only a payment reads earlier periods
@@ -121,8 +121,8 @@ class Plain:
         version, actor = int(fields[POLICY_VERSION_AT]), fields[ACTOR_AT]
         made, asked = fields[MADE_AT : MADE_AT + 2]
         policy = self._common.policies.get(version)
-        said = opening.signup.actor
-        by_signup = at_once and said is not None and actor == said.encode()
+        clerk = opening.signup.actor
+        by_signup = at_once and clerk is not None and actor == clerk.encode()
         if policy is None or not (actor == NULL or by_signup):
             raise Doubt
         form = period.forms.get((version, actor, made, asked))
@@ -141,13 +141,13 @@ class Plain:
             period.form = form
         return form
 
-    def _days_made(self, told: bytes, signup: SignedUp | Literal[False]) -> Collection[date]:
+    def _days_made(self, written: bytes, signup: SignedUp | Literal[False]) -> Collection[date]:
         """Return the days that bills of an instant may bear; `signup` is one of the same instant.
         What earlier releases wrote bears the first day that it covers, which the audit checks."""
-        key = told, signup and signup.signed_up_on
+        key = written, signup and signup.signed_up_on
         days = self._made.get(key)
         if days is None:
-            instant = read_instant(told)
+            instant = read_instant(written)
             if self._common.days.earlier(instant):
                 raise Doubt
             if len(self._made) > MADE_MAX:
@@ -164,7 +164,7 @@ def _billed(
     form: Form,
     row: bytes,
     customer: bytes,
-    told: bytes,
+    written: bytes,
     instant: bytes,
     seq: int,
     previous_due: int,
@@ -176,7 +176,7 @@ def _billed(
         digest + form.bill_hashed % (customer, seq, previous_due, due, customer, instant, seq)
     ).digest()
     wanted = form.bill % (
-        customer, told, hashed.hex().encode(), seq, previous_due, due, customer, seq,
+        customer, written, hashed.hex().encode(), seq, previous_due, due, customer, seq,
     )  # fmt: skip
     return hashed if row == wanted else None
 
@@ -197,20 +197,20 @@ def _paid(
         first -= 1
     heads[first].paid += payment.amount
     due, kind = heads[first].previous_due, b"payment"
-    instant = canonical_instant(payment.told)
+    instant = canonical_instant(payment.written)
     for head in heads[first:]:
         form = head.form
         head.revision += 1
         head.previous_due, head.due = due, due + form.billed - head.paid
-        said = (
+        fields = (
             head.revision, kind, head.previous_due, head.paid, head.due, payment.command_id,
             payment.day, payment.actor,
         )  # fmt: skip
         seq = place + 1
-        hashed = form.line_hashed % (customer, seq, *said, instant, head.bill_seq)
+        hashed = form.line_hashed % (customer, seq, *fields, instant, head.bill_seq)
         digest = sha256(digest + hashed).digest()
         sealed = digest.hex().encode()
-        wanted = form.line % (customer, payment.told, sealed, seq, *said, head.bill_seq)
+        wanted = form.line % (customer, payment.written, sealed, seq, *fields, head.bill_seq)
         if place == len(lines) or lines[place] != wanted:
             raise Doubt
         due, kind, place = head.due, b"restatement", seq

@@ -67,9 +67,9 @@ class Opening(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """The fields of a payment that its lines contain; `told` is its instant as COPY writes it."""
+    """The fields of a payment that its lines contain; `written`: its instant as COPY writes it."""
 
-    told: bytes
+    written: bytes
     amount: int
     command_id: bytes
     day: bytes
@@ -77,11 +77,11 @@ class Payment(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """All commands of a customer: the signup, its instant as COPY writes it (`told`), name and
+    """All commands of a customer: the signup, its instant as COPY writes it (`written`), name and
     phone, and the payments, last one first."""
 
     opening: Opening
-    told: bytes
+    written: bytes
     name: bytes
     phone: bytes
     payments: list[Payment]
@@ -109,20 +109,22 @@ class Commands:
         signup: tuple[Opening, bytes, bytes, bytes] | None = None
         payments = []
         for row in rows:
-            _, kind, content, outcome, reason, command_id, told = row.split(b"\t")
+            _, kind, content, outcome, reason, command_id, written = row.split(b"\t")
             if outcome != b"accepted" or reason != NULL:
                 raise Doubt
             if kind == PAYMENT:
-                payments.append(self._payment(customer, content, command_id, told))
+                payments.append(self._payment(customer, content, command_id, written))
             elif kind == SIGNUP and signup is None:
-                signup = self._signup(customer, content, command_id, told)
+                signup = self._signup(customer, content, command_id, written)
             else:
                 raise Doubt
         if signup is None or len({each.command_id for each in payments}) < len(payments):
             raise Doubt
         return Asked(*signup, payments[::-1])
 
-    def _payment(self, customer: bytes, content: bytes, command_id: bytes, told: bytes) -> Payment:
+    def _payment(
+        self, customer: bytes, content: bytes, command_id: bytes, written: bytes
+    ) -> Payment:
         found = PAYMENT_CONTENT.fullmatch(content)
         if found is None:
             raise Doubt
@@ -130,10 +132,10 @@ class Commands:
         amount = int(whole + cents)
         if customer_id != customer or command_id != b"payment/" + payment_id or not amount:
             raise Doubt
-        return Payment(told, amount, command_id, self._local_day(minute), actor)
+        return Payment(written, amount, command_id, self._local_day(minute), actor)
 
     def _signup(
-        self, customer: bytes, content: bytes, command_id: bytes, told: bytes
+        self, customer: bytes, content: bytes, command_id: bytes, written: bytes
     ) -> tuple[Opening, bytes, bytes, bytes]:
         found = SIGNUP_CONTENT.fullmatch(content)
         if found is None:
@@ -142,15 +144,15 @@ class Commands:
         if customer_id != customer or command_id != b"signup/" + signup_id:
             raise Doubt
         self._local_day(minute)
-        canonical_instant(told)  # raises ValueError if it is invalid
+        canonical_instant(written)  # raises ValueError if it is invalid
         opening = self._openings.get((joined_on, rest))
         if opening is None:
             opening = self._openings[joined_on, rest] = self._opening(content, rest)
         signup = opening.signup
-        known = self._common.versions.known(read_instant(told))
+        known = self._common.versions.known(read_instant(written))
         if opening.needs_leave and all(self._refused(signup, policy) for policy in known):
             raise Doubt
-        return opening, told, name, phone
+        return opening, written, name, phone
 
     def _opening(self, content: bytes, rest: bytes) -> Opening:
         """Parse a signup once for all customers whose content has the same `rest`. JSON uses the

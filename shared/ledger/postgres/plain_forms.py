@@ -75,8 +75,8 @@ def form_of(period: Period, bill: Bill, version: int, actor: bytes, made_on: dat
     escaped. `made_on` is the day on which the bill was made; nothing raises it later."""
     assert bill.active
     days_of = (made_on, max(made_on, period.starts_on))
-    told = [NULL if day == period.starts_on else day.isoformat().encode() for day in days_of]
-    unhashed = b"\t%b\t%b\t\\N\t\\N" % (told[0], told[1])
+    dates = [NULL if day == period.starts_on else day.isoformat().encode() for day in days_of]
+    unhashed = b"\t%b\t%b\t\\N\t\\N" % (dates[0], dates[1])
     label, starts, named = period.label.encode(), period.starts, b"%d" % version
     amounts = b"\t%d\t%d\t%d\t" % (bill.charge, bill.discount, bill.vat)
     days = b"\t%b\t%b\t" % (starts, bill.coverage_to.isoformat().encode())

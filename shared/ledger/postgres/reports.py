@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, TypeAlias
 import asyncpg
 
 from shared.ledger.line import Line
-from shared.ledger.policy.changes import changes
+from shared.ledger.policy.changes import brought_back, changes
 from shared.ledger.policy.file import parse_new, parse_policy
 from shared.ledger.policy.policy import GRACE_DAYS, Policy, read_together
+from shared.ledger.policy.prices import Price
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.locks import lock_every_bucket, lock_policy
 from shared.ledger.postgres.outgoing import ask_for_rechecks
@@ -21,11 +22,13 @@ Row: TypeAlias = Any
 
 class Applied(NamedTuple):
     """A policy version in the book, and its changes against the previous one, in words. `new` is
-    False if the latest version already had the same text."""
+    False if the latest version already had the same text. `warnings`: what changes for bills that
+    are made already."""
 
     version: int
     new: bool
     changes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 class StillGoBy(Exception):
@@ -68,6 +71,7 @@ async def apply_policy(
         taken_away = [change.words for change in found if change.takes_away]
         if taken_away and not remove:
             raise TakesAway(taken_away)
+        warnings = await _brought_back(connection, before, policy)
         version = await connection.fetchval(sql("add_policy"), source, policy.grace_days)
         assert version == policy.version
         prices = [price for entries in policy.prices.by_code.values() for price in entries]
@@ -75,7 +79,19 @@ async def apply_policy(
             await connection.execute(sql("add_prices"), version, *zip(*prices, strict=True))
         if policy.grace_days != before.grace_days:
             await ask_for_rechecks(connection, rechecks)
-    return Applied(version, new=True, changes=[change.words for change in found])
+    return Applied(version, True, [change.words for change in found], warnings)
+
+
+async def _brought_back(
+    connection: asyncpg.Connection, before: Policy, policy: Policy
+) -> Sequence[str]:
+    """Return a warning for each code that the version before lacks and an older one had at other
+    prices."""
+    codes = [code for code in policy.prices.by_code if code not in before.prices]
+    old: dict[str, tuple[int, list[Price]]] = {}
+    for code, version, *entry in await connection.fetch(sql("prices_of_old"), codes):
+        old.setdefault(code, (version, []))[1].append(Price(code, *entry))
+    return brought_back(old, before.version, policy.prices)
 
 
 async def _customers_by_code(
@@ -110,17 +126,6 @@ async def zone(connection: asyncpg.Connection) -> str | None:
 
 async def customer(connection: asyncpg.Connection, customer_id: str) -> Row | None:
     return await connection.fetchrow(sql("customer"), customer_id)
-
-
-async def customers(
-    connection: asyncpg.Connection,
-    phone: str | None,
-    name: str | None,
-    reference: str | None,
-    count: int,
-) -> list[Row]:
-    """Return customers who fit all that is given, by id, at most `count`."""
-    return list(await connection.fetch(sql("customers_found"), phone, name, reference, count))
 
 
 async def statement(

@@ -2,7 +2,7 @@
 
 `:line_columns(ALIAS)` in a statement is replaced by the columns of `Line` in order, each as
 `ALIAS.column`, so that only `Line` lists them; where a null stands for a value, that value is
-read. `:line_columns_told_first(ALIAS)` puts customer_id, recorded_at and hash before the others,
+read. `:line_columns_as_stored(ALIAS)` puts customer_id, recorded_at and hash before the others,
 and gives nulls as they are.
 """
 
@@ -12,8 +12,8 @@ from importlib.resources import files
 
 from shared.ledger.line import Line
 
-_LINE_COLUMNS = re.compile(r":line_columns(_told_first)?\((\w+)\)")
-TOLD_FIRST = ("customer_id", "recorded_at", "hash")
+_LINE_COLUMNS = re.compile(r":line_columns(_as_stored)?\((\w+)\)")
+FIRST = ("customer_id", "recorded_at", "hash")
 
 
 @cache
@@ -32,11 +32,11 @@ NULL_IS = {
 """What a column of a line means where it is null (schema.sql)."""
 
 
-def line_columns(alias: str, told_first: bool = False) -> str:
+def line_columns(alias: str, as_stored: bool = False) -> str:
     """Return the columns of a line for a SELECT: "line.customer_id, line.seq, ...". With
-    `told_first` nulls stay as they are stored."""
-    if told_first:
-        names = (*TOLD_FIRST, *(name for name in Line._fields if name not in TOLD_FIRST))
+    `as_stored` nulls stay as they are stored."""
+    if as_stored:
+        names = (*FIRST, *(name for name in Line._fields if name not in FIRST))
         return ", ".join(f"{alias}.{name}" for name in names)
     return ", ".join(_column(alias, name) for name in Line._fields)
 

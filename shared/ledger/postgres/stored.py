@@ -31,15 +31,15 @@ def encode_contact(contact: Contact | None) -> str:
     single texts. What says nothing is left out: texting where it was always wanted, address, email,
     tax_id and grace_until where there never were any."""
     assert contact is not None
-    told: dict[str, Any] = {
+    written: dict[str, Any] = {
         name: [[None if day == ALWAYS else day.isoformat(), value] for day, value in timeline]
         for name in DATED
         if (timeline := getattr(contact, name)) != UNSAID.get(name)
     }
-    told["username"] = contact.username
+    written["username"] = contact.username
     if contact.grace_until is not None:
-        told["grace_until"] = contact.grace_until.isoformat()
-    return json.dumps(told)
+        written["grace_until"] = contact.grace_until.isoformat()
+    return json.dumps(written)
 
 
 UNSAID: dict[str, Any] = {
@@ -49,10 +49,10 @@ UNSAID: dict[str, Any] = {
 
 
 def _decode_contact(text: str) -> Contact:
-    told: dict[str, Any] = json.loads(text)
-    username, grace_until = told.pop("username"), told.pop("grace_until", None)
+    written: dict[str, Any] = json.loads(text)
+    username, grace_until = written.pop("username"), written.pop("grace_until", None)
     dated: dict[str, Any] = UNSAID | {
-        name: read_timeline((day, value) for day, value in of) for name, of in told.items()
+        name: read_timeline((day, value) for day, value in of) for name, of in written.items()
     }
     grace = None if grace_until is None else date.fromisoformat(grace_until)
     contact = Contact(**dated, username=username, grace_until=grace)
@@ -69,5 +69,5 @@ def _read(what: str, decoded: Callable[[str], T], text: str) -> T:
     try:
         return decoded(text)
     except Exception as error:
-        said = f"{what} of the account cannot be read: {type(error).__name__}: {error}"
-        raise Unreadable(said[:300]) from error
+        why = f"{what} of the account cannot be read: {type(error).__name__}: {error}"
+        raise Unreadable(why[:300]) from error

@@ -34,8 +34,8 @@ async def terms_of(
     for terms_id in missing:
         try:
             if terms_id not in rows:
-                said = f"terms of the account cannot be read: the book has no terms {terms_id}"
-                raise Unreadable(said)
+                why = f"terms of the account cannot be read: the book has no terms {terms_id}"
+                raise Unreadable(why)
             known[terms_id] = read_terms(rows[terms_id])
         except Unreadable as error:
             broken[terms_id] = error

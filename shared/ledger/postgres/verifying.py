@@ -126,9 +126,9 @@ def _read_policies(rows: Sequence[Any]) -> tuple[dict[int, Policy], Fault | None
 
 def _unreadable(row: Any, customer_id: str, error: Exception) -> Fault:
     """Return the fault of a command whose content is not an event of its type."""
-    said = f"{row['content']:.60} ({type(error).__name__}: {error})".replace("\n", " ")
+    why = f"{row['content']:.60} ({type(error).__name__}: {error})".replace("\n", " ")
     what = f"the content of {row['command_id']}"
-    return Fault(customer_id, 0, what, said, f"an event of type {row['type']}")
+    return Fault(customer_id, 0, what, why, f"an event of type {row['type']}")
 
 
 def _date_fault(found: date | None, days: Sequence[date]) -> Fault | None:

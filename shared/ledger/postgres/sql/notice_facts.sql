@@ -42,12 +42,12 @@ SELECT
     book.value_on(terms.content -> 'package', today.day) ->> 0 AS package,
     coalesce(book.value_on(account.contact -> 'texting', today.day)::boolean, true) AS texting,
     account.untold_seq,
-    entitlement.expires_on AS told_expires_on,
-    entitlement.status AS told_status,
-    entitlement.seq AS told_seq,
-    entitlement.incarnation AS told_incarnation,
-    entitlement.username AS told_username,
-    entitlement.package AS told_package
+    entitlement.expires_on AS published_expires_on,
+    entitlement.status AS published_status,
+    entitlement.seq AS published_seq,
+    entitlement.incarnation AS published_incarnation,
+    entitlement.username AS published_username,
+    entitlement.package AS published_package
 FROM book.account
 LEFT JOIN book.terms USING (terms_id)
 CROSS JOIN (
