@@ -18,10 +18,13 @@ from benches.leaving import OUT, Leaving
 from shared.embedded.fleet import Fleet
 from shared.ledger.line import Line
 from shared.ledger.period import months_after
-from shared.ledger.postgres import baselines, positions
+from shared.ledger.postgres import baselines, documents, positions
 from shared.operator.printing import progress
 from shared.operator.publish import Publisher, publish
 from shared.operator.settle import settle
+from shared.runtime.database import Database
+from shared.runtime.health import Health
+from shared.runtime.numbering import Numbering
 from shared.runtime.settings import Settings, inherited_environment
 from shared.schemas.envelope import Message
 from shared.schemas.topics import PAYMENTS
@@ -35,7 +38,8 @@ Figures = dict[str, Any]
 
 
 async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> Figures:
-    """A bill for each customer, from the tick on Kafka to the last committed line."""
+    """A bill for each customer, from the tick on Kafka to the last committed line; and until the
+    last invoice has its number, which the relay worker does, or else this process."""
     workers = (ALL if whole_fleet else {"coordinator": 1}) | {"generator": copies}
     async with fleet_of(workers, customers, age) as (fleet, connection):
         if whole_fleet:
@@ -44,12 +48,40 @@ async def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> 
         more: Figures = {"customers": customers, "age": age, "workers": workers}
         if whole_fleet:
             async with Leaving(fleet.kafka, OUT) as leaving:
-                seconds = await run_seconds(fleet, connection)
+                seconds, numbered = await _run_and_documents(fleet, connection)
                 await settle(fleet.kafka, fleet.database_admin, timeout=3600)
             more |= leaving.seconds()
         else:
-            seconds = await run_seconds(fleet, connection)
+            await documents.number_all(connection)
+            await baselines.settle_tables(connection)
+            async with _numbering(fleet):
+                seconds, numbered = await _run_and_documents(fleet, connection)
+        more["documents_seconds"] = round(numbered, 3)
         return await _beside(fleet, connection, "bill-run", before, seconds) | more
+
+
+async def _run_and_documents(fleet: Fleet, connection: asyncpg.Connection) -> tuple[float, float]:
+    """Run the bills of the month after `LAST`; return the seconds from the tick to the last commit,
+    and to the last document's number."""
+    began = time.perf_counter()
+    seconds = await run_seconds(fleet, connection)
+    while not await documents.all_numbered(connection):
+        await asyncio.sleep(POLL_SECONDS)
+    return seconds, time.perf_counter() - began
+
+
+@asynccontextmanager
+async def _numbering(fleet: Fleet) -> AsyncIterator[None]:
+    """Number documents in this process, as the relay worker does beside publishing."""
+    database = Database(fleet.database_admin, "bench")
+    numbering = Numbering(fleet.kafka, database, Health())
+    task = asyncio.create_task(numbering.run())
+    try:
+        yield
+    finally:
+        numbering.stop()
+        await task
+        await database.close()
 
 
 async def run_seconds(fleet: Fleet, connection: asyncpg.Connection) -> float:

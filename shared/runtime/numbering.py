@@ -47,9 +47,9 @@ class Numbering:
                 async with self._database.connection() as connection:
                     await self._number(connection, wait)
             except PASSING as away:
-                log.warning("numbering: %s", trouble.told(away))
+                log.warning("numbering: %s", trouble.described(away))
                 metrics.RETRIES.labels("relay", CAUSE).inc()
-                self._health.bad(CAUSE, trouble.told(away))
+                self._health.bad(CAUSE, trouble.described(away))
                 await wait(self._stopping)
 
     async def _number(self, connection: asyncpg.Connection, wait: Backoff) -> None:

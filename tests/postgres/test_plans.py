@@ -19,7 +19,7 @@ import shared.ledger.postgres
 from benches.events import LAST, customer_id
 from shared.embedded import Postgres
 from shared.schemas.topics import PAYMENTS, SIGNUPS
-from tests.conftest import named
+from tests.conftest import BUCKETS, named
 from tests.postgres.booked import bucket
 from tests.postgres.planned import Aged, Cost, aged, cost
 
@@ -123,10 +123,10 @@ HOT: dict[str, Parameters] = {
     "relay_waiting": lambda b: (),
     # Documents.
     "documents_wait": lambda b: (250,),
-    "document_bills": lambda b: (list(range(BUCKETS)), *b.spans[:2]),
-    "document_corrections": lambda b: (list(range(BUCKETS)), *b.spans[:2]),
+    "document_bills": lambda b: ([*range(BUCKETS)], *b.spans[:2]),
+    "document_corrections": lambda b: ([*range(BUCKETS)], *b.spans[:2]),
     "number_documents": lambda b: (
-        list(range(BUCKETS)), *b.spans[:2], "", False,
+        [*range(BUCKETS)], *b.spans[:2], "", False,
         [1], [date(2026, 1, 1)], [False], [100_000], ["{1,100000,5000}"],
         ["nobody"], [1], ["{1,100000,5000}"],
     ),
@@ -197,7 +197,7 @@ NOT_HOT = {
     ),
     "it sets a session or a server up": (
         "allow_login be_patient close_other_databases copied_session line_parts make_buckets"
-        " migrations_applied part_lines rights"
+        " migrations_applied number_by_hash part_lines rights"
         " session shape unguarded waits_for"
     ),
     "it only takes a lock, or is part of no plan": (

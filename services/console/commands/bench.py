@@ -110,7 +110,8 @@ def count_option(default: int, what: str) -> Callable[[F], F]:
 def bill_run(customers: int, age: int, copies: int, whole_fleet: bool) -> None:
     """One bill for each customer: from the tick on Kafka to the last committed line.
 
-    With --whole-fleet also `told_seconds`, from the tick until the last ledger event, notice and
+    `documents_seconds` is from the tick until the last invoice has its number. With --whole-fleet
+    also `told_seconds`, from the tick until the last ledger event, notice and
     entitlement are on Kafka, and `ledger_seconds`, `notices_seconds` and `entitlements_seconds`
     for each of them. Null: there was none. These customers never pay, so their entitlements stay.
     """

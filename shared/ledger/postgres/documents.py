@@ -41,6 +41,11 @@ async def number_all(connection: asyncpg.Connection, lines_max: int = 2000) -> N
         pass
 
 
+async def all_numbered(connection: asyncpg.Connection) -> bool:
+    """Whether every line that should have a document has one."""
+    return not await connection.fetch(sql("documents_wait"), 1)
+
+
 async def number(
     connection: asyncpg.Connection,
     policies: Policies,
@@ -59,6 +64,7 @@ async def number(
     bills = await _bills(connection, spans, policies.versions)
     corrections = await _corrections(connection, spans, policies.versions)
     ids = await _tax_ids(connection, [*bills.values(), *corrections.values()])
+    await connection.execute(sql("number_by_hash"))
     made = await connection.fetchval(
         sql("number_documents"),
         *spans,

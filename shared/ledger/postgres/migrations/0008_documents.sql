@@ -15,7 +15,8 @@ CREATE TABLE book.tax (
 -- component taxes), net and tax, three elements for each. A void document is a number that was given out
 -- before the book was restored, and belongs to no line.
 CREATE TABLE book.document (
-    kind text NOT NULL CHECK (kind IN ('invoice', 'credit_note', 'debit_note', 'receipt')),
+    kind text COLLATE "C" NOT NULL
+        CHECK (kind IN ('invoice', 'credit_note', 'debit_note', 'receipt')),
     year smallint NOT NULL,
     number integer NOT NULL CHECK (number > 0),
     prefix text COLLATE "C" NOT NULL,

@@ -40,7 +40,7 @@ WITH line AS MATERIALIZED (
             WHEN seq = bill_seq THEN 'invoice'
             WHEN net + tax > 0 THEN 'debit_note'
             ELSE 'credit_note'
-        END AS paper,
+        END COLLATE "C" AS paper,
         *
     FROM line
     WHERE kind = 'payment' OR seq = bill_seq OR net <> 0 OR tax <> 0
@@ -48,9 +48,10 @@ WITH line AS MATERIALIZED (
     SELECT
         kind.kind,
         day.issued_on,
+        day.zone,
         extract(year FROM day.issued_on)::smallint AS year,
         CASE WHEN last.year = extract(year FROM day.issued_on) THEN last.number ELSE 0 END AS number
-    FROM unnest(ARRAY['invoice', 'credit_note', 'debit_note', 'receipt']) AS kind (kind)
+    FROM unnest(ARRAY['invoice', 'credit_note', 'debit_note', 'receipt'] COLLATE "C") AS kind (kind)
     LEFT JOIN LATERAL (
         SELECT year, number, issued_on FROM book.document
         WHERE document.kind = kind.kind
@@ -60,13 +61,14 @@ WITH line AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT greatest(
             (clock_timestamp() AT TIME ZONE fleet.zone)::date, last.issued_on
-        ) AS issued_on
+        ) AS issued_on, fleet.zone
         FROM book.fleet
     ) AS day
 ), numbered AS MATERIALIZED (
     SELECT
         paper.*,
         series.issued_on,
+        series.zone,
         series.year,
         (series.number + row_number() OVER (
             PARTITION BY paper.paper
@@ -88,8 +90,8 @@ WITH line AS MATERIALIZED (
         numbered.bucket,
         numbered.seq,
         numbered.issued_on,
-        (numbered.recorded_at AT TIME ZONE fleet.zone)::date,
-        coalesce(
+        (numbered.recorded_at AT TIME ZONE numbered.zone)::date,
+        CASE WHEN numbered.refers_to_seq IS NOT NULL THEN coalesce(
             (
                 SELECT book.document_number(bill.prefix, bill.kind, bill.year, bill.number)
                 FROM book.document AS bill
@@ -97,7 +99,7 @@ WITH line AS MATERIALIZED (
                     AND bill.seq = numbered.refers_to_seq AND bill.bucket = numbered.bucket
             ),
             book.document_number($4, invoice.paper, invoice.year, invoice.number)
-        ),
+        ) END,
         CASE numbered.paper
             WHEN 'receipt' THEN numbered.money
             WHEN 'credit_note' THEN -numbered.net
@@ -106,7 +108,6 @@ WITH line AS MATERIALIZED (
         CASE numbered.paper WHEN 'credit_note' THEN -numbered.tax ELSE numbered.tax END,
         coalesce(correction.taxes, bill.taxes)::bigint[]
     FROM numbered
-    CROSS JOIN book.fleet
     LEFT JOIN unnest($6::integer[], $7::date[], $8::boolean[], $9::bigint[], $10::text[])
         AS bill (bill_policy_version, coverage_from, vat_exempt, net, taxes)
         ON numbered.kind = 'bill' AND numbered.revision = 0
@@ -117,7 +118,6 @@ WITH line AS MATERIALIZED (
         ON invoice.customer_id = numbered.customer_id AND invoice.seq = numbered.refers_to_seq
     LEFT JOIN unnest($11::text[], $12::integer[], $13::text[]) AS correction (customer_id, seq, taxes)
         ON correction.customer_id = numbered.customer_id AND correction.seq = numbered.seq
-    ORDER BY numbered.paper, numbered.number
     RETURNING 1
 ), moved AS (
     UPDATE book.numbered AS cursor SET position = span.upto
