@@ -11,6 +11,7 @@ import asyncpg
 
 from shared.ledger.postgres.documents import number_some
 from shared.ledger.postgres.folding import Policies
+from shared.ledger.postgres.outgoing import bills_first
 from shared.runtime import metrics, trouble
 from shared.runtime.backoff import Backoff, pause
 from shared.runtime.database import PASSING, Database
@@ -24,6 +25,7 @@ LINES_MAX = 250
 """How many lines a step looks at per bucket."""
 IDLE_SECONDS = 0.1
 CAUSE = "numbering"
+YIELD_SECONDS_MAX = 20.0
 
 
 class Numbering:
@@ -58,6 +60,9 @@ class Numbering:
         ):
             await pause(self._stopping, 0.5)
         while not self._stopping.is_set():
+            if await bills_first(connection, YIELD_SECONDS_MAX):
+                await pause(self._stopping, IDLE_SECONDS)
+                continue
             with self._stuck.watched(CAUSE, connection):
                 waiting, made = await number_some(connection, self._policies, LINES_MAX)
             wait.reset()
