@@ -12,6 +12,7 @@ import asyncpg
 
 from shared.ledger.audit.fault import Fault
 from shared.ledger.audit.seal import Seal
+from shared.ledger.postgres.papers_verified import series_fault
 from shared.ledger.postgres.sealing import broken_seal
 from shared.ledger.postgres.verifying import (
     Checked,
@@ -76,7 +77,11 @@ async def _lines(
             snapshot = await export_snapshot(connection)
             verified = await asyncio.to_thread(_all, url, snapshot, ranges, total, progress)
         if verified.fault is None:
-            fault = await references_fault(connection) or await stuck_fault(connection)
+            fault = (
+                await references_fault(connection)
+                or await stuck_fault(connection)
+                or await series_fault(connection)
+            )
             verified = verified._replace(fault=fault)
         return verified
 

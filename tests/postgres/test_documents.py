@@ -10,9 +10,11 @@ import pytest
 
 from shared.ledger.documents import paper_of, shown, splits
 from shared.ledger.line import Line
+from shared.ledger.policy.policy import PERMISSIONS, Policy, Staff
+from shared.ledger.postgres.papers_verified import papers_fault, series_fault
 from shared.ledger.postgres.statements import line_columns
-from tests.postgres.booked import Booked
-from tests.support.histories import history
+from tests.postgres.booked import Booked, adjust, pay, signup, tick
+from tests.support.histories import VAT_NEW, history
 
 DOCUMENTS = """
     SELECT
@@ -71,8 +73,79 @@ async def test_each_line_has_the_document_that_the_rules_name(books: Booked, see
                     assert sum(part.tax for part in split.values()) == row["vat"]
                 before = line
     assert len(rows) == expected
+    assert await wrong(books) is None
     _without_gap(rows)
     assert await books.rows("SELECT * FROM report.reconciliation") == [(0,) * 7]
+
+
+async def wrong(books: Booked) -> str | None:
+    fault = await papers_fault(books.connection, "", None, books.policies)
+    fault = fault or await series_fault(books.connection)
+    return None if fault is None else str(fault)
+
+
+A_NOTE = "WHERE kind = 'credit_note'"
+AN_INVOICE = "WHERE kind = 'invoice' AND number = 2"
+TAMPERED = {
+    "gone": ("DELETE FROM book.document " + AN_INVOICE, "the document is none"),
+    "net": ("UPDATE book.document SET net = net + 1 " + AN_INVOICE, "net of INV-2026-000002"),
+    "vat": ("UPDATE book.document SET vat = vat + 1 " + AN_INVOICE, "VAT of INV-2026-000002"),
+    "taxes": ("UPDATE book.document SET taxes[3] = 1 " + AN_INVOICE, "the sum of the taxes of"),
+    "split": (
+        "UPDATE book.document SET taxes = taxes || ARRAY[0, 1, 0] " + AN_INVOICE,
+        "the taxes of the document",
+    ),
+    "split of a note": (
+        "UPDATE book.document SET taxes = taxes || ARRAY[0, 1, 0] " + A_NOTE,
+        "the taxes of the document",
+    ),
+    "refers to": ("UPDATE book.document SET refers_to = 'INV-2026-000001' " + A_NOTE, "refers to"),
+    "kind": (
+        "UPDATE book.document SET kind = 'debit_note' " + A_NOTE,
+        "the kind of DBN-2026-000001",
+    ),
+    "of no line": (
+        "UPDATE book.document SET seq = 99 " + AN_INVOICE, "expected of kind invoice",
+    ),
+    "a gap": (
+        "UPDATE book.document SET number = 9 WHERE kind = 'invoice' AND number = 3",
+        "the number of INV-2026-000009",
+    ),
+    "a day": (
+        "UPDATE book.document SET issued_on = '2026-01-01' " + AN_INVOICE,
+        "the day of INV-2026-000002",
+    ),
+    "order": (
+        "UPDATE book.document SET number = 9 - number WHERE kind = 'invoice' AND number > 1",
+        "the place of INV-2026-",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "named"), TAMPERED.values(), ids=TAMPERED)
+async def test_a_document_that_was_changed_is_named(
+    books: Booked, statement: str, named: str
+) -> None:
+    await books.play(
+        Policy(1, (VAT_NEW,), staff={"boss": Staff(PERMISSIONS)}),  # type: ignore[arg-type]
+        signup("rahim", "2026-01-01"),
+        tick("2026-03-01"),
+        adjust("a-1", "rahim", -10_000, "2026-02"),
+        pay("p-1", "rahim", 500, "2026-02-03"),
+        tick("2026-07-01"),
+    )
+    await books.number()
+    assert await wrong(books) is None
+    await books.connection.execute("ALTER TABLE book.document DISABLE TRIGGER USER")
+    await books.connection.execute(
+        "SELECT set_config('session_replication_role', 'replica', false)"
+    )
+    if "number = 9 - number" in statement:
+        await books.connection.execute("ALTER TABLE book.document DROP CONSTRAINT document_pkey")
+
+    await books.connection.execute(statement)
+
+    assert named in str(await wrong(books))
 
 
 def _split(taxes: Any, components: dict[int, tuple[str, int]]) -> dict[tuple[str, int], Any]:

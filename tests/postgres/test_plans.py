@@ -123,8 +123,8 @@ HOT: dict[str, Parameters] = {
     "relay_waiting": lambda b: (),
     # Documents.
     "documents_wait": lambda b: (250,),
-    "document_bills": lambda b: ([*range(BUCKETS)], *b.spans[:2]),
-    "document_corrections": lambda b: ([*range(BUCKETS)], *b.spans[:2]),
+    "document_bills": lambda b: ([b.bucket], *([each[b.bucket]] for each in b.spans[:2])),
+    "document_corrections": lambda b: ([b.bucket], *([each[b.bucket]] for each in b.spans[:2])),
     "number_documents": lambda b: (
         [*range(BUCKETS)], *b.spans[:2], "", False,
         [1], [date(2026, 1, 1)], [False], [100_000], ["{1,100000,5000}"],
@@ -175,7 +175,8 @@ NOT_HOT = {
     "the whole book is asked for": (
         "counts ledger ledger_hashed ledger_in_sheets ledger_journal"
         " seal_policies totals verify_accounts verify_commands verify_counts verify_lines"
-        " verify_clock verify_policies verify_ranges"
+        " verify_clock verify_documents verify_new_splits verify_policies verify_ranges"
+        " verify_series verify_splits"
         " verify_payments verify_references verify_stuck verify_ticks verify_usernames"
     ),
     "everyone is asked for": "recheck_everyone customers_by_code",

@@ -21,6 +21,7 @@ from shared.ledger.errors import PolicyError, Unreadable
 from shared.ledger.policy.file import parse_policy
 from shared.ledger.policy.policy import NO_POLICY, Policy, read_together
 from shared.ledger.postgres.copied import read_account, read_command, read_line
+from shared.ledger.postgres.papers_verified import papers_fault
 from shared.ledger.postgres.plain import Plain
 from shared.ledger.postgres.statements import sql
 from shared.ledger.references import reference_of
@@ -201,7 +202,8 @@ async def check(
             fault = judged_again(found, kept, ground.common, slack)
         if fault is not None:
             return read._replace(fault=fault)
-    return checked
+    policies = ground.common.policies
+    return checked._replace(fault=await papers_fault(connection, *span, policies))
 
 
 async def _slack(connection: asyncpg.Connection, ground: Ground) -> timedelta:
