@@ -109,14 +109,14 @@ TAMPERED = {
     ),
     "a gap": (
         "UPDATE book.document SET number = 9 WHERE kind = 'invoice' AND number = 3",
-        "the number of INV-2026-000009",
+        "the number of INV-2026-000004",
     ),
     "a day": (
         "UPDATE book.document SET issued_on = '2026-01-01' " + AN_INVOICE,
         "the day of INV-2026-000002",
     ),
     "order": (
-        "UPDATE book.document SET number = 9 - number WHERE kind = 'invoice' AND number > 1",
+        "UPDATE book.document SET number = 11 - number WHERE kind = 'invoice' AND number > 3",
         "the place of INV-2026-",
     ),
 }  # fmt: skip
@@ -140,7 +140,7 @@ async def test_a_document_that_was_changed_is_named(
     await books.connection.execute(
         "SELECT set_config('session_replication_role', 'replica', false)"
     )
-    if "number = 9 - number" in statement:
+    if "11 - number" in statement:
         await books.connection.execute("ALTER TABLE book.document DROP CONSTRAINT document_pkey")
 
     await books.connection.execute(statement)

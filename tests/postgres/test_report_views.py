@@ -78,6 +78,19 @@ COLUMNS = {
         f" issued_on date, refers_to text, net {AMOUNT}, vat {AMOUNT}, total {AMOUNT}, status text"
     ),
     "document_tax": f"number text, code text, rate numeric, net {AMOUNT}, tax {AMOUNT}",
+    "aging": (
+        f"customer_id text, due {AMOUNT}, credit {AMOUNT}, not_yet {AMOUNT}, days_0_30 {AMOUNT},"
+        f" days_31_60 {AMOUNT}, days_61_90 {AMOUNT}, days_over_90 {AMOUNT}"
+    ),
+    "receipts": (
+        "recorded_on date, received_on date, actor text, method text, channel text, kind text,"
+        f" count bigint, amount {AMOUNT}"
+    ),
+    "sales": (
+        f"month text, kind text, documents bigint, net {AMOUNT}, vat {AMOUNT}, total {AMOUNT}"
+    ),
+    "tax": f"month text, code text, rate numeric, net {AMOUNT}, tax {AMOUNT}",
+    "month": f"month text, billed {AMOUNT}, collected {AMOUNT}, due_at_end {AMOUNT}",
     "reconciliation": (
         "broken_chains bigint, uncovered_days bigint, missing_months bigint, double_bills bigint,"
         " hash_breaks bigint, document_gaps bigint, undocumented_lines bigint"

@@ -24,6 +24,11 @@ VIEWS = (
     "notice",
     "document",
     "document_tax",
+    "aging",
+    "receipts",
+    "sales",
+    "tax",
+    "month",
     "reconciliation",
 )
 TABLES = (

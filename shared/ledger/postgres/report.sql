@@ -56,6 +56,53 @@ BEGIN
     RETURN since;
 END $$;
 
+-- Returns what a customer's due is made of by the days since it was asked for, on a day (null: before the first
+-- tick): not yet, 0 to 30, 31 to 60, 61 to 90, over 90 days. Payments settle the oldest bill first, so the loop
+-- goes back from the last period until the open bills add up to the due. The rest, such as opening due, counts
+-- from the day on which the first period was asked for.
+CREATE FUNCTION book.aged(customer text, owed bigint, day date) RETURNS bigint[] LANGUAGE plpgsql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    line record;
+    rest bigint := owed;
+    open bigint;
+    seen text;
+    first_day date;
+    buckets bigint[] := ARRAY[0, 0, 0, 0, 0];
+    at integer;
+BEGIN
+    FOR line IN
+        SELECT period, charge - discount + vat AS billed, coalesce(asked_on, coverage_from) AS asked_on
+        FROM book.line
+        WHERE customer_id = customer
+        ORDER BY period DESC, revision DESC
+    LOOP
+        CONTINUE WHEN line.period = seen; -- an older revision
+        EXIT WHEN rest <= 0;
+        seen := line.period;
+        first_day := line.asked_on;
+        open := least(greatest(line.billed, 0), rest);
+        at := book.age_bucket(day - line.asked_on);
+        buckets[at] := buckets[at] + open;
+        rest := rest - open;
+    END LOOP;
+    IF rest > 0 THEN
+        at := book.age_bucket(day - first_day);
+        buckets[at] := buckets[at] + rest;
+    END IF;
+    RETURN buckets;
+END $$;
+
+-- Returns the place in book.aged of what was asked for so many days ago; below zero or null: not yet.
+CREATE FUNCTION book.age_bucket(days integer) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN CASE
+    WHEN days IS NULL OR days < 0 THEN 1
+    WHEN days <= 30 THEN 2
+    WHEN days <= 60 THEN 3
+    WHEN days <= 90 THEN 4
+    ELSE 5
+END;
+
 -- Returns what a code costs a cycle on a day by the newest policy version that has the code; null if none
 -- has. Its first price holds on the days before it too, and before the first tick (null).
 CREATE FUNCTION book.listed_price(asked text, day date) RETURNS bigint LANGUAGE sql STABLE
@@ -584,6 +631,222 @@ FROM book.document
 CROSS JOIN LATERAL generate_series(1, cardinality(document.taxes), 3) AS part (at)
 JOIN book.tax ON tax.tax_id = document.taxes[part.at];
 
+-- Reports --------------------------------------------------------------------------------------
+
+CREATE VIEW report.aging AS
+SELECT
+    account.customer_id,
+    (owed.due * 0.01)::numeric(18,2) AS due,
+    (greatest(-owed.due, 0) * 0.01)::numeric(18,2) AS credit,
+    (age.buckets[1] * 0.01)::numeric(18,2) AS not_yet,
+    (age.buckets[2] * 0.01)::numeric(18,2) AS days_0_30,
+    (age.buckets[3] * 0.01)::numeric(18,2) AS days_31_60,
+    (age.buckets[4] * 0.01)::numeric(18,2) AS days_61_90,
+    (age.buckets[5] * 0.01)::numeric(18,2) AS days_over_90
+FROM book.account
+CROSS JOIN (SELECT (SELECT business_date FROM book.fleet) AS day) AS today
+LEFT JOIN LATERAL (
+    SELECT line.period FROM book.line
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+    ORDER BY line.seq DESC
+    LIMIT 1
+) AS newest ON true
+LEFT JOIN LATERAL (
+    SELECT line.due FROM book.line
+    WHERE line.customer_id = account.customer_id AND line.bucket = account.bucket
+        AND line.period >= newest.period
+    ORDER BY line.period DESC, line.revision DESC
+    LIMIT 1
+) AS last ON true
+CROSS JOIN LATERAL (SELECT coalesce(last.due, account.opening_due) AS due) AS owed
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN owed.due > 0 THEN book.aged(account.customer_id, owed.due, today.day)
+        ELSE ARRAY[0, 0, 0, 0, 0]::bigint[]
+    END AS buckets
+    OFFSET 0
+) AS age;
+
+-- Money of each line: what came in above zero, what went out below. A reversal takes back what its target
+-- did, and its undo does that again; both bear the words of the payment or refund.
+CREATE VIEW book.money AS
+SELECT
+    (line.recorded_at AT TIME ZONE fleet.zone)::date AS recorded_on,
+    origin.kind AS of,
+    line.kind,
+    origin.sign * (said.content ->> 'amount')::numeric(18,2) AS amount,
+    ((said.content ->> CASE origin.kind WHEN 'payment' THEN 'received_at' ELSE 'refunded_at' END)
+        ::timestamptz AT TIME ZONE fleet.zone)::date AS received_on,
+    said.content ->> 'actor' AS actor,
+    said.content ->> 'method' AS method,
+    said.content ->> 'channel' AS channel
+FROM book.line
+CROSS JOIN book.fleet
+CROSS JOIN LATERAL (
+    SELECT line.command_id, line.kind, CASE line.kind WHEN 'payment' THEN 1 ELSE -1 END AS sign
+    WHERE line.kind IN ('payment', 'refund')
+    UNION ALL
+    SELECT
+        target.command_id,
+        target.kind,
+        CASE WHEN (target.kind = 'payment') = (taken.undone = 0) THEN -1 ELSE 1 END
+    FROM (
+        SELECT line.reverses AS command_id, 0 AS undone
+        WHERE line.kind = 'reversal'
+        UNION ALL
+        SELECT cancelled.reverses, 1
+        FROM book.line AS cancelled
+        WHERE line.kind = 'reversal' AND cancelled.customer_id = line.customer_id
+            AND cancelled.bucket = line.bucket AND cancelled.kind = 'reversal'
+            AND cancelled.command_id = line.reverses
+    ) AS taken
+    JOIN book.line AS target
+        ON target.customer_id = line.customer_id AND target.bucket = line.bucket
+            AND target.command_id = taken.command_id AND target.kind IN ('payment', 'refund')
+) AS origin
+JOIN book.command ON command.command_id = origin.command_id
+CROSS JOIN LATERAL (SELECT command.content::jsonb AS content) AS said
+WHERE line.kind IN ('payment', 'refund', 'reversal');
+
+-- What collectors took, by the day on which it was written: a collector's day, and what was entered later for
+-- it.
+CREATE VIEW report.receipts AS
+SELECT
+    recorded_on,
+    received_on,
+    actor,
+    method,
+    channel,
+    kind,
+    count(*) AS count,
+    sum(amount)::numeric(18,2) AS amount
+FROM (
+    SELECT recorded_on, received_on, actor, method, channel, kind, amount FROM book.money
+    UNION ALL
+    SELECT
+        (parked.parked_at AT TIME ZONE fleet.zone)::date,
+        ((said.content ->> 'received_at')::timestamptz AT TIME ZONE fleet.zone)::date,
+        said.content ->> 'actor',
+        said.content ->> 'method',
+        said.content ->> 'channel',
+        'waiting',
+        (said.content ->> 'amount')::numeric(18,2)
+    FROM book.parked
+    CROSS JOIN book.fleet
+    CROSS JOIN LATERAL (SELECT parked.content::jsonb AS content) AS said
+    WHERE parked.type = 'billing.payment.received.v1'
+) AS money
+GROUP BY recorded_on, received_on, actor, method, channel, kind;
+
+CREATE VIEW report.sales AS
+SELECT
+    to_char(issued_on, 'YYYY-MM') AS month,
+    kind,
+    sum(documents)::bigint AS documents,
+    (sum(sign * net) * 0.01)::numeric(18,2) AS net,
+    (sum(sign * vat) * 0.01)::numeric(18,2) AS vat,
+    (sum(sign * (net + vat)) * 0.01)::numeric(18,2) AS total
+FROM (
+    SELECT
+        issued_on,
+        kind,
+        CASE kind WHEN 'credit_note' THEN -1 ELSE 1 END AS sign,
+        count(*) AS documents,
+        sum(net) AS net,
+        sum(vat) AS vat
+    FROM book.document
+    WHERE kind <> 'receipt' AND customer_id IS NOT NULL
+    GROUP BY issued_on, kind
+) AS by_day
+GROUP BY to_char(issued_on, 'YYYY-MM'), kind;
+
+-- The VAT return. Documents whose VAT is split alike are added up first.
+CREATE VIEW report.tax AS
+SELECT
+    to_char(alike.issued_on, 'YYYY-MM') AS month,
+    coalesce(tax.code, '') AS code,
+    trim_scale(coalesce(tax.rate_ppm, 0) * 0.0001) AS rate,
+    (sum(alike.sign * alike.documents * alike.taxes[part.at + 1]) * 0.01)::numeric(18,2) AS net,
+    (sum(alike.sign * alike.documents * alike.taxes[part.at + 2]) * 0.01)::numeric(18,2) AS tax
+FROM (
+    SELECT
+        issued_on,
+        CASE kind WHEN 'credit_note' THEN -1 ELSE 1 END AS sign,
+        taxes,
+        count(*) AS documents
+    FROM book.document
+    WHERE taxes IS NOT NULL
+    GROUP BY issued_on, 2, taxes
+) AS alike
+CROSS JOIN LATERAL generate_series(1, cardinality(alike.taxes), 3) AS part (at)
+LEFT JOIN book.tax ON tax.tax_id = alike.taxes[part.at]
+GROUP BY to_char(alike.issued_on, 'YYYY-MM'), coalesce(tax.code, ''), coalesce(tax.rate_ppm, 0);
+
+-- What each day's lines changed of what is billed and paid, and the opening dues of the customers who signed
+-- up. Documents have the change of their lines; lines that are not numbered yet, refunds and reversals of
+-- money are compared with the line before them.
+CREATE VIEW book.moved AS
+SELECT
+    recorded_on,
+    sum(CASE kind
+        WHEN 'receipt' THEN 0 WHEN 'credit_note' THEN -net - vat ELSE net + vat
+    END)::bigint AS billed,
+    sum(CASE kind WHEN 'receipt' THEN net ELSE 0 END)::bigint AS paid,
+    0::bigint AS opened
+FROM book.document
+WHERE customer_id IS NOT NULL
+GROUP BY recorded_on
+UNION ALL
+SELECT
+    (line.recorded_at AT TIME ZONE fleet.zone)::date,
+    CASE WHEN line.position > numbered.position THEN
+        line.charge - line.discount + line.vat
+            - coalesce(before.charge - before.discount + before.vat, 0)
+    ELSE 0 END,
+    line.paid - coalesce(before.paid, 0),
+    0
+FROM book.fleet
+CROSS JOIN book.numbered
+JOIN book.line
+    ON line.bucket = numbered.bucket
+        AND (line.position > numbered.position OR line.kind IN ('refund', 'reversal'))
+LEFT JOIN book.line AS before
+    ON before.customer_id = line.customer_id AND before.period = line.period
+        AND before.revision = line.revision - 1 AND before.bucket = line.bucket
+UNION ALL
+SELECT
+    (command.recorded_at AT TIME ZONE fleet.zone)::date, 0, 0, account.opening_due
+FROM book.fleet
+CROSS JOIN book.account
+JOIN book.command
+    ON command.customer_id = account.customer_id
+        AND command.type = 'billing.customer.signed_up.v1' AND command.outcome = 'accepted'
+WHERE account.opening_due <> 0;
+
+CREATE VIEW report.month AS
+SELECT
+    to_char(month.starts, 'YYYY-MM') AS month,
+    (coalesce(sum(moved.billed), 0) * 0.01)::numeric(18,2) AS billed,
+    (coalesce(sum(moved.paid), 0) * 0.01)::numeric(18,2) AS collected,
+    (sum(coalesce(sum(moved.opened + moved.billed - moved.paid), 0)) OVER (ORDER BY month.starts)
+        * 0.01)::numeric(18,2) AS due_at_end
+FROM (
+    SELECT generate_series(
+        date_trunc('month', min(recorded_on)), date_trunc('month', max(recorded_on)), '1 month'
+    )::date AS starts
+    FROM book.moved
+) AS month
+LEFT JOIN (
+    SELECT
+        date_trunc('month', recorded_on)::date AS starts,
+        sum(billed) AS billed,
+        sum(paid) AS paid,
+        sum(opened) AS opened
+    FROM book.moved
+    GROUP BY 1
+) AS moved USING (starts)
+GROUP BY month.starts;
+
 -- Faults: these views must be empty ------------------------------------------------------------
 -- Each view lists the faulty rows; `report.reconciliation` counts them. All partition by customer_id, so
 -- that the hourly check can read a single customer (check_bucket.sql).
@@ -848,7 +1111,8 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA report TO rollforward_reader, rollforwa
 GRANT EXECUTE ON FUNCTION
     book.value_on(jsonb, date), book.month_number(date), book.open_since(text), book.listed_price(text, date),
     book.cycle_price(jsonb, jsonb, date), book.is_cancelled(text, smallint, text),
-    book.document_number(text, text, smallint, integer)
+    book.document_number(text, text, smallint, integer), book.aged(text, bigint, date),
+    book.age_bucket(integer)
     TO rollforward_reader, rollforward_writer;
 
 -- The writer may only append to append-only tables; on the others it has only the rights that workers
