@@ -22,6 +22,7 @@ from services.console.commands.publish import publish
 from services.console.commands.quarantine import quarantine
 from services.console.commands.refusals import refusals
 from services.console.commands.rehearse import rehearse
+from services.console.commands.report import report
 from services.console.commands.restoring import notices, restored
 from services.console.commands.statement import explain, statement
 from services.console.commands.tick import tick
@@ -89,6 +90,7 @@ for command in (
     seal,
     export,
     rehearse,
+    report,
     refusals,
     parked,
     dlq,

@@ -31,6 +31,17 @@ class Day(click.ParamType):
         return day
 
 
+class Month(click.ParamType):
+    """A month, YYYY-MM."""
+
+    name = "month"
+
+    def convert(self, value: Any, param: Any, context: Any) -> str:
+        if re.fullmatch(r"2[01][0-9]{2}-(0[1-9]|1[0-2])", str(value), re.ASCII) is None:
+            self.fail(f"{value!r} is not a month like 2026-02", param, context)
+        return str(value)
+
+
 class Form(click.ParamType):
     """A text whose form the fleet's own reader checks; the help names the form."""
 

@@ -179,6 +179,9 @@ NOT_HOT = {
         " verify_series verify_splits"
         " verify_payments verify_references verify_stuck verify_ticks verify_usernames"
     ),
+    "an owner asks for the figures of everyone": (
+        "report_aging report_month report_receipts report_sales report_tax"
+    ),
     "everyone is asked for": "recheck_everyone customers_by_code",
     "it shows who applies a policy which prices come back": "prices_of_old",
     "it shows a person what their command made": "lines_made",
