@@ -195,7 +195,8 @@ NOT_HOT = {
         " withhold_notices"
     ),
     "a person does it, rarely": (
-        "add_incarnation add_policy add_prices add_seal adopt_positions halt_position hold_notices"
+        "add_incarnation add_policy add_prices add_seal add_voids adopt_positions"
+        " documents_of_lines halt_position hold_notices last_documents"
         " incarnations newest_known policy_of_version rehearse_latest relay_again"
         " reset_positions seals set_partitions verify_ground"
     ),

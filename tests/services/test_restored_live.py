@@ -97,6 +97,7 @@ def incarnations(records: list[Any]) -> set[bytes]:
     return {dict(record.headers)["ce_incarnation"] for record in records}
 
 
+NUMBERS = "SELECT number FROM report.document ORDER BY number"
 WRITE_BY_HAND = (
     ("quarantine", "retry"),
     ("seal",),
@@ -120,6 +121,7 @@ async def test_a_book_put_back_stands_still_and_catches_up_in_a_new_incarnation(
             before = await amounts(fleet)
             hashes = await fleet.rows("SELECT hash FROM report.ledger")
             told = await fleet.rows("SELECT notice_id FROM report.notice")
+            papers = [each["number"] for each in await fleet.rows(NUMBERS)]
         async with live(server, put_back, fresh=False) as fleet:
             at = Clerk(fleet)
             await until_all_stand_still(fleet)
@@ -141,14 +143,23 @@ async def test_a_book_put_back_stands_still_and_catches_up_in_a_new_incarnation(
                 assert "rollforward restored" in refused.stderr
             assert await fleet.rows("SELECT FROM book.seal") == []
 
-            first = json.loads(await at.says("restored", "--json"))
-            again = json.loads(await at.says("restored", "--json"))
+            kept = [each["number"] for each in await fleet.rows(NUMBERS)]
+            lost = [each for each in papers if each not in kept]
+            taken = await at.runs("restored", "--documents", kept[0])
+            assert (taken.exit_code, taken.stdout) == (1, "")
+            assert f"{kept[0]} belongs to a line of this book" in taken.stderr
+            first = json.loads(await at.says("restored", "--json", "--documents", *lost))
+            again = json.loads(await at.says("restored", "--json", "--documents", *lost))
+            assert (first["void"], again["void"]) == (lost, [])
             assert (first["incarnation"], first["opened"]) == (2, True)
             assert {"consumer": "collector", "topic": PAYMENTS, "records": 3} in first["ahead"]
             assert (again["incarnation"], again["opened"]) == (2, False)
 
             await fleet.settle()
             assert await amounts(fleet) == before
+            void = await fleet.rows("SELECT number FROM report.document WHERE status = 'void'")
+            assert {each["number"] for each in void} == set(lost)
+            assert len(await fleet.rows(NUMBERS)) == len(papers) + len(lost)
             await at.says("verify")
             await _what_readers_see(fleet, {row["hash"] for row in hashes})
             await _texts_wait(fleet, at, {row["notice_id"] for row in told})

@@ -1,7 +1,7 @@
 """After a restore: `restored` opens a new incarnation, `notices` lists texts and releases them."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from shared.ledger.sentences import counted
 from shared.operator.printing import plain, print_json, print_table, progress, shown
 
 if TYPE_CHECKING:
+    from shared.ledger.numbers import Number
     from shared.runtime.restored import Found
 
 
@@ -44,9 +45,19 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Continue although the book lacks policy versions that published lines name.",
 )
+@click.option(
+    "--documents",
+    "documents",
+    multiple=True,
+    metavar="NUMBER...",
+    help="Numbers of documents that were given out since the backup: they become void.",
+)
+@click.argument("numbers", nargs=-1, metavar="")
 @data_option
 @json_option
 def restored(
+    documents: Sequence[str],
+    numbers: Sequence[str],
     anyway: bool,
     at_least: int | None,
     without_policies: bool,
@@ -60,7 +71,12 @@ def restored(
     notices release` or `discard`. Policies are not in Kafka: apply those of the lost hours again
     before this command; where published lines name one that the book lacks, the exit code is 1.
     Where Kafka is not ahead it is 1 too. Nothing is changed then. Safe to repeat.
+
+    With --documents the numbers of papers that were handed over in the lost hours, of each series
+    at least the last: they, and the numbers before them that the book lacks, belong to no line, so
+    that none is given to another one. Name them here: afterwards the workers go on numbering.
     """
+    handed_out = _numbers(documents, numbers)
     from shared.ledger.postgres import incarnations
     from shared.operator.lost_policies import applied_again, lost_policies, named_since
     from shared.operator.restored import compared
@@ -68,6 +84,7 @@ def restored(
     servers = find(data)
 
     again: dict[int, datetime] = {}
+    void: list[Number] = []
 
     async def question(connection: Any) -> "tuple[Found, int, bool, bool]":
         found = await compared(connection, servers.kafka)
@@ -78,13 +95,18 @@ def restored(
         elif anyway and (at_least is not None or not held):
             number, reason = at_least or number, "opened by a person; Kafka is not ahead"
         else:
-            return found, found.incarnation, False, bool(found.late) or held
+            already = bool(found.late) or held
+            if already and handed_out:
+                entered = (await _open(connection, found.incarnation, "", handed_out))[1]
+                void.extend(entered)
+            return found, found.incarnation, False, already
         if not without_policies:
             named = await named_since(connection, servers.kafka)
             if (lost := await lost_policies(connection, named)) is not None:
                 raise Problem(str(lost))
             again.update(await applied_again(connection, named))
-        opened = await incarnations.open_next(connection, number, reason)
+        opened, entered = await _open(connection, number, reason, handed_out)
+        void.extend(entered)
         return found, number, opened, not opened
 
     (found, number, opened, already), zone = ask_in_zone(servers, question)
@@ -94,12 +116,19 @@ def restored(
             "was changed. If Kafka was lost too, add --anyway"
         )
     _compare_prices(again, zone)
+    _print_restored(found, number, opened, void, as_json)
+
+
+def _print_restored(
+    found: "Found", number: int, opened: bool, void: "Sequence[Number]", as_json: bool
+) -> None:
     if as_json:
         counts = {**found.late, **found.ahead}
         print_json(
             {
                 "incarnation": number,
                 "opened": opened,
+                "void": [str(each) for each in void],
                 "ahead": [
                     {"consumer": consumer, "topic": topic, "records": records}
                     for (consumer, topic), records in sorted(counts.items())
@@ -109,14 +138,45 @@ def restored(
         return
     for (consumer, topic), records in sorted({**found.late, **found.ahead}.items()):
         click.echo(f"{topic}: {counted(records, 'record')} ahead of the book (the {consumer})")
-    if already:
-        click.echo(f"incarnation {number} is open already; nothing was changed")
+    for each in void:
+        click.echo(f"{each} is void")
+    if not opened:
+        nothing = "" if void else "; nothing was changed"
+        click.echo(f"incarnation {number} is open already{nothing}")
     else:
         click.echo(f"incarnation {number} is open: the workers continue by themselves")
     progress(
         "next: `rollforward settle`, `rollforward verify`; then `rollforward notices --status "
         "held`, and `rollforward notices release` or `discard`"
     )
+
+
+async def _open(
+    connection: Any, number: int, reason: str, handed_out: "Sequence[Number]"
+) -> "tuple[bool, list[Number]]":
+    from shared.ledger.postgres import incarnations
+    from shared.ledger.postgres.void_documents import Taken
+
+    try:
+        return await incarnations.open_next(connection, number, reason, handed_out)
+    except Taken as taken:
+        raise Problem(f"{taken}; nothing was changed") from taken
+
+
+def _numbers(documents: Sequence[str], more: Sequence[str]) -> "list[Number]":
+    """Read the numbers of --documents; click gives the second and later ones as arguments."""
+    from shared.ledger.numbers import read_number
+
+    if more and not documents:
+        raise click.UsageError(f"what is {more[0]!r}? Numbers of documents follow --documents")
+    try:
+        numbers = [read_number(each) for each in (*documents, *more)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    year = datetime.now(UTC).year
+    if late := next((each for each in numbers if each.year > year + 1), None):
+        raise click.UsageError(f"{late} is of a year to come")
+    return numbers
 
 
 def _compare_prices(again: Mapping[int, datetime], zone: ZoneInfo) -> None:

@@ -1,14 +1,17 @@
 """Incarnations of the book, opened after a restore, and the notices held since then."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
 
+from shared.ledger.numbers import Number
 from shared.ledger.postgres import fleet
 from shared.ledger.postgres.locks import lock_every_bucket, lock_fleet
 from shared.ledger.postgres.outgoing import ask_for_rechecks
 from shared.ledger.postgres.statements import sql
+from shared.ledger.postgres.void_documents import enter_void
 
 FIRST = 1
 """The incarnation of a book that was never restored. It has no row."""
@@ -38,21 +41,25 @@ async def opened(connection: asyncpg.Connection) -> list[Opened]:
     return [Opened(*row) for row in await connection.fetch(sql("incarnations"))]
 
 
-async def open_next(connection: asyncpg.Connection, number: int, reason: str) -> bool:
-    """Open incarnation `number` and hold notices. Returns False if it or a later one is open
-    already.
+async def open_next(
+    connection: asyncpg.Connection, number: int, reason: str, handed_out: Sequence[Number] = ()
+) -> tuple[bool, list[Number]]:
+    """Open incarnation `number`, hold notices, and enter numbers of documents that were given out
+    since as void. Returns whether it was opened (False if it or a later one is open already), and
+    the numbers entered, which may be more (`enter_void`).
 
-    Notices that the relay has not published yet are held too.
+    Notices that the relay has not published yet are held too. Raises Taken; then nothing changes.
     """
     async with connection.transaction():
         await lock_fleet(connection)
         await lock_every_bucket(connection)
+        entered = await enter_void(connection, handed_out) if handed_out else []
         if await fleet.incarnation(connection) >= number:
-            return False
+            return False, entered
         await connection.execute(sql("add_incarnation"), number, reason)
         await connection.execute(sql("hold_notices"), True)
         await connection.execute(sql("withhold_notices"))
-    return True
+    return True, entered
 
 
 async def notices_held(connection: asyncpg.Connection) -> bool:
