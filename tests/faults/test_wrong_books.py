@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[str, str | None]] = {
         "ALTER TABLE book.commands RENAME TO command",
     ),
     "column of another type": (
-        """DROP VIEW report.command, report.refusal, report.payment CASCADE;
+        """DROP VIEW report.command, report.refusal, report.payment, book.money CASCADE;
         ALTER TABLE book.command ALTER content TYPE bytea USING convert_to(content, 'UTF8')""",
         "ALTER TABLE book.command ALTER content TYPE text USING convert_from(content, 'UTF8')",
     ),

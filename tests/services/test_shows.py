@@ -123,7 +123,7 @@ def test_a_bill_run_is_measured_to_its_last_line_and_its_last_notice(
     found = shown(shows, "bill-run")
 
     told = ("ledger_seconds", "notices_seconds", "entitlements_seconds")
-    read = figures(found, "customers", "age", "workers", "told_seconds", *told)
+    read = figures(found, "customers", "age", "workers", "documents_seconds", "told_seconds", *told)
     assert (read["bench"], read["units"], read["customers"], read["age"]) == ("bill-run", 2, 2, 2)
     assert read["workers"] == ONE_OF_EACH
     assert read["seconds"] > 0

@@ -668,45 +668,39 @@ CROSS JOIN LATERAL (
 ) AS age;
 
 -- Money of each line: what came in above zero, what went out below. A reversal takes back what its target
--- did, and its undo does that again; both bear the words of the payment or refund.
+-- did, and its undo does that again; both bear the words of the payment or refund (`origin`).
 CREATE VIEW book.money AS
 SELECT
     (line.recorded_at AT TIME ZONE fleet.zone)::date AS recorded_on,
-    origin.kind AS of,
     line.kind,
-    origin.sign * (said.content ->> 'amount')::numeric(18,2) AS amount,
-    ((said.content ->> CASE origin.kind WHEN 'payment' THEN 'received_at' ELSE 'refunded_at' END)
-        ::timestamptz AT TIME ZONE fleet.zone)::date AS received_on,
+    line.sign * (said.content ->> 'amount')::numeric(18,2) AS amount,
+    (coalesce(said.content ->> 'received_at', said.content ->> 'refunded_at')::timestamptz
+        AT TIME ZONE fleet.zone)::date AS received_on,
     said.content ->> 'actor' AS actor,
     said.content ->> 'method' AS method,
     said.content ->> 'channel' AS channel
-FROM book.line
-CROSS JOIN book.fleet
-CROSS JOIN LATERAL (
-    SELECT line.command_id, line.kind, CASE line.kind WHEN 'payment' THEN 1 ELSE -1 END AS sign
-    WHERE line.kind IN ('payment', 'refund')
+FROM (
+    SELECT
+        recorded_at, kind, command_id AS origin, CASE kind WHEN 'payment' THEN 1 ELSE -1 END AS sign
+    FROM book.line
+    WHERE kind IN ('payment', 'refund')
     UNION ALL
     SELECT
-        target.command_id,
-        target.kind,
-        CASE WHEN (target.kind = 'payment') = (taken.undone = 0) THEN -1 ELSE 1 END
-    FROM (
-        SELECT line.reverses AS command_id, 0 AS undone
-        WHERE line.kind = 'reversal'
-        UNION ALL
-        SELECT cancelled.reverses, 1
-        FROM book.line AS cancelled
-        WHERE line.kind = 'reversal' AND cancelled.customer_id = line.customer_id
-            AND cancelled.bucket = line.bucket AND cancelled.kind = 'reversal'
-            AND cancelled.command_id = line.reverses
-    ) AS taken
-    JOIN book.line AS target
-        ON target.customer_id = line.customer_id AND target.bucket = line.bucket
-            AND target.command_id = taken.command_id AND target.kind IN ('payment', 'refund')
-) AS origin
-JOIN book.command ON command.command_id = origin.command_id
+        line.recorded_at,
+        line.kind,
+        coalesce(undone.reverses, line.reverses),
+        CASE WHEN coalesce(undone.reverses, line.reverses) LIKE 'payment/%' THEN -1 ELSE 1 END
+            * CASE WHEN undone.reverses IS NULL THEN 1 ELSE -1 END
+    FROM book.line
+    LEFT JOIN book.line AS undone
+        ON undone.customer_id = line.customer_id AND undone.bucket = line.bucket
+            AND undone.kind = 'reversal' AND undone.command_id = line.reverses
+    WHERE line.kind = 'reversal'
+) AS line
+JOIN book.command ON command.command_id = line.origin
+CROSS JOIN book.fleet
 CROSS JOIN LATERAL (SELECT command.content::jsonb AS content) AS said
-WHERE line.kind IN ('payment', 'refund', 'reversal');
+WHERE line.origin LIKE 'payment/%' OR line.origin LIKE 'refund/%';
 
 -- What collectors took, by the day on which it was written: a collector's day, and what was entered later for
 -- it.
@@ -810,9 +804,12 @@ CROSS JOIN book.numbered
 JOIN book.line
     ON line.bucket = numbered.bucket
         AND (line.position > numbered.position OR line.kind IN ('refund', 'reversal'))
-LEFT JOIN book.line AS before
-    ON before.customer_id = line.customer_id AND before.period = line.period
-        AND before.revision = line.revision - 1 AND before.bucket = line.bucket
+LEFT JOIN LATERAL (
+    SELECT charge, discount, vat, paid FROM book.line AS prior
+    WHERE prior.customer_id = line.customer_id AND prior.period = line.period
+        AND prior.revision = line.revision - 1 AND prior.bucket = line.bucket
+    OFFSET 0
+) AS before ON true
 UNION ALL
 SELECT
     (command.recorded_at AT TIME ZONE fleet.zone)::date, 0, 0, account.opening_due
@@ -824,19 +821,7 @@ JOIN book.command
 WHERE account.opening_due <> 0;
 
 CREATE VIEW report.month AS
-SELECT
-    to_char(month.starts, 'YYYY-MM') AS month,
-    (coalesce(sum(moved.billed), 0) * 0.01)::numeric(18,2) AS billed,
-    (coalesce(sum(moved.paid), 0) * 0.01)::numeric(18,2) AS collected,
-    (sum(coalesce(sum(moved.opened + moved.billed - moved.paid), 0)) OVER (ORDER BY month.starts)
-        * 0.01)::numeric(18,2) AS due_at_end
-FROM (
-    SELECT generate_series(
-        date_trunc('month', min(recorded_on)), date_trunc('month', max(recorded_on)), '1 month'
-    )::date AS starts
-    FROM book.moved
-) AS month
-LEFT JOIN (
+WITH moved AS MATERIALIZED (
     SELECT
         date_trunc('month', recorded_on)::date AS starts,
         sum(billed) AS billed,
@@ -844,8 +829,17 @@ LEFT JOIN (
         sum(opened) AS opened
     FROM book.moved
     GROUP BY 1
-) AS moved USING (starts)
-GROUP BY month.starts;
+)
+SELECT
+    to_char(month.starts, 'YYYY-MM') AS month,
+    (coalesce(moved.billed, 0) * 0.01)::numeric(18,2) AS billed,
+    (coalesce(moved.paid, 0) * 0.01)::numeric(18,2) AS collected,
+    (sum(coalesce(moved.opened + moved.billed - moved.paid, 0)) OVER (ORDER BY month.starts)
+        * 0.01)::numeric(18,2) AS due_at_end
+FROM (
+    SELECT generate_series(min(starts), max(starts), '1 month')::date AS starts FROM moved
+) AS month
+LEFT JOIN moved USING (starts);
 
 -- Faults: these views must be empty ------------------------------------------------------------
 -- Each view lists the faulty rows; `report.reconciliation` counts them. All partition by customer_id, so
